@@ -1,0 +1,112 @@
+//! What went wrong: the kind, the object, the cause. Words for people and hints are chosen in
+//! `cli/report.rs`, so nothing here can leak into a message what a message must not hold: an
+//! `Error` carries names and paths, never a value and never a line of somebody's file.
+
+use std::fmt;
+
+/// The kinds of failure. One kind has one sentence and at most one hint in `cli/report.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A file could not be read; the cause is the system's.
+    Read,
+    /// A file could not be written, renamed or removed; the cause is the system's.
+    Write,
+    /// The operating system gave no random bytes.
+    Random,
+    /// A path that must be a plain file or directory is a link or a device.
+    NotPlain,
+    /// A private file can be read by others.
+    Exposed,
+    /// A file or value is larger than its limit.
+    TooLarge,
+    /// A file is not what its writer writes, byte for byte.
+    NotCanonical,
+    /// A file or box does not open, or a MAC does not hold.
+    Unauthentic,
+    /// A scope file names another project, service or environment than its place.
+    Misplaced,
+    /// A scope file has no box of the roster's epoch.
+    NoBox,
+    /// A box of an older epoch was written in parallel to a rotation.
+    StaleBox,
+    /// The roster's epoch is older than the one that this device has seen.
+    OldEpoch,
+    /// The roster's epoch has the number, but not the id, that this device has seen.
+    ForkedEpoch,
+    /// No witness of the roster can be checked by this device.
+    NotWitnessed,
+    /// This device does not know the project yet and nobody it trusts vouches for it.
+    UnknownProject,
+    /// This checkout held another project before.
+    ForeignCheckout,
+    /// `kagi.json` is not the one that the roster vouches for.
+    ConfigMismatch,
+    /// The identity is not in the roster.
+    NotMember,
+    /// The key given does not belong to this project or epoch.
+    WrongKey,
+    /// The member or key may not open this scope.
+    NoAccess,
+    /// The action needs a full member.
+    NotFull,
+    /// A key's value differs between branches.
+    Conflict,
+    /// A scope is older than the one that this device has seen.
+    RolledBack,
+    /// A name is not allowed; the cause is the rule.
+    BadName,
+    /// A key text, identity or setting cannot be read; the cause is the rule.
+    BadText,
+    /// A limit of the format is reached.
+    Limit,
+    /// What the user asked for is not there.
+    Missing,
+    /// What the user wants to make is there already.
+    Exists,
+    /// A `.env` file breaks its grammar; the cause names the line and the rule.
+    Syntax,
+    /// A target format cannot hold a value; the cause is the reason.
+    Unholdable,
+    /// No directory for kagi's own files can be found.
+    NoHome,
+}
+
+/// A failure: its kind, the object it concerns (a path or a name), and its cause if one is known.
+#[derive(Debug)]
+pub struct Error {
+    /// Which sentence applies.
+    pub kind: Kind,
+    /// The path or name, not yet made safe for a terminal.
+    pub subject: String,
+    /// The system's or the rule's reason; empty where the kind says it all.
+    pub cause: String,
+}
+
+/// The result of everything that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A failure without a further cause.
+    pub fn new(kind: Kind, subject: impl Into<String>) -> Self {
+        Error {
+            kind,
+            subject: subject.into(),
+            cause: String::new(),
+        }
+    }
+
+    /// The same failure with its cause.
+    #[must_use]
+    pub fn because(mut self, cause: impl fmt::Display) -> Self {
+        self.cause = cause.to_string();
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {:?}: {:?}", self.kind, self.subject, self.cause)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,140 @@
+//! Bytes that are wiped when they are dropped.
+//!
+//! Promises: no `Clone`, no `Debug`, no `Display`; growing moves the bytes and wipes the old
+//! place. Refuses to hide a use: every read of the bytes goes through a method named `expose`.
+
+use crate::error::{Error, Kind, Result};
+use zeroize::Zeroize;
+
+/// A 32-byte key.
+pub struct Key([u8; 32]);
+
+impl Key {
+    /// Takes the bytes over. The caller's copy is the caller's to wipe.
+    #[must_use]
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Key(bytes)
+    }
+
+    /// A key from exactly 32 bytes; `None` for any other length.
+    #[must_use]
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        Some(Key(bytes.try_into().ok()?))
+    }
+
+    /// The bytes, for the ciphers and encoders.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// A second copy, made on purpose; it is wiped on its own.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Key(self.0)
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// A byte string of any length.
+#[derive(Default)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// An empty buffer that holds `capacity` bytes before it must move.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Secret(Vec::with_capacity(capacity))
+    }
+
+    /// Takes a vector over; from here on it is wiped.
+    #[must_use]
+    pub fn from_vec(bytes: Vec<u8>) -> Self {
+        Secret(bytes)
+    }
+
+    /// Copies `bytes` into a wiped buffer.
+    #[must_use]
+    pub fn copy_of(bytes: &[u8]) -> Self {
+        Secret(bytes.to_vec())
+    }
+
+    /// Appends; when the buffer must move, the old place is wiped.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let needed = self.0.len() + bytes.len();
+        if needed > self.0.capacity() {
+            let mut moved = Vec::with_capacity(needed.max(2 * self.0.capacity()));
+            moved.extend_from_slice(&self.0);
+            self.0.zeroize();
+            self.0 = moved;
+        }
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Cuts to `length` bytes and wipes what is cut off.
+    pub fn truncate(&mut self, length: usize) {
+        if length < self.0.len() {
+            self.0[length..].zeroize();
+            self.0.truncate(length);
+        }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes, to be changed in place (never grown).
+    pub fn expose_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+
+    /// The bytes as text.
+    ///
+    /// # Errors
+    /// `BadText` naming `subject` if they are not UTF-8.
+    pub fn expose_str(&self, subject: &str) -> Result<&str> {
+        std::str::from_utf8(&self.0)
+            .map_err(|_| Error::new(Kind::BadText, subject).because("it is not UTF-8"))
+    }
+
+    /// Number of bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True for no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growing_keeps_the_bytes() {
+        let mut secret = Secret::with_capacity(2);
+        for byte in 0..=255u8 {
+            secret.push(&[byte]);
+        }
+        assert_eq!(secret.expose(), (0..=255).collect::<Vec<u8>>());
+        secret.truncate(3);
+        assert_eq!(secret.expose(), [0, 1, 2]);
+    }
+}
