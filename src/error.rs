@@ -7,6 +7,10 @@ use std::fmt;
 /// The kinds of failure. One kind has one sentence and at most one hint in `cli/report.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// A program cannot be started; the cause is the system's.
+    NotStarted,
+    /// There is no project here.
+    NoProject,
     /// A file could not be read; the cause is the system's.
     Read,
     /// A file could not be written, renamed or removed; the cause is the system's.
@@ -41,6 +45,8 @@ pub enum Kind {
     ForeignCheckout,
     /// `kagi.json` is not the one that the roster vouches for.
     ConfigMismatch,
+    /// This device has no identity, and no variable brings one.
+    NoIdentity,
     /// The identity is not in the roster.
     NotMember,
     /// The key given does not belong to this project or epoch.
@@ -88,11 +94,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A failure without a further cause.
     pub fn new(kind: Kind, subject: impl Into<String>) -> Self {
-        Error {
-            kind,
-            subject: subject.into(),
-            cause: String::new(),
-        }
+        Error { kind, subject: subject.into(), cause: String::new() }
     }
 
     /// The same failure with its cause.

@@ -52,6 +52,12 @@ impl Secret {
         Secret(Vec::with_capacity(capacity))
     }
 
+    /// `length` zero bytes, to be written in place.
+    #[must_use]
+    pub fn zeroed(length: usize) -> Self {
+        Secret(vec![0; length])
+    }
+
     /// Takes a vector over; from here on it is wiped.
     #[must_use]
     pub fn from_vec(bytes: Vec<u8>) -> Self {
@@ -81,6 +87,14 @@ impl Secret {
         if length < self.0.len() {
             self.0[length..].zeroize();
             self.0.truncate(length);
+        }
+    }
+
+    /// Cuts one newline off the end, LF or CRLF.
+    pub fn trim_line_end(&mut self) {
+        if let Some(line) = self.0.strip_suffix(b"\n") {
+            let length = line.strip_suffix(b"\r").unwrap_or(line).len();
+            self.truncate(length);
         }
     }
 

@@ -1,0 +1,297 @@
+//! Names: ids, epochs, services, environments, keys, members, grants (FORMAT 3).
+//!
+//! Promises: a name that passes its check is safe as a path component, in a terminal and in JSON.
+//! Refuses: names that mean another thing somewhere (`..`, `con`, a leading dash or dot).
+
+use crate::crypto::hash;
+use crate::error::{Error, Kind, Result};
+use crate::format::text::{BASE32, HEX};
+use std::fmt;
+
+/// Bytes of a service or environment name, and of a member's name.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Bytes of a key's name.
+pub const KEY_BYTES_MAX: usize = 256;
+/// Characters of an id after its prefix: 100 bits.
+const ID_CHARACTERS: usize = 20;
+
+/// One epoch: a number that grows by one at each rotation, and 8 random bytes (FORMAT 3.3).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Epoch {
+    /// 1 for the first.
+    pub number: u32,
+    /// Tells two rotations that ran in parallel apart.
+    pub id: [u8; 8],
+}
+
+impl Epoch {
+    /// Number as u32 little-endian, then the id.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 12] {
+        let mut bytes = [0; 12];
+        bytes[..4].copy_from_slice(&self.number.to_le_bytes());
+        bytes[4..].copy_from_slice(&self.id);
+        bytes
+    }
+
+    /// The reverse of `to_bytes`.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 12]) -> Self {
+        let [a, b, c, d, id @ ..] = bytes;
+        Epoch { number: u32::from_le_bytes([a, b, c, d]), id }
+    }
+
+    /// `3.9f2c81d04be6a713`: the number in decimal without leading zeros, the id in hex.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (number, id) = text.split_once('.')?;
+        let epoch =
+            Epoch { number: number.parse().ok()?, id: HEX.decode(id)?.expose().try_into().ok()? };
+        (epoch.number > 0 && epoch.to_string() == text).then_some(epoch)
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.number, HEX.encode(&self.id))
+    }
+}
+
+/// The member id of a public key: the id is the fingerprint (FORMAT 3.2).
+#[must_use]
+pub fn member_id(public: &[u8; 32]) -> String {
+    format!("kgm_{}", &BASE32.encode(&hash::hash(public))[..ID_CHARACTERS])
+}
+
+/// A project id from 13 random bytes, of which 100 bits are used (FORMAT 3.1).
+#[must_use]
+pub fn project_id(random: [u8; 13]) -> String {
+    format!("kgp_{}", &BASE32.encode(&random)[..ID_CHARACTERS])
+}
+
+/// True for `prefix` and 20 base32 characters.
+#[must_use]
+pub fn is_id(prefix: &str, text: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(|rest| {
+        rest.len() == ID_CHARACTERS
+            && rest.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
+    })
+}
+
+fn bad(text: &str, rule: &str) -> Error {
+    Error::new(Kind::BadName, text).because(rule)
+}
+
+/// Names that Windows keeps for devices, whatever follows a dot.
+const DEVICES: [&str; 22] = [
+    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8",
+    "com9", "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
+];
+
+/// A service or environment name (FORMAT 3.4): a letter or digit, then letters, digits, `_`, `-`, `.`.
+///
+/// # Errors
+/// `BadName` with the rule that is broken.
+pub fn check_place(text: &str) -> Result<()> {
+    let first = text.bytes().next().unwrap_or(b'.');
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if text.len() > NAME_BYTES_MAX {
+        return Err(bad(text, "it is longer than 64 bytes"));
+    }
+    if !first.is_ascii_alphanumeric() || !text.bytes().all(allowed) || text.ends_with('.') {
+        return Err(bad(
+            text,
+            "it must be letters, digits, _ - and ., and begin with a letter or digit",
+        ));
+    }
+    let stem = text.split('.').next().unwrap_or(text).to_ascii_lowercase();
+    if DEVICES.contains(&stem.as_str()) || stem.starts_with("kgp_") || stem.starts_with("kgm_") {
+        return Err(bad(text, "the name is reserved"));
+    }
+    Ok(())
+}
+
+/// A key's name (FORMAT 3.5): `[A-Za-z_][A-Za-z0-9_.-]*`.
+///
+/// # Errors
+/// `BadName` with the rule that is broken.
+pub fn check_key(text: &str) -> Result<()> {
+    let first = text.bytes().next().unwrap_or(b'.');
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if text.len() > KEY_BYTES_MAX {
+        return Err(bad(text, "it is longer than 256 bytes"));
+    }
+    if !(first.is_ascii_alphabetic() || first == b'_') || !text.bytes().all(allowed) {
+        return Err(bad(
+            text,
+            "a key is letters, digits, _ - and ., and begins with a letter or _",
+        ));
+    }
+    Ok(())
+}
+
+/// A person's text (FORMAT 3.6): a member's name or a description, without control characters.
+///
+/// # Errors
+/// `BadName` with the rule that is broken.
+pub fn check_text(text: &str, bytes_max: usize) -> Result<()> {
+    if text.len() > bytes_max {
+        return Err(bad("the text", &format!("it is longer than {bytes_max} bytes")));
+    }
+    if text.chars().any(is_unprintable) {
+        return Err(bad("the text", "it holds a control character"));
+    }
+    Ok(())
+}
+
+/// Control characters, and those that hide or reorder text on a terminal.
+#[must_use]
+pub fn is_unprintable(symbol: char) -> bool {
+    symbol.is_control()
+        || matches!(symbol, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Prefixes of variables that load code into programs or change kagi itself.
+const UNSAFE_PREFIXES: [&str; 5] = ["LD_", "DYLD_", "KAGI_", "BASH_FUNC_", "GIT_CONFIG"];
+/// Variables that load code, start programs or change how a shell reads its script.
+const UNSAFE_NAMES: [&str; 45] = [
+    "PATH",
+    "IFS",
+    "ENV",
+    "BASH_ENV",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "PS4",
+    "PROMPT_COMMAND",
+    "CDPATH",
+    "GLOBIGNORE",
+    "ZDOTDIR",
+    "FPATH",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSTARTUP",
+    "PYTHONINSPECT",
+    "PERL5LIB",
+    "PERL5OPT",
+    "PERL5DB",
+    "PERLLIB",
+    "RUBYLIB",
+    "RUBYOPT",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "_JAVA_OPTIONS",
+    "CLASSPATH",
+    "GCONV_PATH",
+    "LOCPATH",
+    "NLSPATH",
+    "EDITOR",
+    "VISUAL",
+    "PAGER",
+    "BROWSER",
+    "SHELL",
+    "COMSPEC",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_EXEC_PATH",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_ASKPASS",
+    "GIT_EDITOR",
+    "GIT_PAGER",
+    "GIT_PROXY_COMMAND",
+];
+
+/// True for a name that a value should not be injected under unless somebody insists.
+#[must_use]
+pub fn is_unsafe_key(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    UNSAFE_NAMES.contains(&name.as_str())
+        || UNSAFE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// What one member may open (FORMAT 3.8).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Grant {
+    /// `*`: everything, and the right to change roster and configuration.
+    Full,
+    /// `*/ENV`.
+    Env(String),
+    /// `SERVICE/*`.
+    Service(String),
+    /// `SERVICE/ENV`.
+    Scope(String, String),
+}
+
+impl Grant {
+    /// The grant that a text means; `None` for a malformed one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "*" {
+            return Some(Grant::Full);
+        }
+        let (service, env) = text.split_once('/')?;
+        let named = |part: &str| part == "*" || check_place(part).is_ok();
+        match (service, env) {
+            _ if !named(service) || !named(env) => None,
+            ("*", "*") => None,
+            ("*", env) => Some(Grant::Env(env.into())),
+            (service, "*") => Some(Grant::Service(service.into())),
+            (service, env) => Some(Grant::Scope(service.into(), env.into())),
+        }
+    }
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Grant::Full => write!(f, "*"),
+            Grant::Env(env) => write!(f, "*/{env}"),
+            Grant::Service(service) => write!(f, "{service}/*"),
+            Grant::Scope(service, env) => write!(f, "{service}/{env}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for good in ["api", "a", "7", "my-api.v2", "A_b"] {
+            assert!(check_place(good).is_ok(), "{good}");
+        }
+        let long = "a".repeat(65);
+        for bad in [
+            "", ".", "..", "-a", "_a", "a/b", "a\\b", "a ", "é", "con", "NUL.x", "a.", "a:b", &long,
+        ] {
+            assert!(check_place(bad).is_err(), "{bad}");
+        }
+        for good in ["A", "_", "a.b-c", "DATABASE_URL"] {
+            assert!(check_key(good).is_ok(), "{good}");
+        }
+        for bad in ["", "1A", "-A", "A B", "A=B", "É", "A\n"] {
+            assert!(check_key(bad).is_err(), "{bad}");
+        }
+        assert!(is_unsafe_key("ld_preload") && is_unsafe_key("PATH") && !is_unsafe_key("PATHS"));
+    }
+
+    #[test]
+    fn epochs_and_grants_have_one_text() {
+        let epoch = Epoch { number: 3, id: [0x9f; 8] };
+        assert_eq!(Epoch::parse(&epoch.to_string()), Some(epoch));
+        assert_eq!(Epoch::from_bytes(epoch.to_bytes()), epoch);
+        for bad in ["03.9f9f9f9f9f9f9f9f", "+3.9f9f9f9f9f9f9f9f", "0.9f9f9f9f9f9f9f9f", "3.9f", "3"]
+        {
+            assert_eq!(Epoch::parse(bad), None, "{bad}");
+        }
+        for text in ["*", "*/production", "api/*", "api/production"] {
+            assert_eq!(Grant::parse(text).map(|grant| grant.to_string()).as_deref(), Some(text));
+        }
+        for bad in ["", "*/*", "api", "api/", "/x", "a/b/c", "../x", "**"] {
+            assert_eq!(Grant::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! `.kagi/access.json`: who may open what, and why a device may believe it (FORMAT 4).
+//!
+//! Promises: what is returned keeps every rule that can be checked without a key. Nothing here
+//! is authentic: `team::accept` decides that. Refuses: a member id that is not the hash of its
+//! public key, unsorted or doubled members, and a member that was removed.
+
+use crate::crypto::hash::{Digest, hash, mac};
+use crate::crypto::wrap::is_canonical;
+use crate::crypto::{kdf, length_prefixed};
+use crate::error::{Error, Kind, Result};
+use crate::format::bytes::Writer;
+use crate::format::json::{self, Deserialize, Serialize};
+use crate::format::names::{Epoch, Grant, NAME_BYTES_MAX, check_text, is_id, member_id};
+use crate::format::text::{BASE64, HEX};
+use crate::secret::Key;
+
+/// Bytes of `access.json`.
+pub const ROSTER_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Members of a project.
+pub const MEMBERS_MAX: usize = 256;
+/// Ids that were removed.
+pub const REMOVED_MAX: usize = 4096;
+/// Grants of one member.
+pub const GRANTS_MAX: usize = 256;
+/// Epochs that a roster is witnessed for, the newest being its own.
+pub const WITNESSES_MAX: usize = 16;
+/// Bytes of one wrap.
+pub const WRAP_BYTES_MAX: usize = 128 * 1024;
+
+/// One member.
+pub struct Member {
+    /// `kgm_…`, the hash of `public`.
+    pub id: String,
+    /// X25519 public key.
+    pub public: [u8; 32],
+    /// For people.
+    pub name: String,
+    /// Sorted by their text.
+    pub grants: Vec<Grant>,
+    /// The member's keys, sealed to `public`.
+    pub wrap: Vec<u8>,
+    /// MACs under the member's witness keys, the oldest epoch first.
+    pub witnesses: Vec<(Epoch, Digest)>,
+    /// MAC under a key that only the author and the member can compute.
+    pub introduction: Digest,
+}
+
+impl Member {
+    /// A member of a draft, with nothing wrapped yet.
+    #[must_use]
+    pub fn draft(public: [u8; 32], name: &str, grants: Vec<Grant>) -> Self {
+        Member {
+            id: member_id(&public),
+            public,
+            name: name.to_string(),
+            grants,
+            wrap: Vec::new(),
+            witnesses: Vec::new(),
+            introduction: [0; 32],
+        }
+    }
+
+    /// True for a member that may open everything and change roster and configuration.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.grants == [Grant::Full]
+    }
+}
+
+/// The roster.
+pub struct Roster {
+    /// Project id.
+    pub project: String,
+    /// The epoch of all keys that are wrapped here.
+    pub epoch: Epoch,
+    /// One more than that of the roster before.
+    pub sequence: u64,
+    /// Member id of the writer.
+    pub author: String,
+    /// Hash of the `kagi.json` that this roster stands beside.
+    pub config: Digest,
+    /// Hash of the `kagi.json` before; the same if it did not change.
+    pub config_before: Digest,
+    /// Sorted by id.
+    pub members: Vec<Member>,
+    /// Ids that were removed ever, sorted.
+    pub removed: Vec<String>,
+    /// MAC under the epoch's witness key of the empty id, for holders of the project key alone.
+    pub seal: Digest,
+}
+
+impl Roster {
+    /// `R`: everything that is authenticated about a roster (FORMAT 4.3).
+    #[must_use]
+    pub fn statement(&self) -> Digest {
+        let mut members = Writer::default();
+        for member in &self.members {
+            let grants: Vec<_> = member.grants.iter().map(Grant::to_string).collect();
+            let grants: Vec<_> = grants.iter().map(String::as_bytes).collect();
+            members
+                .field(member.id.as_bytes())
+                .field(&member.public)
+                .field(member.name.as_bytes())
+                .field(&length_prefixed(&grants));
+        }
+        let removed: Vec<_> = self.removed.iter().map(String::as_bytes).collect();
+        hash(&length_prefixed(&[
+            b"kagi-roster 1",
+            self.project.as_bytes(),
+            &self.epoch.to_bytes(),
+            &self.sequence.to_le_bytes(),
+            self.author.as_bytes(),
+            &self.config,
+            &self.config_before,
+            members.0.expose(),
+            &length_prefixed(&removed),
+        ]))
+    }
+
+    /// The member with this id.
+    #[must_use]
+    pub fn member(&self, id: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.id == id)
+    }
+
+    /// What keys of this project and epoch are bound to.
+    #[must_use]
+    pub fn place<'a>(&'a self, epoch: &'a [u8; 12]) -> kdf::Place<'a> {
+        kdf::Place { project: &self.project, epoch }
+    }
+
+    /// Reads `access.json`.
+    ///
+    /// # Errors
+    /// `TooLarge`, `NotCanonical`, or `BadText` with the rule of FORMAT 4 that is broken.
+    pub fn read(subject: &str, bytes: &[u8]) -> Result<Self> {
+        let text: RosterText = json::read(subject, bytes, ROSTER_BYTES_MAX)?;
+        let broken = |rule| Error::new(Kind::BadText, subject).because(rule);
+        let roster = text.decode().ok_or_else(|| broken("a field is malformed"))?;
+        match roster.broken_rule() {
+            None => Ok(roster),
+            Some(rule) => Err(broken(rule)),
+        }
+    }
+
+    fn broken_rule(&self) -> Option<&'static str> {
+        let author = self.member(&self.author);
+        if !is_id("kgp_", &self.project) {
+            return Some("its project id is malformed"); // FORMAT 3.1
+        }
+        if self.members.len() > MEMBERS_MAX || self.removed.len() > REMOVED_MAX {
+            return Some("it lists too many members"); // FORMAT 4.1
+        }
+        if !self.members.is_sorted_by(|one, next| one.id < next.id) {
+            return Some("its members are not sorted"); // FORMAT 4.2
+        }
+        if !author.is_some_and(Member::is_full) {
+            return Some("its author is not a full member"); // FORMAT 4.2
+        }
+        if !self.removed.is_sorted_by(|one, next| one < next)
+            || !self.removed.iter().all(|id| is_id("kgm_", id))
+        {
+            return Some("its removed ids are malformed"); // FORMAT 4.9
+        }
+        if self.removed.iter().any(|id| self.member(id).is_some()) {
+            return Some("it lists a member that was removed"); // FORMAT 4.9
+        }
+        self.members.iter().find_map(|member| member.broken_rule(self.epoch))
+    }
+
+    /// The canonical text.
+    #[must_use]
+    pub fn write(&self) -> String {
+        json::write(&RosterText::encode(self))
+    }
+}
+
+impl Member {
+    fn broken_rule(&self, epoch: Epoch) -> Option<&'static str> {
+        if !is_canonical(&self.public) {
+            return Some("a public key is not canonical"); // FORMAT 1.5
+        }
+        if self.id != member_id(&self.public) {
+            return Some("a member id is not the hash of its public key"); // FORMAT 3.2
+        }
+        if self.name.is_empty() || check_text(&self.name, NAME_BYTES_MAX).is_err() {
+            return Some("a member's name is malformed"); // FORMAT 3.6
+        }
+        let texts: Vec<_> = self.grants.iter().map(Grant::to_string).collect();
+        let alone = self.is_full() || !self.grants.contains(&Grant::Full);
+        let counted = (1..=GRANTS_MAX).contains(&texts.len());
+        if !counted || !alone || !texts.is_sorted_by(|one, next| one < next) {
+            return Some("a member's grants are malformed"); // FORMAT 3.8
+        }
+        if self.wrap.len() > WRAP_BYTES_MAX {
+            return Some("a wrap is too large"); // FORMAT 4.4
+        }
+        let numbers = self.witnesses.iter().map(|(epoch, _)| epoch.number);
+        let counted = (1..=WITNESSES_MAX).contains(&self.witnesses.len());
+        let ends_here = self.witnesses.last().is_some_and(|(last, _)| *last == epoch);
+        if !counted || !ends_here || !numbers.is_sorted_by(|one, next| one < next) {
+            return Some("a member's witnesses are malformed"); // FORMAT 4.6
+        }
+        None
+    }
+
+    /// The MAC of a statement and this member's wrap, for a witness or an introduction. The wrap
+    /// is covered because anybody can seal other keys to a public key (FORMAT 4.6, 4.7).
+    #[must_use]
+    pub fn vouch(&self, key: &Key, statement: &Digest) -> Digest {
+        mac(key, &length_prefixed(&[statement, &self.wrap]))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct RosterText {
+    format: u32,
+    project: String,
+    epoch: String,
+    sequence: u64,
+    author: String,
+    config: String,
+    config_before: String,
+    members: Vec<MemberText>,
+    removed: Vec<String>,
+    seal: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MemberText {
+    id: String,
+    name: String,
+    public_key: String,
+    grants: Vec<String>,
+    wrap: String,
+    witnesses: Vec<String>,
+    introduction: String,
+}
+
+fn digest(text: &str) -> Option<Digest> {
+    HEX.decode(text)?.expose().try_into().ok()
+}
+
+fn witness(text: &str) -> Option<(Epoch, Digest)> {
+    let (epoch, mac) = text.split_once(' ')?;
+    Some((Epoch::parse(epoch)?, digest(mac)?))
+}
+
+impl RosterText {
+    fn decode(self) -> Option<Roster> {
+        Some(Roster {
+            project: (self.format == 1).then_some(self.project)?,
+            epoch: Epoch::parse(&self.epoch)?,
+            sequence: self.sequence,
+            author: self.author,
+            config: digest(&self.config)?,
+            config_before: digest(&self.config_before)?,
+            members: self.members.into_iter().map(MemberText::decode).collect::<Option<_>>()?,
+            removed: self.removed,
+            seal: digest(&self.seal)?,
+        })
+    }
+
+    fn encode(roster: &Roster) -> Self {
+        RosterText {
+            format: 1,
+            project: roster.project.clone(),
+            epoch: roster.epoch.to_string(),
+            sequence: roster.sequence,
+            author: roster.author.clone(),
+            config: HEX.encode(&roster.config),
+            config_before: HEX.encode(&roster.config_before),
+            members: roster.members.iter().map(MemberText::encode).collect(),
+            removed: roster.removed.clone(),
+            seal: HEX.encode(&roster.seal),
+        }
+    }
+}
+
+impl MemberText {
+    fn decode(self) -> Option<Member> {
+        let grants = self.grants.iter().map(|text| Grant::parse(text));
+        Some(Member {
+            id: self.id,
+            public: digest(&self.public_key)?,
+            name: self.name,
+            grants: grants.collect::<Option<_>>()?,
+            wrap: BASE64.decode(&self.wrap)?.expose().to_vec(),
+            witnesses: self.witnesses.iter().map(|text| witness(text)).collect::<Option<_>>()?,
+            introduction: digest(&self.introduction)?,
+        })
+    }
+
+    fn encode(member: &Member) -> Self {
+        let witness = |(epoch, mac): &(Epoch, Digest)| format!("{epoch} {}", HEX.encode(mac));
+        MemberText {
+            id: member.id.clone(),
+            name: member.name.clone(),
+            public_key: HEX.encode(&member.public),
+            grants: member.grants.iter().map(Grant::to_string).collect(),
+            wrap: BASE64.encode(&member.wrap),
+            witnesses: member.witnesses.iter().map(witness).collect(),
+            introduction: HEX.encode(&member.introduction),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! `.kagi/secrets/<service>/<env>.enc`: the text around the boxes of one scope (FORMAT 7).
+//!
+//! Promises: the box lines are canonical; each box is bound to its project, epoch, environment,
+//! service and kind. Tolerates only what Git does to a text: conflict markers, CRLF, doubled
+//! lines, and index lines in any state (they are for people and never trusted). Refuses the rest.
+
+use crate::crypto::aead::{self, NONCE_BYTES};
+use crate::crypto::{hash, length_prefixed};
+use crate::error::{Error, Kind, Result};
+use crate::format::names::{Epoch, check_key};
+use crate::format::snapshot::{SNAPSHOT_BYTES_MAX, Snapshot, SnapshotId};
+use crate::format::text::BASE64;
+use crate::secret::Key;
+use std::fmt::{self, Write};
+
+/// Boxes in one file.
+pub const BOXES_MAX: usize = 16;
+/// Bytes of one box before base64.
+pub const BOX_BYTES_MAX: usize = SNAPSHOT_BYTES_MAX + NONCE_BYTES + aead::TAG_BYTES;
+/// Bytes of a whole file: a few large boxes, or many small ones.
+pub const FILE_BYTES_MAX: usize = 4 * (BOX_BYTES_MAX / 3 * 4 + 1024);
+const FORMAT: &str = "kagi-scope 1";
+
+/// What the scope holds; each kind has a directory and keys of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum ScopeKind {
+    /// Values, under `secrets/`.
+    Values,
+    /// Encrypted files, under `files/`.
+    Files,
+}
+
+impl ScopeKind {
+    /// The word that keys and boxes are bound to.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            ScopeKind::Values => "values",
+            ScopeKind::Files => "files",
+        }
+    }
+
+    /// The directory below `.kagi/`.
+    #[must_use]
+    pub fn directory(self) -> &'static str {
+        match self {
+            ScopeKind::Values => "secrets",
+            ScopeKind::Files => "files",
+        }
+    }
+}
+
+/// Which scope: the name of its file, and what its boxes are bound to.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ScopeName {
+    /// Values or files.
+    pub kind: ScopeKind,
+    /// Service.
+    pub service: String,
+    /// Environment.
+    pub env: String,
+}
+
+impl ScopeName {
+    /// The scope of a service's values in an environment.
+    #[must_use]
+    pub fn values(service: &str, env: &str) -> Self {
+        ScopeName { kind: ScopeKind::Values, service: service.into(), env: env.into() }
+    }
+
+    /// Its file below `.kagi/`: `secrets/api/production.enc`.
+    #[must_use]
+    pub fn file(&self) -> String {
+        format!("{}/{self}.enc", self.kind.directory())
+    }
+
+    fn header(&self, project: &str) -> String {
+        format!("{FORMAT} {project} {self}")
+    }
+
+    /// The data that a box is bound to (FORMAT 7.7).
+    fn aad(&self, project: &str, epoch: Epoch) -> Vec<u8> {
+        length_prefixed(&[
+            FORMAT.as_bytes(),
+            self.kind.word().as_bytes(),
+            project.as_bytes(),
+            &epoch.to_bytes(),
+            self.env.as_bytes(),
+            self.service.as_bytes(),
+        ])
+    }
+}
+
+impl fmt::Display for ScopeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.service, self.env)
+    }
+}
+
+/// The key of a scope, with what its boxes are bound to.
+pub struct ScopeKey<'a> {
+    /// `K_scope`.
+    pub key: Key,
+    /// Project id.
+    pub project: &'a str,
+    /// The epoch of the key.
+    pub epoch: Epoch,
+    /// The scope.
+    pub name: &'a ScopeName,
+}
+
+/// One box as it stands in the file: nonce ‖ ciphertext ‖ tag, not opened.
+pub struct SealedBox {
+    /// The epoch under whose key it was sealed.
+    pub epoch: Epoch,
+    bytes: Vec<u8>,
+}
+
+impl SealedBox {
+    /// Seals a snapshot. `nonce` must be random and used once.
+    #[must_use]
+    pub fn seal(key: &ScopeKey, nonce: [u8; NONCE_BYTES], snapshot: &Snapshot) -> Self {
+        let aad = key.name.aad(key.project, key.epoch);
+        let mut bytes = nonce.to_vec();
+        bytes.extend_from_slice(&aead::seal(&key.key, &nonce, &aad, &snapshot.encode()));
+        SealedBox { epoch: key.epoch, bytes }
+    }
+
+    /// Opens a box; `None` if it is not authentic for this key and place.
+    #[must_use]
+    pub fn open(&self, key: &ScopeKey) -> Option<Snapshot> {
+        let (nonce, sealed) = self.bytes.split_first_chunk()?;
+        let aad = key.name.aad(key.project, key.epoch);
+        let plaintext = aead::open(&key.key, nonce, &aad, sealed)?;
+        Snapshot::decode(plaintext.expose())
+    }
+
+    /// Number of bytes.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)] // No box is empty.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The snapshot's id: the first 8 bytes of `H(box)` (FORMAT 7.5).
+    #[must_use]
+    pub fn id(&self) -> SnapshotId {
+        hash::hash(&self.bytes).first_chunk().copied().unwrap_or_default()
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let (epoch, text) = line.split_once(' ')?;
+        if text.len() > BOX_BYTES_MAX.div_ceil(3) * 4 {
+            return None;
+        }
+        Some(SealedBox {
+            epoch: Epoch::parse(epoch)?,
+            bytes: BASE64.decode(text)?.expose().to_vec(),
+        })
+    }
+}
+
+/// A scope file whose lines are well formed; nothing in it is authentic yet.
+pub struct ScopeFile {
+    /// The boxes, without doubles, in the order of the file.
+    pub boxes: Vec<SealedBox>,
+    /// True if conflict markers were skipped.
+    pub has_markers: bool,
+}
+
+/// Reads a scope file.
+///
+/// # Errors
+/// `TooLarge`; `Misplaced` if the header names another place; `NotCanonical` with the line's
+/// number for every other line that has no business there.
+pub fn read(subject: &str, bytes: &[u8], project: &str, name: &ScopeName) -> Result<ScopeFile> {
+    let header = name.header(project);
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(Error::new(Kind::TooLarge, subject));
+    }
+    let malformed =
+        |line: usize| Error::new(Kind::NotCanonical, subject).because(format!("line {line}"));
+    let text = std::str::from_utf8(bytes).map_err(|_| malformed(1))?;
+    let lines = text.strip_suffix('\n').ok_or_else(|| malformed(1))?.split('\n');
+    let mut file = ScopeFile { boxes: Vec::new(), has_markers: false };
+    let mut has_header = false;
+    for (at, line) in lines.enumerate() {
+        let line = line.strip_suffix('\r').unwrap_or(line); // FORMAT 7.6
+        if is_marker(line) {
+            file.has_markers = true;
+        } else if !has_header {
+            has_header = line == header; // FORMAT 7.2
+            if !has_header {
+                let kind =
+                    if line.starts_with(FORMAT) { Kind::Misplaced } else { Kind::NotCanonical };
+                return Err(Error::new(kind, subject).because("line 1"));
+            }
+        } else if let Some(rest) = line.strip_prefix("box ") {
+            let sealed = SealedBox::parse(rest).ok_or_else(|| malformed(at + 1))?; // FORMAT 7.4
+            if !file.boxes.iter().any(|other| other.bytes == sealed.bytes) {
+                file.boxes.push(sealed);
+            }
+        } else if line != header && !line.starts_with("key ") {
+            return Err(malformed(at + 1)); // FORMAT 7.3
+        }
+    }
+    if file.boxes.len() > BOXES_MAX {
+        return Err(Error::new(Kind::Limit, subject).because("it holds more than 16 boxes"));
+    }
+    Ok(file)
+}
+
+/// Lines that a merge without `merge=union` leaves (FORMAT 7.6).
+fn is_marker(line: &str) -> bool {
+    line == "======="
+        || ["<<<<<<< ", "||||||| ", ">>>>>>> "].iter().any(|mark| line.starts_with(mark))
+        || matches!(line, "<<<<<<<" | "|||||||" | ">>>>>>>")
+}
+
+/// The text of a scope: header, index of the newest snapshot, boxes (FORMAT 7.1).
+#[must_use]
+pub fn write(project: &str, name: &ScopeName, index: &Snapshot, boxes: &[SealedBox]) -> String {
+    let mut text = name.header(project);
+    text.push('\n');
+    for entry in &index.entries {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "key {} {}", entry.name, entry.version);
+    }
+    for sealed in boxes {
+        let _ = writeln!(text, "box {} {}", sealed.epoch, BASE64.encode(&sealed.bytes));
+    }
+    text
+}
+
+/// The index lines of a file as they stand, sorted and without doubles, for `doctor`: names that
+/// are well formed, with their versions. A line that is neither is given back as `None`.
+#[must_use]
+pub fn index(bytes: &[u8]) -> Vec<Option<(String, u32)>> {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = text.lines().filter_map(|line| line.strip_prefix("key "));
+    let mut index: Vec<_> = lines.map(index_line).collect();
+    index.sort();
+    index.dedup();
+    index
+}
+
+fn index_line(line: &str) -> Option<(String, u32)> {
+    let (name, version) = line.split_once(' ')?;
+    check_key(name).ok()?;
+    Some((name.to_string(), version.parse().ok()?))
+}

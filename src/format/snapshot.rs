@@ -1,0 +1,136 @@
+//! The plaintext of a box: every entry of a scope, and the snapshots that came before (FORMAT 8).
+//!
+//! Promises: one wiped buffer; one encoding for one snapshot; the length tells no more than a
+//! multiple of 256. Refuses: unsorted or doubled names, anything over a limit, padding that is not zero.
+
+use crate::format::bytes::{Reader, Writer};
+use crate::format::names::{check_key, check_text, is_id};
+use crate::secret::Secret;
+
+/// Bytes of one value.
+pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of one description.
+pub const DESCRIPTION_BYTES_MAX: usize = 1024;
+/// Entries in one scope.
+pub const ENTRIES_MAX: usize = 20_000;
+/// Ancestors that a snapshot lists.
+pub const ANCESTORS_MAX: usize = 1024;
+/// Bytes of a snapshot's plaintext; its box is a little larger.
+pub const SNAPSHOT_BYTES_MAX: usize = 6 * 1024 * 1024;
+const PADDING: usize = 256;
+const VERSION: u8 = 1;
+
+/// A snapshot's id: the first 8 bytes of `H(box)`. Zero means the snapshot that holds the entry.
+pub type SnapshotId = [u8; 8];
+
+/// One key with its value.
+pub struct Entry {
+    /// The key.
+    pub name: String,
+    /// The value: any bytes but NUL.
+    pub value: Secret,
+    /// For people; may be empty.
+    pub description: String,
+    /// Seconds since 1970, by the writer's clock.
+    pub time: u64,
+    /// Member id of the writer, as it claims; empty for the holder of a project key.
+    pub author: String,
+    /// The snapshot that wrote this entry; zero: this one.
+    pub writer: SnapshotId,
+    /// 1 for the first value of the key, one more for each that followed.
+    pub version: u32,
+}
+
+/// The state of a scope at one moment.
+#[derive(Default)]
+pub struct Snapshot {
+    /// One more than the newest that came before.
+    pub sequence: u64,
+    /// Ids of the snapshots that this one contains, the oldest first.
+    pub ancestors: Vec<SnapshotId>,
+    /// Sorted by name.
+    pub entries: Vec<Entry>,
+}
+
+impl Snapshot {
+    /// The plaintext (FORMAT 8.1).
+    #[must_use]
+    pub fn encode(&self) -> Secret {
+        let sizes = self.entries.iter().map(|entry| {
+            64 + entry.name.len() + entry.value.len() + entry.description.len() + entry.author.len()
+        });
+        let capacity = 64 + 8 * self.ancestors.len() + sizes.sum::<usize>() + PADDING;
+        let mut out = Writer::with_capacity(capacity);
+        out.raw(&[VERSION]).long(self.sequence).count(self.ancestors.len());
+        for ancestor in &self.ancestors {
+            out.raw(ancestor);
+        }
+        out.count(self.entries.len());
+        for entry in &self.entries {
+            out.field(entry.name.as_bytes())
+                .field(entry.value.expose())
+                .field(entry.description.as_bytes())
+                .long(entry.time)
+                .field(entry.author.as_bytes())
+                .raw(&entry.writer)
+                .raw(&entry.version.to_le_bytes());
+        }
+        let missing = out.0.len().next_multiple_of(PADDING) - out.0.len();
+        out.raw(&[0; PADDING][..missing]);
+        out.0
+    }
+
+    /// Reads a plaintext; `None` if it is not exactly what `encode` writes for a snapshot within
+    /// the limits. The text is authentic by then, so the reason does not matter to anybody.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let [version] = reader.raw()?;
+        let sequence = reader.long()?;
+        let ancestors = usize::try_from(reader.count()?).ok()?;
+        if version != VERSION || bytes.len() > SNAPSHOT_BYTES_MAX || ancestors > ANCESTORS_MAX {
+            return None; // FORMAT 8.2
+        }
+        let ancestors = (0..ancestors).map(|_| reader.raw()).collect::<Option<Vec<_>>>()?;
+        let count = usize::try_from(reader.count()?).ok()?;
+        if count > ENTRIES_MAX {
+            return None; // FORMAT 8.2
+        }
+        let mut entries = Vec::with_capacity(count);
+        for _ in 0..count {
+            entries.push(decode_entry(&mut reader)?);
+        }
+        let sorted = entries.is_sorted_by(|one: &Entry, next| one.name < next.name); // FORMAT 8.4
+        let padding = reader.0; // FORMAT 8.5
+        let padded = padding.len() < PADDING && bytes.len().is_multiple_of(PADDING);
+        (sorted && padded && padding.iter().all(|byte| *byte == 0)).then_some(Snapshot {
+            sequence,
+            ancestors,
+            entries,
+        })
+    }
+}
+
+/// FORMAT 8.3.
+fn decode_entry(reader: &mut Reader) -> Option<Entry> {
+    let entry = Entry {
+        name: reader.text()?.to_string(),
+        value: Secret::copy_of(reader.field()?),
+        description: reader.text()?.to_string(),
+        time: reader.long()?,
+        author: reader.text()?.to_string(),
+        writer: reader.raw()?,
+        version: reader.count()?,
+    };
+    let allowed = check_key(&entry.name).is_ok()
+        && is_value(entry.value.expose())
+        && check_text(&entry.description, DESCRIPTION_BYTES_MAX).is_ok()
+        && (entry.author.is_empty() || is_id("kgm_", &entry.author));
+    allowed.then_some(entry)
+}
+
+/// True for bytes that may be a value: any but NUL, up to 1 MiB.
+#[must_use]
+pub fn is_value(bytes: &[u8]) -> bool {
+    bytes.len() <= VALUE_BYTES_MAX && !bytes.contains(&0)
+}

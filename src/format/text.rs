@@ -1,0 +1,128 @@
+//! Base32, base64 and hex: one bit packer, three alphabets (FORMAT 1.7 to 1.9).
+//!
+//! Promises: one text per byte string; decoding fills a wiped buffer and never moves it.
+//! Refuses: other cases, missing or extra padding, white space, left-over bits that are not zero.
+
+use crate::secret::Secret;
+
+const INVALID: u8 = 0xff;
+
+/// One encoding: how many bits a symbol carries, and the symbols.
+pub struct Encoding {
+    bits: u32,
+    symbols: &'static [u8],
+    values: [u8; 256],
+    padded: bool,
+}
+
+/// RFC 4648 base32 in lower case, without padding.
+pub const BASE32: Encoding = Encoding::new(5, b"abcdefghijklmnopqrstuvwxyz234567", false);
+/// RFC 4648 base64 with padding.
+pub const BASE64: Encoding =
+    Encoding::new(6, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", true);
+/// Hexadecimal in lower case.
+pub const HEX: Encoding = Encoding::new(4, b"0123456789abcdef", false);
+
+impl Encoding {
+    const fn new(bits: u32, symbols: &'static [u8], padded: bool) -> Self {
+        let mut values = [INVALID; 256];
+        let mut value = 0;
+        while value < symbols.len() {
+            // At most 64 symbols: the cast keeps every value.
+            #[allow(clippy::cast_possible_truncation)]
+            let byte = value as u8;
+            values[symbols[value] as usize] = byte;
+            value += 1;
+        }
+        Encoding { bits, symbols, values, padded }
+    }
+
+    /// The text of `bytes`. Its buffer never moves, so the caller can wipe it.
+    #[must_use]
+    pub fn encode(&self, bytes: &[u8]) -> String {
+        let bits = self.bits as usize;
+        let symbols = (bytes.len() * 8).div_ceil(bits);
+        let mut text = String::with_capacity(symbols.next_multiple_of(4));
+        let (mut pending, mut held) = (0u32, 0);
+        let mask = (1 << self.bits) - 1;
+        for byte in bytes {
+            pending = (pending << 8) | u32::from(*byte);
+            held += 8;
+            while held >= self.bits {
+                held -= self.bits;
+                text.push(self.symbol((pending >> held) & mask));
+            }
+        }
+        if held > 0 {
+            text.push(self.symbol((pending << (self.bits - held)) & mask));
+        }
+        while self.padded && !text.len().is_multiple_of(4) {
+            text.push('=');
+        }
+        text
+    }
+
+    fn symbol(&self, value: u32) -> char {
+        char::from(self.symbols[value as usize])
+    }
+
+    /// The bytes of `text`; `None` unless encoding them gives exactly `text`.
+    #[must_use]
+    pub fn decode(&self, text: &str) -> Option<Secret> {
+        let symbols = self.without_padding(text)?;
+        let mut bytes = Secret::zeroed(symbols.len() * self.bits as usize / 8);
+        let mut places = bytes.expose_mut().iter_mut();
+        let (mut pending, mut held) = (0u32, 0);
+        for symbol in symbols {
+            let value = self.values[usize::from(*symbol)];
+            if value == INVALID {
+                return None;
+            }
+            pending = (pending << self.bits) | u32::from(value);
+            held += self.bits;
+            if held >= 8 {
+                held -= 8;
+                *places.next()? = (pending >> held).to_le_bytes()[0];
+            }
+        }
+        // A whole symbol left over, or bits that are not zero, would be a second text.
+        let left_over = pending & ((1 << held) - 1);
+        (held < self.bits && left_over == 0).then_some(bytes)
+    }
+
+    fn without_padding<'a>(&self, text: &'a str) -> Option<&'a [u8]> {
+        let symbols = text.trim_end_matches('=');
+        let padding = text.len() - symbols.len();
+        let wanted =
+            if self.padded { symbols.len().next_multiple_of(4) - symbols.len() } else { 0 };
+        (padding == wanted).then_some(symbols.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_comes_back_and_nothing_else_is_accepted() {
+        for encoding in [&BASE32, &BASE64, &HEX] {
+            for length in 0..70u8 {
+                let bytes: Vec<u8> = (0..length).map(|at| at.wrapping_mul(37) ^ 0xa5).collect();
+                let text = encoding.encode(&bytes);
+                assert_eq!(encoding.decode(&text).unwrap().expose(), bytes);
+                for (at, _) in text.char_indices() {
+                    let mut other = text.clone();
+                    other.remove(at);
+                    let back = encoding.decode(&other).map(|b| encoding.encode(b.expose()));
+                    assert!(back.is_none_or(|back| back == other), "{text} {other}");
+                }
+                assert!(encoding.decode(&format!("{text}=")).is_none());
+                assert!(encoding.decode(&format!("{text} ")).is_none());
+            }
+        }
+        assert!(BASE64.decode("AB==").is_none(), "left-over bits");
+        assert!(HEX.decode("a").is_none() && HEX.decode("AA").is_none());
+        assert_eq!(BASE64.encode(b"any carnal pleas"), "YW55IGNhcm5hbCBwbGVhcw==");
+        assert_eq!(BASE32.encode(b"foob"), "mzxw6yq");
+    }
+}
