@@ -1,0 +1,242 @@
+//! One scope in memory: the join of its boxes, and every change to it. Pure (FORMAT 9).
+//!
+//! Promises: joining loses nothing and chooses nothing silently: of two values that neither
+//! writer knew of, both are kept until somebody resolves. Refuses to make a snapshot while a
+//! conflict is open, for a snapshot holds one value a key.
+
+use crate::error::{Error, Kind, Result};
+use crate::format::names::check_key;
+use crate::format::snapshot::{ANCESTORS_MAX, ENTRIES_MAX, Entry, Snapshot, SnapshotId, is_value};
+use crate::secret::Secret;
+use std::collections::{BTreeMap, BTreeSet};
+
+const THIS_ONE: SnapshotId = [0; 8];
+
+/// A scope that is open.
+#[derive(Default)]
+pub struct Scope {
+    /// What comes before the next snapshot, the oldest first.
+    ancestors: Vec<SnapshotId>,
+    /// The newest sequence number.
+    pub sequence: u64,
+    /// A key's entry; several while it is in conflict. Never none.
+    slots: BTreeMap<String, Vec<Entry>>,
+    /// True if a box stood beside one that contains it: it has no effect.
+    pub has_idle_box: bool,
+}
+
+/// Who writes, and when.
+#[derive(Clone, Copy)]
+pub struct Author<'a> {
+    /// Member id; empty for the holder of a project key.
+    pub id: &'a str,
+    /// Seconds since 1970.
+    pub time: u64,
+}
+
+/// Joins the snapshots of one file; each with the id of its box (FORMAT 9.1 to 9.6).
+#[must_use]
+pub fn join(snapshots: Vec<(SnapshotId, Snapshot)>) -> Scope {
+    let count = snapshots.len();
+    let listed: BTreeSet<_> = snapshots.iter().flat_map(|(_, one)| one.ancestors.clone()).collect();
+    let mut heads = snapshots;
+    heads.retain(|(id, _)| !listed.contains(id)); // FORMAT 9.1
+    let mut scope = Scope { has_idle_box: heads.len() < count, ..Scope::default() };
+    for (id, head) in &mut heads {
+        scope.sequence = scope.sequence.max(head.sequence);
+        scope.add_ancestors(&head.ancestors);
+        for entry in &mut head.entries {
+            if entry.writer == THIS_ONE {
+                entry.writer = *id;
+            }
+        }
+    }
+    for (id, _) in &heads {
+        scope.add_ancestors(&[*id]);
+    }
+    let stale = stale_entries(&heads);
+    for (at, (_, head)) in heads.into_iter().enumerate() {
+        for entry in head.entries {
+            if !stale.contains(&(at, entry.name.clone())) {
+                scope.add(entry);
+            }
+        }
+    }
+    scope
+}
+
+/// The entries that another head has replaced or deleted: it knows the entry's writer and does
+/// not hold that entry any more (FORMAT 9.3).
+fn stale_entries(heads: &[(SnapshotId, Snapshot)]) -> BTreeSet<(usize, String)> {
+    let mut stale = BTreeSet::new();
+    for (other, (id, head)) in heads.iter().enumerate().filter(|_| heads.len() > 1) {
+        let mut known: BTreeSet<_> = head.ancestors.iter().collect();
+        known.insert(id);
+        let held: BTreeMap<_, _> =
+            head.entries.iter().map(|entry| (&entry.name, entry.writer)).collect();
+        for (at, (_, head)) in heads.iter().enumerate().filter(|(at, _)| *at != other) {
+            for entry in &head.entries {
+                if known.contains(&entry.writer) && held.get(&entry.name) != Some(&entry.writer) {
+                    stale.insert((at, entry.name.clone()));
+                }
+            }
+        }
+    }
+    stale
+}
+
+impl Scope {
+    fn add_ancestors(&mut self, ids: &[SnapshotId]) {
+        let known: BTreeSet<_> = self.ancestors.iter().copied().collect();
+        self.ancestors.extend(ids.iter().filter(|id| !known.contains(*id)));
+    }
+
+    /// Adds a live entry: equal ones agree, others are in conflict (FORMAT 9.4, 9.5).
+    fn add(&mut self, entry: Entry) {
+        let rank = |entry: &Entry| (entry.version, entry.time, entry.author.clone(), entry.writer);
+        let slot = self.slots.entry(entry.name.clone()).or_default();
+        let equal = |other: &&mut Entry| {
+            other.value.expose() == entry.value.expose() && other.description == entry.description
+        };
+        match slot.iter_mut().find(equal) {
+            Some(other) if rank(other) < rank(&entry) => *other = entry,
+            Some(_) => {}
+            None => slot.push(entry),
+        }
+        slot.sort_by_key(|entry| (entry.time, entry.author.clone(), entry.writer));
+    }
+
+    /// The entries of a key: none, one, or several that are in conflict, the oldest first.
+    #[must_use]
+    pub fn get(&self, name: &str) -> &[Entry] {
+        self.slots.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// All keys with their entries, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[Entry])> {
+        self.slots.iter().map(|(name, slot)| (name.as_str(), slot.as_slice()))
+    }
+
+    /// True if both hold the same keys with the same values, and no conflict.
+    #[must_use]
+    pub fn has_same_values(&self, other: &Scope) -> bool {
+        let single = |slot: &[Entry]| slot.len() == 1;
+        let equal = |one: &[Entry], other: &[Entry]| {
+            let values = |slot| Iterator::map(<[Entry]>::iter(slot), |entry| entry.value.expose());
+            single(one) && single(other) && values(one).eq(values(other))
+        };
+        let mut pairs = self.iter().zip(other.iter());
+        self.len() == other.len()
+            && pairs.all(|(one, other)| one.0 == other.0 && equal(one.1, other.1))
+    }
+
+    /// Number of keys.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// True for no keys.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// The keys that are in conflict.
+    #[must_use]
+    pub fn conflicts(&self) -> Vec<&str> {
+        self.iter().filter(|(_, slot)| slot.len() > 1).map(|(name, _)| name).collect()
+    }
+
+    /// Sets a key; a description of `None` keeps the one that is there. `false` if nothing changed.
+    ///
+    /// # Errors
+    /// `BadName`, `TooLarge`, `Unholdable` (a NUL byte) or `Limit`, naming the key.
+    pub fn set(
+        &mut self,
+        name: &str,
+        value: Secret,
+        description: Option<&str>,
+        author: Author,
+    ) -> Result<bool> {
+        check_key(name)?;
+        if !is_value(value.expose()) {
+            let holds_nul = value.expose().contains(&0);
+            return Err(if holds_nul {
+                Error::new(Kind::Unholdable, name).because("the value holds a NUL byte")
+            } else {
+                Error::new(Kind::TooLarge, name).because("a value may have 1 MiB")
+            });
+        }
+        let old = self.get(name);
+        let description =
+            description.or_else(|| Some(old.last()?.description.as_str())).unwrap_or("");
+        if let [one] = old
+            && one.value.expose() == value.expose()
+            && one.description == description
+        {
+            return Ok(false);
+        }
+        if old.is_empty() && self.len() == ENTRIES_MAX {
+            return Err(Error::new(Kind::Limit, name).because("a scope holds 20,000 keys"));
+        }
+        let entry = Entry {
+            name: name.to_string(),
+            value,
+            description: description.to_string(),
+            time: author.time,
+            author: author.id.to_string(),
+            writer: THIS_ONE,
+            version: old.iter().map(|entry| entry.version).max().unwrap_or(0).saturating_add(1),
+        };
+        self.slots.insert(name.to_string(), vec![entry]);
+        Ok(true)
+    }
+
+    /// Deletes a key; `false` if it is not there.
+    pub fn unset(&mut self, name: &str) -> bool {
+        self.slots.remove(name).is_some()
+    }
+
+    /// Ends a conflict by taking the entry at `index` of `get(name)`. `false` if there is none.
+    /// The choice is written anew, so that it wins over both sides.
+    pub fn resolve(&mut self, name: &str, index: usize, author: Author) -> bool {
+        let Some(slot) = self.slots.get_mut(name).filter(|slot| index < slot.len()) else {
+            return false;
+        };
+        let version = slot.iter().map(|entry| entry.version).max().unwrap_or(0);
+        let mut chosen = slot.swap_remove(index);
+        chosen.writer = THIS_ONE;
+        chosen.version = version.saturating_add(1);
+        chosen.author = author.id.to_string();
+        chosen.time = author.time;
+        *slot = vec![chosen];
+        true
+    }
+
+    /// The snapshot that contains all of this (FORMAT 9.7, 9.8).
+    ///
+    /// # Errors
+    /// `Conflict` naming the keys that are not resolved.
+    pub fn into_snapshot(self) -> Result<Snapshot> {
+        let open = self.conflicts();
+        if !open.is_empty() {
+            return Err(Error::new(Kind::Conflict, open.join(", ")));
+        }
+        let excess = self.ancestors.len().saturating_sub(ANCESTORS_MAX);
+        let (dropped, kept) = self.ancestors.split_at(excess);
+        let oldest = kept.first().copied().unwrap_or(THIS_ONE);
+        let dropped: BTreeSet<_> = dropped.iter().collect();
+        let mut entries: Vec<Entry> = self.slots.into_values().flatten().collect();
+        for entry in &mut entries {
+            if dropped.contains(&entry.writer) {
+                entry.writer = oldest;
+            }
+        }
+        Ok(Snapshot {
+            sequence: self.sequence.saturating_add(1),
+            ancestors: kept.to_vec(),
+            entries,
+        })
+    }
+}

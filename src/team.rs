@@ -1,0 +1,468 @@
+//! Who may open what: accepting a roster, composing one, and what a wrap holds. Pure.
+//!
+//! Promises: an `Access` exists only after its roster was accepted (FORMAT 5) or founded here,
+//! and holds just the keys that the member's grants give. Refuses: to compose a roster without
+//! the project key, and to believe a roster because it opens.
+
+use crate::crypto::hash::{Digest, mac, same};
+use crate::crypto::{kdf, wrap};
+use crate::error::{Error, Kind, Result};
+use crate::format::bytes::{Reader, Writer};
+use crate::format::key_text::Identity;
+use crate::format::names::{Epoch, Grant};
+use crate::format::roster::{Member, Roster, WITNESSES_MAX};
+use crate::format::scope_file::{ScopeKey, ScopeKind, ScopeName};
+use crate::secret::{Key, Secret};
+use std::collections::BTreeSet;
+
+/// Keys in one wrap.
+const SCOPE_KEYS_MAX: usize = 512;
+
+/// The keys of one project and epoch that a member, or the holder of a project key, has.
+pub struct Access {
+    project: String,
+    epoch: Epoch,
+    member: String,
+    keys: Keys,
+}
+
+enum Keys {
+    Full {
+        project_key: Key,
+        /// The roster keys of earlier epochs, the oldest first; at most 15.
+        earlier: Vec<(Epoch, Key)>,
+    },
+    Limited {
+        state: Key,
+        witness: Key,
+        scopes: Vec<ScopeKeys>,
+    },
+}
+
+/// The keys of one scope, or of a whole environment where the service is empty.
+struct ScopeKeys {
+    env: String,
+    service: String,
+    /// `K_env`; or `K_scope` of the values.
+    key: Key,
+    /// `K_scope` of the files.
+    files: Option<Key>,
+}
+
+/// What the device knew before it saw the roster.
+pub struct Known<'a> {
+    /// An epoch of the project, and this member's witness key of it.
+    pub witness: Option<(Epoch, &'a Key)>,
+    /// Members whose introduction is believed.
+    pub anchors: &'a [String],
+    /// Asks a person whether this author may introduce the project.
+    pub confirm: &'a dyn Fn(&Member) -> bool,
+}
+
+/// Accepts a roster for a member and opens its wrap (FORMAT 5.1 to 5.9).
+///
+/// # Errors
+/// `ConfigMismatch`, `NotMember`, `OldEpoch`, `ForkedEpoch`, `NotWitnessed`, `UnknownProject` or
+/// `Unauthentic`, naming `subject`.
+pub fn accept(
+    subject: &str,
+    roster: &Roster,
+    config: &Digest,
+    identity: &Identity,
+    known: &Known,
+) -> Result<Access> {
+    let fail = |kind| Error::new(kind, subject);
+    check_config(subject, roster, config)?;
+    let member =
+        roster.member(&identity.id).ok_or_else(|| Error::new(Kind::NotMember, &identity.id))?;
+    let statement = roster.statement();
+    match known.witness {
+        Some((epoch, key)) if !is_out_of_reach(roster.epoch, epoch) || known.anchors.is_empty() => {
+            check_witness(subject, roster, member, &statement, epoch, key)?;
+        }
+        _ => check_introduction(subject, roster, member, &statement, identity, known)?,
+    }
+    let epoch = roster.epoch.to_bytes();
+    let place = roster.place(&epoch);
+    let bundle = wrap::open(&identity.secret, &identity.public, place, &statement, &member.wrap)
+        .ok_or_else(|| fail(Kind::Unauthentic))?;
+    let keys =
+        decode_bundle(bundle.expose(), member.is_full()).ok_or_else(|| fail(Kind::Unauthentic))?;
+    let access = Access {
+        project: roster.project.clone(),
+        epoch: roster.epoch,
+        member: member.id.clone(),
+        keys,
+    };
+    // What will be pinned must itself vouch for the roster (FORMAT 5.8).
+    check_witness(subject, roster, member, &statement, roster.epoch, &access.witness())?;
+    Ok(access)
+}
+
+/// Accepts a roster for the holder of the project key (FORMAT 5.10).
+///
+/// # Errors
+/// `ConfigMismatch`, or `WrongKey` for a key of another project or epoch.
+pub fn accept_project_key(
+    subject: &str,
+    roster: &Roster,
+    config: &Digest,
+    project_key: Key,
+) -> Result<Access> {
+    check_config(subject, roster, config)?;
+    let access = Access {
+        project: roster.project.clone(),
+        epoch: roster.epoch,
+        member: String::new(),
+        keys: Keys::Full { project_key, earlier: Vec::new() },
+    };
+    let seal = mac(&access.witness(), &roster.statement());
+    if same(&seal, &roster.seal) {
+        Ok(access)
+    } else {
+        Err(Error::new(Kind::WrongKey, subject).because(roster.epoch.number))
+    }
+}
+
+/// FORMAT 5.1.
+fn check_config(subject: &str, roster: &Roster, config: &Digest) -> Result<()> {
+    if same(config, &roster.config) || same(config, &roster.config_before) {
+        Ok(())
+    } else {
+        Err(Error::new(Kind::ConfigMismatch, subject))
+    }
+}
+
+/// True if so many rotations lie between that no roster has a witness for the epoch any more:
+/// then an anchor may introduce it, but nobody is asked (FORMAT 5.6).
+fn is_out_of_reach(now: Epoch, known: Epoch) -> bool {
+    let reach = u32::try_from(WITNESSES_MAX).unwrap_or(u32::MAX);
+    now.number >= known.number.saturating_add(reach)
+}
+
+/// FORMAT 5.3 to 5.5.
+fn check_witness(
+    subject: &str,
+    roster: &Roster,
+    member: &Member,
+    statement: &Digest,
+    epoch: Epoch,
+    key: &Key,
+) -> Result<()> {
+    let kind = match member.witnesses.iter().find(|(other, _)| other.number == epoch.number) {
+        _ if roster.epoch.number < epoch.number => Kind::OldEpoch,
+        Some((other, _)) if *other != epoch => Kind::ForkedEpoch,
+        None => Kind::NotWitnessed,
+        Some((_, mac)) if same(mac, &member.vouch(key, statement)) => return Ok(()),
+        Some(_) => Kind::Unauthentic,
+    };
+    Err(Error::new(kind, subject))
+}
+
+/// FORMAT 5.6 and 5.7.
+fn check_introduction(
+    subject: &str,
+    roster: &Roster,
+    member: &Member,
+    statement: &Digest,
+    identity: &Identity,
+    known: &Known,
+) -> Result<()> {
+    let epoch = roster.epoch.to_bytes();
+    let author =
+        roster.member(&roster.author).ok_or_else(|| Error::new(Kind::Unauthentic, subject))?;
+    let key = wrap::agree(&identity.secret, &author.public).map(|shared| {
+        kdf::introduction(&shared, &author.public, &member.public, roster.place(&epoch))
+    });
+    if !key.is_some_and(|key| same(&member.introduction, &member.vouch(&key, statement))) {
+        return Err(Error::new(Kind::Unauthentic, subject));
+    }
+    let is_new = known.witness.is_none();
+    if known.anchors.contains(&author.id) || (is_new && (known.confirm)(author)) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::UnknownProject, subject).because(&author.id))
+}
+
+/// What a new roster says; the rest is computed.
+pub struct Draft {
+    /// One more than the sequence number of the roster before.
+    pub sequence: u64,
+    /// Hash of `kagi.json`.
+    pub config: Digest,
+    /// Hash of the `kagi.json` before.
+    pub config_before: Digest,
+    /// Sorted by id; wraps, witnesses and introductions are made anew.
+    pub members: Vec<Member>,
+    /// Sorted.
+    pub removed: Vec<String>,
+}
+
+/// The first roster of a project, and the access that it gives to its only member.
+///
+/// # Errors
+/// `Random`.
+pub fn found(
+    founder: &Identity,
+    project: &str,
+    epoch: Epoch,
+    project_key: Key,
+    draft: Draft,
+    random: &mut dyn FnMut() -> Result<Key>,
+) -> Result<(Roster, Access)> {
+    let access = Access {
+        project: project.to_string(),
+        epoch,
+        member: founder.id.clone(),
+        keys: Keys::Full { project_key, earlier: Vec::new() },
+    };
+    // The founder is a full member: the environments matter only to limited ones.
+    let roster = access.compose(founder, draft, &[], random)?;
+    Ok((roster, access))
+}
+
+impl Access {
+    /// Project id.
+    #[must_use]
+    pub fn project(&self) -> &str {
+        &self.project
+    }
+
+    /// The epoch of these keys.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Member id; empty for the holder of a project key.
+    #[must_use]
+    pub fn member(&self) -> &str {
+        &self.member
+    }
+
+    /// True if the project key is there.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self.keys, Keys::Full { .. })
+    }
+
+    fn at<T>(&self, derive: impl FnOnce(kdf::Place) -> T) -> T {
+        derive(kdf::Place { project: &self.project, epoch: &self.epoch.to_bytes() })
+    }
+
+    /// The key of one scope; `None` if the grants do not give it.
+    #[must_use]
+    pub fn scope_key<'a>(&'a self, name: &'a ScopeName) -> Option<ScopeKey<'a>> {
+        let derive = |env_key: &Key| {
+            let word = name.kind.word();
+            self.at(|place| kdf::scope(env_key, place, &name.env, &name.service, word))
+        };
+        let key = match &self.keys {
+            Keys::Full { project_key, .. } => {
+                derive(&self.at(|place| kdf::env(project_key, place, &name.env)))
+            }
+            Keys::Limited { scopes, .. } => {
+                let found = scopes.iter().find(|keys| {
+                    keys.env == name.env
+                        && (keys.service.is_empty() || keys.service == name.service)
+                })?;
+                match (&found.files, name.kind) {
+                    (None, _) => derive(&found.key),
+                    (Some(_), ScopeKind::Values) => found.key.duplicate(),
+                    (Some(files), ScopeKind::Files) => files.duplicate(),
+                }
+            }
+        };
+        Some(ScopeKey { key, project: &self.project, epoch: self.epoch, name })
+    }
+
+    /// This member's witness key of the epoch, for the pin.
+    #[must_use]
+    pub fn witness(&self) -> Key {
+        match &self.keys {
+            Keys::Full { project_key, .. } => {
+                kdf::witness(&self.at(|place| kdf::roster(project_key, place)), &self.member)
+            }
+            Keys::Limited { witness, .. } => witness.duplicate(),
+        }
+    }
+
+    /// The key of sync manifests (FORMAT 2.5).
+    #[must_use]
+    pub fn state_key(&self) -> Key {
+        match &self.keys {
+            Keys::Full { project_key, .. } => self.at(|place| kdf::state(project_key, place)),
+            Keys::Limited { state, .. } => state.duplicate(),
+        }
+    }
+
+    /// Makes the roster that a draft describes, in this epoch (FORMAT 4.4 to 4.8). `random` gives
+    /// a fresh key for each wrap.
+    ///
+    /// # Errors
+    /// `NotFull` without the project key or without being its author; `Random`; `BadText` for a
+    /// public key that is refused.
+    pub fn compose(
+        &self,
+        author: &Identity,
+        draft: Draft,
+        envs: &[String],
+        random: &mut dyn FnMut() -> Result<Key>,
+    ) -> Result<Roster> {
+        let Keys::Full { project_key, earlier } = &self.keys else {
+            return Err(Error::new(Kind::NotFull, &self.member));
+        };
+        if author.id != self.member {
+            return Err(Error::new(Kind::NotFull, &author.id));
+        }
+        let own = self.at(|place| kdf::roster(project_key, place));
+        let mut roster = Roster {
+            project: self.project.clone(),
+            epoch: self.epoch,
+            sequence: draft.sequence,
+            author: author.id.clone(),
+            config: draft.config,
+            config_before: draft.config_before,
+            members: draft.members,
+            removed: draft.removed,
+            seal: [0; 32],
+        };
+        let statement = roster.statement();
+        roster.seal = mac(&kdf::witness(&own, ""), &statement);
+        for member in &mut roster.members {
+            if granted_places(&member.grants, envs).len() > SCOPE_KEYS_MAX {
+                return Err(Error::new(Kind::Limit, &member.id)
+                    .because("its grants give more than 512 keys"));
+            }
+            let bundle = self.bundle(project_key, earlier, member, envs);
+            self.vouch_for(member, author, &statement, &bundle, &random()?)?;
+            let epochs =
+                earlier.iter().map(|(epoch, key)| (*epoch, key)).chain([(self.epoch, &own)]);
+            member.witnesses = epochs
+                .map(|(epoch, key)| {
+                    (epoch, member.vouch(&kdf::witness(key, &member.id), &statement))
+                })
+                .collect();
+        }
+        Ok(roster)
+    }
+
+    /// Wraps a member's keys and introduces the roster to it.
+    fn vouch_for(
+        &self,
+        member: &mut Member,
+        author: &Identity,
+        statement: &Digest,
+        bundle: &Secret,
+        ephemeral: &Key,
+    ) -> Result<()> {
+        let refused = || Error::new(Kind::BadText, &member.id).because("its public key is refused");
+        let shared = wrap::agree(&author.secret, &member.public).ok_or_else(refused)?;
+        let key =
+            self.at(|place| kdf::introduction(&shared, &author.public, &member.public, place));
+        member.wrap = self
+            .at(|place| wrap::seal(ephemeral, &member.public, place, statement, bundle))
+            .ok_or_else(refused)?;
+        member.introduction = member.vouch(&key, statement);
+        Ok(())
+    }
+
+    /// What a member's wrap holds: exactly the keys that its grants give (FORMAT 4.5).
+    fn bundle(
+        &self,
+        project_key: &Key,
+        earlier: &[(Epoch, Key)],
+        member: &Member,
+        envs: &[String],
+    ) -> Secret {
+        let mut out = Writer::with_capacity(1024);
+        if member.is_full() {
+            out.raw(&[FULL]).raw(project_key.expose()).count(earlier.len());
+            for (epoch, key) in earlier {
+                out.raw(&epoch.to_bytes()).raw(key.expose());
+            }
+            return out.0;
+        }
+        let own = self.at(|place| kdf::roster(project_key, place));
+        let witness = kdf::witness(&own, &member.id);
+        let state = self.at(|place| kdf::state(project_key, place));
+        let places = granted_places(&member.grants, envs);
+        out.raw(&[LIMITED]).raw(state.expose()).raw(witness.expose()).count(places.len());
+        for (env, service) in places {
+            out.field(env.as_bytes()).field(service.as_bytes());
+            if service.is_empty() {
+                out.raw(self.at(|place| kdf::env(project_key, place, env)).expose());
+                continue;
+            }
+            for kind in [ScopeKind::Values, ScopeKind::Files] {
+                let name = ScopeName { kind, service: service.into(), env: env.into() };
+                if let Some(scope) = self.scope_key(&name) {
+                    out.raw(scope.key.expose());
+                }
+            }
+        }
+        out.0
+    }
+}
+
+const FULL: u8 = 1;
+const LIMITED: u8 = 2;
+
+/// Environment and service of each key that the grants give, sorted; no service: the whole
+/// environment.
+fn granted_places<'a>(grants: &'a [Grant], envs: &'a [String]) -> BTreeSet<(&'a str, &'a str)> {
+    let mut places = BTreeSet::new();
+    for grant in grants {
+        match grant {
+            Grant::Full => {}
+            Grant::Env(env) => drop(places.insert((env.as_str(), ""))),
+            Grant::Scope(service, env) => drop(places.insert((env.as_str(), service.as_str()))),
+            Grant::Service(service) => {
+                places.extend(envs.iter().map(|env| (env.as_str(), service.as_str())));
+            }
+        }
+    }
+    places
+}
+
+/// Reads a bundle; `None` unless it is what `bundle` writes for such a member.
+fn decode_bundle(bytes: &[u8], is_full: bool) -> Option<Keys> {
+    let mut reader = Reader(bytes);
+    let keys = match reader.raw()? {
+        [FULL] if is_full => {
+            Keys::Full { project_key: reader.key()?, earlier: decode_earlier(&mut reader)? }
+        }
+        [LIMITED] if !is_full => Keys::Limited {
+            state: reader.key()?,
+            witness: reader.key()?,
+            scopes: decode_scopes(&mut reader)?,
+        },
+        _ => return None,
+    };
+    reader.end()?;
+    Some(keys)
+}
+
+fn decode_earlier(reader: &mut Reader) -> Option<Vec<(Epoch, Key)>> {
+    let count = usize::try_from(reader.count()?).ok().filter(|count| *count < WITNESSES_MAX)?;
+    let mut earlier = Vec::with_capacity(count);
+    for _ in 0..count {
+        earlier.push((Epoch::from_bytes(reader.raw()?), reader.key()?));
+    }
+    let sorted = earlier.is_sorted_by(|(one, _), (next, _)| one.number < next.number);
+    sorted.then_some(earlier)
+}
+
+fn decode_scopes(reader: &mut Reader) -> Option<Vec<ScopeKeys>> {
+    let count = usize::try_from(reader.count()?).ok().filter(|count| *count <= SCOPE_KEYS_MAX)?;
+    let mut scopes = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (env, service) = (reader.text()?.to_string(), reader.text()?.to_string());
+        let key = reader.key()?;
+        let files = if service.is_empty() { None } else { Some(reader.key()?) };
+        scopes.push(ScopeKeys { env, service, key, files });
+    }
+    let place = |keys: &ScopeKeys| (keys.env.clone(), keys.service.clone());
+    let sorted = scopes.is_sorted_by(|one, next| place(one) < place(next));
+    sorted.then_some(scopes)
+}
