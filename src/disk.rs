@@ -1,0 +1,373 @@
+//! All file access.
+//!
+//! Promises: a read has a cap and never waits on a FIFO or follows a link at its end; a write is
+//! the old bytes or the new, and is on disk when it returns; one writer at a time. Refuses: to
+//! write below a directory that is a link, and to read a private file that others can read.
+
+use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// Who may read a file that is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// 0600: keys and plaintext.
+    Private,
+    /// 0644: what goes into Git.
+    Public,
+}
+
+/// Begins and ends the name of a file that is being written.
+const TEMP_PREFIX: &str = ".kagi-";
+const TEMP_SUFFIX: &str = ".tmp";
+
+fn failed(kind: Kind, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    move |cause| Error::new(kind, path.to_string_lossy()).because(reason(&cause))
+}
+
+/// The system's reason without its number.
+fn reason(cause: &std::io::Error) -> String {
+    let text = cause.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}
+
+/// Reads a file of at most `bytes_max` bytes; `None` if there is none.
+///
+/// # Errors
+/// `Read`, `NotPlain`, or `TooLarge`, naming the path.
+pub fn read(path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>> {
+    let info = match fs::symlink_metadata(path) {
+        Ok(info) => info,
+        Err(cause) if is_absent(&cause) => return Ok(None),
+        Err(cause) => return Err(failed(Kind::Read, path)(cause)),
+    };
+    if !info.is_file() {
+        return Err(Error::new(Kind::NotPlain, path.to_string_lossy()));
+    }
+    read_open(path, info.len(), bytes_max).map(Some)
+}
+
+/// Reads a file that the user named: a link or a FIFO is the user's choice.
+///
+/// # Errors
+/// As `read`; `Missing` if there is none.
+pub fn read_given(path: &Path, bytes_max: usize) -> Result<Secret> {
+    let info = fs::metadata(path).map_err(|cause| {
+        let kind = if is_absent(&cause) { Kind::Missing } else { Kind::Read };
+        failed(kind, path)(cause)
+    })?;
+    read_open(path, info.len(), bytes_max).map(Secret::from_vec)
+}
+
+/// Reads a file that nobody else may read, into a wiped buffer; `None` if there is none.
+///
+/// # Errors
+/// As `read`; `Exposed` with the mode if others can read it.
+pub fn read_private(path: &Path, bytes_max: usize) -> Result<Option<Secret>> {
+    if let Some(mode) = mode_of(path).filter(|mode| mode & 0o077 != 0) {
+        return Err(
+            Error::new(Kind::Exposed, path.to_string_lossy()).because(format!("{mode:04o}"))
+        );
+    }
+    Ok(read(path, bytes_max)?.map(Secret::from_vec))
+}
+
+fn read_open(path: &Path, length: u64, bytes_max: usize) -> Result<Vec<u8>> {
+    let too_large = || Error::new(Kind::TooLarge, path.to_string_lossy());
+    let length =
+        usize::try_from(length).ok().filter(|length| *length <= bytes_max).ok_or_else(too_large)?;
+    // One more byte than expected, so that the buffer of a secret does not move.
+    let mut bytes = Vec::with_capacity(length + 1);
+    let file = File::open(path).map_err(failed(Kind::Read, path))?;
+    let cap = u64::try_from(bytes_max).unwrap_or(u64::MAX);
+    file.take(cap.saturating_add(1)).read_to_end(&mut bytes).map_err(failed(Kind::Read, path))?;
+    if bytes.len() > bytes_max {
+        return Err(too_large());
+    }
+    Ok(bytes)
+}
+
+fn is_absent(cause: &std::io::Error) -> bool {
+    matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+#[cfg(unix)]
+fn mode_of(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    Some(fs::symlink_metadata(path).ok()?.permissions().mode() & 0o7777)
+}
+
+#[cfg(not(unix))]
+fn mode_of(_: &Path) -> Option<u32> {
+    None
+}
+
+/// Replaces a file: temp file beside it, synced, renamed over it, directory synced.
+///
+/// # Errors
+/// `Write` naming the path; the old file is as it was then.
+pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<()> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Error::new(Kind::Write, path.to_string_lossy()));
+    };
+    let temp = directory.join(format!("{TEMP_PREFIX}{}{TEMP_SUFFIX}", name.to_string_lossy()));
+    remove(&temp)?;
+    let written = write_new(&temp, bytes, mode).and_then(|()| fs::rename(&temp, path));
+    if let Err(cause) = written {
+        // What cannot be removed now is swept by the next writer.
+        let _ = fs::remove_file(&temp);
+        return Err(failed(Kind::Write, path)(cause));
+    }
+    sync_directory(directory)
+}
+
+/// Writes a file that must not be there yet, synced.
+fn write_new(path: &Path, bytes: &[u8], mode: Mode) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(if mode == Mode::Private { 0o600 } else { 0o644 });
+    }
+    #[cfg(not(unix))]
+    let _ = mode;
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Makes the entries of a directory durable.
+///
+/// # Errors
+/// `Write` naming it.
+pub fn sync_directory(path: &Path) -> Result<()> {
+    if cfg!(unix) {
+        let sync = File::open(path).and_then(|directory| directory.sync_all());
+        sync.map_err(failed(Kind::Write, path))?;
+    }
+    Ok(())
+}
+
+/// Makes the directories from `root` (which is there) down to `root/below`, and refuses any that
+/// is there but not a plain directory.
+///
+/// # Errors
+/// `NotPlain` or `Write`, naming the directory.
+pub fn make_directories(root: &Path, below: &Path, mode: Mode) -> Result<PathBuf> {
+    let mut path = root.to_path_buf();
+    for part in below {
+        let parent = path.clone();
+        path.push(part);
+        match fs::symlink_metadata(&path) {
+            Ok(info) if info.is_dir() => continue,
+            Ok(_) => return Err(Error::new(Kind::NotPlain, path.to_string_lossy())),
+            Err(_) => make_directory(&path, mode).map_err(failed(Kind::Write, &path))?,
+        }
+        sync_directory(&parent)?;
+    }
+    Ok(path)
+}
+
+fn make_directory(path: &Path, mode: Mode) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(if mode == Mode::Private { 0o700 } else { 0o755 });
+    }
+    #[cfg(not(unix))]
+    let _ = mode;
+    match builder.create(path) {
+        Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(()),
+        result => result,
+    }
+}
+
+/// Makes a private directory of the user's own, with the parents that are missing.
+///
+/// # Errors
+/// `Write` naming it.
+pub fn make_home(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.is_dir()) {
+        fs::create_dir_all(parent).map_err(failed(Kind::Write, parent))?;
+    }
+    make_directory(path, Mode::Private).map_err(failed(Kind::Write, path))
+}
+
+/// Removes a file; one that is not there is fine.
+///
+/// # Errors
+/// `Write` naming it.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(cause) if !is_absent(&cause) => Err(failed(Kind::Write, path)(cause)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a file and makes that durable, then the directory if it is empty now.
+///
+/// # Errors
+/// `Write`.
+pub fn remove_with_directory(path: &Path) -> Result<()> {
+    remove(path)?;
+    match path.parent() {
+        Some(directory) if fs::remove_dir(directory).is_ok() => Ok(()),
+        Some(directory) => sync_directory(directory),
+        None => Ok(()),
+    }
+}
+
+/// Removes a whole directory of kagi's: first renamed, so that no half of it is ever seen.
+///
+/// # Errors
+/// `Write` naming it.
+pub fn remove_tree(path: &Path) -> Result<()> {
+    let aside = path.with_file_name(format!("{TEMP_PREFIX}removed{TEMP_SUFFIX}"));
+    if fs::symlink_metadata(&aside).is_ok() {
+        fs::remove_dir_all(&aside).map_err(failed(Kind::Write, &aside))?;
+    }
+    if fs::symlink_metadata(path).is_err() {
+        return Ok(());
+    }
+    rename(path, &aside)?;
+    fs::remove_dir_all(&aside).map_err(failed(Kind::Write, path))
+}
+
+/// Renames a file or directory and makes that durable.
+///
+/// # Errors
+/// `Write` naming the source.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(failed(Kind::Write, from))?;
+    to.parent().map_or(Ok(()), sync_directory)
+}
+
+/// True if something is at the path, whatever it is.
+#[must_use]
+pub fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// True for a plain directory.
+#[must_use]
+pub fn is_directory(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|info| info.is_dir())
+}
+
+/// Where a program is: a name with a separator is a path already, others are looked up in the
+/// directories of `PATH`. `None` if none of them has it.
+#[must_use]
+pub fn find_program(program: &OsStr, path: &OsStr) -> Option<PathBuf> {
+    if program.as_encoded_bytes().contains(&b'/') || cfg!(windows) {
+        return Some(PathBuf::from(program));
+    }
+    let candidates = std::env::split_paths(path).map(|directory| directory.join(program));
+    candidates.into_iter().find(|candidate| is_program(candidate))
+}
+
+#[cfg(unix)]
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|info| info.is_file() && info.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_program(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// One entry of a directory.
+pub struct DirectoryEntry {
+    /// Its name, if that is UTF-8; other names are none of ours.
+    pub name: String,
+    /// True for a plain directory.
+    pub is_directory: bool,
+    /// True for a plain file.
+    pub is_file: bool,
+}
+
+/// The entries of a directory, sorted; none if it is not there.
+///
+/// # Errors
+/// `Read` naming it.
+pub fn list(path: &Path) -> Result<Vec<DirectoryEntry>> {
+    let entries = match fs::read_dir(path) {
+        Err(cause) if is_absent(&cause) => return Ok(Vec::new()),
+        entries => entries.map_err(failed(Kind::Read, path))?,
+    };
+    let mut list = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed(Kind::Read, path))?;
+        let kind = entry.file_type().map_err(failed(Kind::Read, path))?;
+        if let Ok(name) = entry.file_name().into_string() {
+            list.push(DirectoryEntry {
+                name,
+                is_directory: kind.is_dir(),
+                is_file: kind.is_file(),
+            });
+        }
+    }
+    list.sort_by(|one, next| one.name.cmp(&next.name));
+    Ok(list)
+}
+
+/// The right to write below a directory; given back when dropped, or when the process ends.
+pub struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file unlocks it as well.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Waits until nobody else writes below a directory. The lock is on the directory itself, so
+/// nothing is left behind; where a directory cannot be opened, on a file in it.
+///
+/// # Errors
+/// `Write` naming the directory.
+pub fn lock(directory: &Path) -> Result<Lock> {
+    let file = if cfg!(unix) {
+        File::open(directory)
+    } else {
+        OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(directory.join(".kagi-lock"))
+    };
+    let file = file.map_err(failed(Kind::Write, directory))?;
+    file.lock().map_err(failed(Kind::Write, directory))?;
+    Ok(Lock(file))
+}
+
+/// Removes the temp files that a killed writer left, down to `depth` directories. The caller
+/// holds the lock.
+///
+/// # Errors
+/// `Read` or `Write`, naming the path.
+pub fn sweep(directory: &Path, depth: usize) -> Result<()> {
+    for entry in list(directory)? {
+        let path = directory.join(&entry.name);
+        if entry.is_directory && depth > 0 {
+            sweep(&path, depth - 1)?;
+        } else if entry.is_file && is_temp(&entry.name) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// True for the name of a temp file.
+#[must_use]
+pub fn is_temp(name: &str) -> bool {
+    name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX)
+}

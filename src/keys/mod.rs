@@ -1,0 +1,202 @@
+//! This device's own things under `$KAGI_HOME`: its identity, and what it knows of each project.
+//!
+//! Promises: the identity is read from a 0600 file, or from a variable for CI; nothing is made
+//! that was not asked for. Refuses a private file that others can read.
+//! (The OS keychain gets a file of its own beside this one.)
+
+use crate::crypto::hash::hash;
+use crate::crypto::random;
+use crate::disk::{self, Mode};
+use crate::error::{Error, Kind, Result};
+use crate::format::key_text::{self, IDENTITY_BYTES_MAX, Identity};
+use crate::format::names::is_id;
+use crate::format::pin::{self, PIN_BYTES_MAX, Pin};
+use crate::format::text::HEX;
+use crate::secret::{Key, Secret};
+use std::env;
+use std::path::{Path, PathBuf};
+
+const IDENTITY_FILE: &str = "identity.json";
+/// What follows the identity in its file.
+const IDENTITY_REST: &str = "{\n  \"format\": 1\n}\n";
+
+/// Where kagi keeps its own files.
+pub struct Home(PathBuf);
+
+/// Who this process is.
+pub enum Holder {
+    /// A member with its key.
+    Member(Identity),
+    /// The holder of a project key.
+    ProjectKey(Key),
+}
+
+impl Home {
+    /// `$KAGI_HOME`, else the platform's directory for data of programs.
+    ///
+    /// # Errors
+    /// `NoHome` if neither is known.
+    pub fn find() -> Result<Self> {
+        let directory =
+            |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        if let Some(home) = directory("KAGI_HOME") {
+            return Ok(Home(home));
+        }
+        let data = if cfg!(windows) {
+            directory("APPDATA")
+        } else if cfg!(target_os = "macos") {
+            directory("HOME").map(|home| home.join("Library/Application Support"))
+        } else {
+            directory("XDG_DATA_HOME")
+                .filter(|data| data.is_absolute())
+                .or_else(|| directory("HOME").map(|home| home.join(".local/share")))
+        };
+        data.map(|data| Home(data.join("kagi")))
+            .ok_or_else(|| Error::new(Kind::NoHome, "KAGI_HOME"))
+    }
+
+    /// The path of the identity file.
+    #[must_use]
+    pub fn identity_path(&self) -> PathBuf {
+        self.0.join(IDENTITY_FILE)
+    }
+
+    /// This device's identity; `None` if it has none yet.
+    ///
+    /// # Errors
+    /// `Exposed`, `Read`, `BadText`, naming the file.
+    pub fn identity(&self) -> Result<Option<Identity>> {
+        let path = self.identity_path();
+        match disk::read_private(&path, IDENTITY_BYTES_MAX)? {
+            None => Ok(None),
+            Some(text) => identity_from(&path.to_string_lossy(), &text).map(Some),
+        }
+    }
+
+    /// This device's identity, made now if there is none.
+    ///
+    /// # Errors
+    /// As `identity`; `Write`, `Random`.
+    pub fn identity_or_new(&self) -> Result<Identity> {
+        disk::make_home(&self.0)?;
+        let _lock = disk::lock(&self.0)?;
+        if let Some(identity) = self.identity()? {
+            return Ok(identity);
+        }
+        let identity = Identity::new(random::key()?);
+        let bytes = pin::with_secret("identity", &identity.to_text(), IDENTITY_REST);
+        disk::replace(&self.identity_path(), bytes.expose(), Mode::Private)?;
+        Ok(identity)
+    }
+
+    fn pin_path(&self, project: &str) -> PathBuf {
+        self.0.join("projects").join(project).join("pin.json")
+    }
+
+    /// What this device knows of a project; empty if nothing.
+    ///
+    /// # Errors
+    /// `Exposed`, `Read`, `NotCanonical`, naming the file.
+    pub fn pin(&self, project: &str) -> Result<Pin> {
+        let path = self.pin_path(project);
+        match disk::read_private(&path, PIN_BYTES_MAX)? {
+            None => Ok(Pin::default()),
+            Some(bytes) => Pin::read(&path.to_string_lossy(), bytes.expose()),
+        }
+    }
+
+    /// Reads a pin, lets `change` change it and writes it if that says so, alone.
+    ///
+    /// # Errors
+    /// As `pin`; `Write`.
+    pub fn change_pin(&self, project: &str, change: impl FnOnce(&mut Pin) -> bool) -> Result<()> {
+        disk::make_home(&self.0)?;
+        let below = Path::new("projects").join(project);
+        let directory = disk::make_directories(&self.0, &below, Mode::Private)?;
+        let _lock = disk::lock(&directory)?;
+        let mut pin = self.pin(project)?;
+        if change(&mut pin) {
+            disk::replace(&self.pin_path(project), pin.write().expose(), Mode::Private)?;
+        }
+        Ok(())
+    }
+
+    /// A checkout is known by the hash of its path (FORMAT 11.3).
+    fn checkout_path(&self, root: &Path) -> PathBuf {
+        let name = HEX.encode(&hash(root.as_os_str().as_encoded_bytes())[..16]);
+        self.0.join("checkouts").join(name)
+    }
+
+    /// The project that this checkout held when it was last opened.
+    ///
+    /// # Errors
+    /// `Read`, `NotCanonical`, naming the file.
+    pub fn checkout(&self, root: &Path) -> Result<Option<String>> {
+        let path = self.checkout_path(root);
+        let Some(bytes) = disk::read(&path, 64)? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        match text.strip_suffix('\n').filter(|id| is_id("kgp_", id)) {
+            Some(id) => Ok(Some(id.to_string())),
+            None => Err(Error::new(Kind::NotCanonical, path.to_string_lossy())),
+        }
+    }
+
+    /// Remembers, or forgets, the project of a checkout.
+    ///
+    /// # Errors
+    /// `Write`.
+    pub fn set_checkout(&self, root: &Path, project: Option<&str>) -> Result<()> {
+        let path = self.checkout_path(root);
+        let Some(project) = project else {
+            return disk::remove(&path);
+        };
+        disk::make_home(&self.0)?;
+        disk::make_directories(&self.0, Path::new("checkouts"), Mode::Private)?;
+        disk::replace(&path, format!("{project}\n").as_bytes(), Mode::Private)
+    }
+}
+
+/// Who the environment says this process is; `None` if it says nothing.
+///
+/// # Errors
+/// `BadText` naming the variable, also if two of them are set; `Exposed`, `Read` for a file.
+pub fn holder_from_environment() -> Result<Option<Holder>> {
+    let project_key = variable_or_file("KAGI_PROJECT_KEY")?;
+    let identity = variable_or_file("KAGI_IDENTITY")?;
+    match (project_key, identity) {
+        (None, None) => Ok(None),
+        (Some(text), None) => key_text::project_key("KAGI_PROJECT_KEY", &text)
+            .map(|key| Some(Holder::ProjectKey(key))),
+        (None, Some(text)) => {
+            identity_from("KAGI_IDENTITY", &text).map(|identity| Some(Holder::Member(identity)))
+        }
+        (Some(_), Some(_)) => Err(Error::new(Kind::BadText, "KAGI_PROJECT_KEY")
+            .because("KAGI_IDENTITY is set as well, and only one can be meant")),
+    }
+}
+
+/// The text of `NAME`, or of the file that `NAME_FILE` names.
+fn variable_or_file(name: &str) -> Result<Option<Secret>> {
+    let file = format!("{name}_FILE");
+    let given = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+    match (given(name), given(&file)) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(Error::new(Kind::BadText, name)
+            .because(format!("{file} is set as well, and only one can be meant"))),
+        (Some(text), None) => Ok(Some(Secret::from_vec(text.into_encoded_bytes()))),
+        // Mounted secrets have the modes of the one who mounts them, often behind a link.
+        (None, Some(path)) => disk::read_given(Path::new(&path), IDENTITY_BYTES_MAX).map(Some),
+    }
+}
+
+/// An identity from its text, alone or as `identity.json` holds it.
+fn identity_from(subject: &str, text: &Secret) -> Result<Identity> {
+    match pin::without_secret("identity", text.expose()) {
+        Some((identity, rest)) if rest == IDENTITY_REST.as_bytes() => {
+            Identity::from_text(subject, &Secret::copy_of(identity.as_bytes()))
+        }
+        _ => Identity::from_text(subject, text),
+    }
+}

@@ -1,0 +1,294 @@
+//! A project on disk: finds its root, accepts its roster, opens scopes, commits in order.
+//!
+//! Promises: a `Project` exists only after its roster was accepted; every change is ordered
+//! writes with one commit file, each of which is safe to stop after. Refuses: scopes of
+//! environments that `kagi.json` does not list, boxes of another epoch that nobody took over, and
+//! to write without the lock.
+
+mod change;
+mod found;
+mod scopes;
+
+pub use change::ConfigChange;
+pub use found::{Founding, found};
+pub use scopes::Found;
+
+use crate::crypto::hash::{Digest, hash};
+use crate::disk::{self, Lock};
+use crate::error::{Error, Kind, Result};
+use crate::format::config::{CONFIG_BYTES_MAX, Config};
+use crate::format::key_text::Identity;
+use crate::format::pin::Pin;
+use crate::format::roster::{Member, ROSTER_BYTES_MAX, Roster};
+use crate::keys::{self, Holder, Home};
+use crate::team::{self, Access, Known};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The directory of a project.
+pub const DIRECTORY: &str = ".kagi";
+const CONFIG_FILE: &str = "kagi.json";
+const ROSTER_FILE: &str = "access.json";
+/// `.kagi/secrets/<service>/` lies two below `.kagi/`.
+const DEPTH: usize = 2;
+
+/// How a project is opened.
+pub struct Opening<'a> {
+    /// Refuse a scope that is older than the one that this device has seen.
+    pub is_strict: bool,
+    /// False for `run`: nothing is written, but for a newer epoch that a pin has to learn.
+    pub remembers: bool,
+    /// Asks a person whether this author may introduce the project.
+    pub confirm: &'a dyn Fn(&Member) -> bool,
+}
+
+/// A project whose roster was accepted.
+pub struct Project {
+    /// The directory that holds `.kagi/`.
+    pub root: PathBuf,
+    /// The path from the working directory up to the root, as `../`s.
+    pub up: String,
+    /// The working directory below the root, with `/`; empty at the root.
+    pub below: String,
+    /// `kagi.json`.
+    pub config: Config,
+    /// `access.json`.
+    pub roster: Roster,
+    access: Access,
+    config_hash: Digest,
+    identity: Option<Identity>,
+    /// Where the pin is kept; `None` if the identity comes from a variable.
+    home: Option<Home>,
+    pin: Pin,
+    /// Sequence numbers of the scopes that were opened.
+    seen: RefCell<BTreeMap<String, u64>>,
+    /// Why the pin could not be written, if so: the project opens all the same.
+    pub unremembered: Option<Error>,
+    is_strict: bool,
+}
+
+/// Where a project is, before anything of it is read.
+#[derive(Clone)]
+pub struct Site {
+    root: PathBuf,
+    up: String,
+    below: String,
+}
+
+impl Site {
+    /// The nearest directory, from the working directory upwards, that holds `.kagi/`.
+    ///
+    /// # Errors
+    /// `NoProject`; `NotPlain` if `.kagi` is not a plain directory; `Read`.
+    pub fn find() -> Result<Self> {
+        let start = std::env::current_dir()
+            .map_err(|cause| Error::new(Kind::Read, "the working directory").because(cause))?;
+        let mut up = String::new();
+        for root in start.ancestors() {
+            let directory = root.join(DIRECTORY);
+            if disk::is_directory(&directory) {
+                let below = start.strip_prefix(root).unwrap_or(Path::new(""));
+                let below =
+                    below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
+                return Ok(Site { root: root.to_path_buf(), up, below });
+            }
+            if disk::exists(&directory) {
+                return Err(Error::new(Kind::NotPlain, directory.to_string_lossy()));
+            }
+            up.push_str("../");
+        }
+        Err(Error::new(Kind::NoProject, start.to_string_lossy()))
+    }
+
+    /// The directory that holds `.kagi/`.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The project id that `kagi.json` names; nothing vouches for it yet.
+    ///
+    /// # Errors
+    /// `Missing` or `Read`, and what makes a `kagi.json` unacceptable.
+    pub fn claimed_project(&self) -> Result<String> {
+        let (shown, bytes) = self.read(CONFIG_FILE, CONFIG_BYTES_MAX)?;
+        Ok(Config::read(&shown, &bytes)?.project)
+    }
+
+    /// Takes the lock and removes what a killed writer left.
+    ///
+    /// # Errors
+    /// `Read` or `Write`.
+    pub fn lock(&self) -> Result<Lock> {
+        let directory = self.root.join(DIRECTORY);
+        let lock = disk::lock(&directory)?;
+        disk::sweep(&directory, DEPTH)?;
+        Ok(lock)
+    }
+
+    fn read(&self, name: &str, bytes_max: usize) -> Result<(String, Vec<u8>)> {
+        let shown = format!("{}{DIRECTORY}/{name}", self.up);
+        let bytes = disk::read(&self.root.join(DIRECTORY).join(name), bytes_max)?;
+        bytes.map(|bytes| (shown.clone(), bytes)).ok_or_else(|| Error::new(Kind::Missing, shown))
+    }
+}
+
+impl Project {
+    /// Opens the project of a site for this device, or for who the environment says it is.
+    ///
+    /// # Errors
+    /// Everything that makes a roster or a configuration unacceptable (FORMAT 4 to 6, 11).
+    pub fn open(site: Site, opening: &Opening) -> Result<Self> {
+        let (shown, bytes) = site.read(CONFIG_FILE, CONFIG_BYTES_MAX)?;
+        let config = Config::read(&shown, &bytes)?;
+        let config_hash = hash(&bytes);
+        let (shown, bytes) = site.read(ROSTER_FILE, ROSTER_BYTES_MAX)?;
+        let roster = Roster::read(&shown, &bytes)?;
+        if roster.project != config.project {
+            return Err(Error::new(Kind::ConfigMismatch, shown));
+        }
+        let (holder, home) = holder()?;
+        let (identity, pin, access) = match holder {
+            Holder::ProjectKey(key) => (
+                None,
+                Pin::default(),
+                team::accept_project_key(&shown, &roster, &config_hash, key)?,
+            ),
+            Holder::Member(identity) => {
+                let pin =
+                    home.as_ref().map_or(Ok(Pin::default()), |home| known(home, &site, &config))?;
+                let access = accept(&shown, &roster, &config_hash, &identity, &pin, opening)?;
+                (Some(identity), pin, access)
+            }
+        };
+        let mut project = Project {
+            root: site.root,
+            up: site.up,
+            below: site.below,
+            config,
+            roster,
+            access,
+            config_hash,
+            identity,
+            home,
+            pin,
+            seen: RefCell::default(),
+            unremembered: None,
+            is_strict: opening.is_strict,
+        };
+        project.unremembered = project.remember(opening.remembers).err();
+        Ok(project)
+    }
+
+    /// Pins what was accepted. `run` changes nothing, but a device that has seen a rotation must
+    /// not go back behind it, so a newer epoch is learned all the same.
+    fn remember(&self, everything: bool) -> Result<()> {
+        let (Some(home), epoch) = (&self.home, self.access.epoch()) else {
+            return Ok(());
+        };
+        let pinned = self.pin.accepted.as_ref().map(|(epoch, _)| *epoch);
+        if pinned != Some(epoch) && (everything || pinned.is_some()) {
+            home.change_pin(&self.config.project, |pin| {
+                let is_newer =
+                    pin.accepted.as_ref().is_none_or(|(pinned, _)| pinned.number < epoch.number);
+                if is_newer || pin.member != self.access.member() {
+                    pin.accepted = Some((epoch, self.access.witness()));
+                    pin.member = self.access.member().to_string();
+                }
+                true
+            })?;
+        }
+        if everything && home.checkout(&self.root)?.is_none() {
+            home.set_checkout(&self.root, Some(&self.config.project))?;
+        }
+        Ok(())
+    }
+
+    /// Pins the newest sequence numbers of the scopes that were opened so far.
+    ///
+    /// # Errors
+    /// `Write`.
+    pub fn remember_seen(&self) -> Result<()> {
+        let Some(home) = &self.home else {
+            return Ok(());
+        };
+        let seen = self.seen.borrow();
+        let is_news = |pin: &Pin| {
+            seen.iter().any(|(scope, sequence)| pin.sequences.get(scope) < Some(sequence))
+        };
+        if !is_news(&self.pin) {
+            return Ok(());
+        }
+        home.change_pin(&self.config.project, |pin| {
+            for (scope, sequence) in seen.iter() {
+                let pinned = pin.sequences.entry(scope.clone()).or_default();
+                *pinned = (*pinned).max(*sequence);
+            }
+            true
+        })
+    }
+
+    /// The keys that this process holds.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// A path below `.kagi/` as it is shown: relative to the working directory.
+    #[must_use]
+    pub fn shown(&self, name: &str) -> String {
+        format!("{}{DIRECTORY}/{name}", self.up)
+    }
+
+    /// The path of a file below `.kagi/`.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(DIRECTORY).join(name)
+    }
+}
+
+/// Who this process is, and the home of its identity unless a variable brought that.
+fn holder() -> Result<(Holder, Option<Home>)> {
+    if let Some(holder) = keys::holder_from_environment()? {
+        return Ok((holder, None));
+    }
+    let home = Home::find()?;
+    let path = home.identity_path();
+    match home.identity()? {
+        Some(identity) => Ok((Holder::Member(identity), Some(home))),
+        None => Err(Error::new(Kind::NoIdentity, path.to_string_lossy())),
+    }
+}
+
+/// What this device knows of the project, if it is the one that it knows in this checkout.
+fn known(home: &Home, site: &Site, config: &Config) -> Result<Pin> {
+    match home.checkout(&site.root)? {
+        Some(other) if other != config.project => {
+            Err(Error::new(Kind::ForeignCheckout, site.root.to_string_lossy()).because(other))
+        }
+        _ => home.pin(&config.project),
+    }
+}
+
+fn accept(
+    shown: &str,
+    roster: &Roster,
+    config: &Digest,
+    identity: &Identity,
+    pin: &Pin,
+    opening: &Opening,
+) -> Result<Access> {
+    let pinned = pin.accepted.as_ref().filter(|_| pin.member == identity.id);
+    let origin = identity.origin.as_ref().filter(|origin| origin.project == roster.project);
+    let known = Known {
+        witness: match (pinned, origin) {
+            (Some((epoch, key)), _) => Some((*epoch, key)),
+            (None, Some(origin)) => Some((origin.epoch, &origin.witness)),
+            (None, None) => None,
+        },
+        anchors: &[pin.anchors.as_slice(), identity.anchors.as_slice()].concat(),
+        confirm: opening.confirm,
+    };
+    team::accept(shown, roster, config, identity, &known)
+}

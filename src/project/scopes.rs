@@ -1,0 +1,202 @@
+//! The scopes of a project: which there are, opening one, writing one.
+//!
+//! Promises: what is opened is authentic for its place and the roster's epoch; what is written is
+//! one box that contains every box that was joined. Refuses: scopes of environments that
+//! `kagi.json` does not list, and boxes of another epoch that nobody took over.
+
+use crate::crypto::random;
+use crate::disk::{self, Lock, Mode};
+use crate::error::{Error, Kind, Result};
+use crate::format::names::check_place;
+use crate::format::scope_file::{
+    self, BOX_BYTES_MAX, FILE_BYTES_MAX, ScopeFile, ScopeKey, ScopeKind, ScopeName, SealedBox,
+};
+use crate::format::snapshot::Snapshot;
+use crate::project::{DIRECTORY, Project};
+use crate::scope::{self, Scope};
+use std::path::Path;
+
+/// A scope as it was found.
+#[derive(Default)]
+pub struct Found {
+    /// Its content.
+    pub scope: Scope,
+    /// True if conflict markers of a merge stand in the file.
+    pub has_markers: bool,
+    /// True if the device has seen a newer state.
+    pub is_older: bool,
+}
+
+impl Project {
+    /// The services: directories that hold a scope of a listed environment. A word of a command
+    /// line that is one of them means it; whether its scope opens is seen when it is opened.
+    ///
+    /// # Errors
+    /// `Read`.
+    pub fn services(&self, kind: ScopeKind) -> Result<Vec<String>> {
+        let scopes = self.scopes(kind)?;
+        let mut services: Vec<_> = scopes.into_iter().map(|name| name.service).collect();
+        services.dedup();
+        Ok(services)
+    }
+
+    /// True if the word is a service.
+    #[must_use]
+    pub fn is_service(&self, word: &str) -> bool {
+        let has = |env| disk::exists(&self.path(&ScopeName::values(word, env).file()));
+        check_place(word).is_ok() && self.config.envs.iter().any(|env| has(env))
+    }
+
+    /// Every scope of a listed environment, sorted by service, then as `kagi.json` lists the
+    /// environments.
+    ///
+    /// # Errors
+    /// `Read`.
+    pub fn scopes(&self, kind: ScopeKind) -> Result<Vec<ScopeName>> {
+        let rank = |name: &ScopeName| self.config.envs.iter().position(|env| *env == name.env);
+        let mut scopes = self.scope_files(kind)?;
+        scopes.retain(|name| rank(name).is_some());
+        scopes.sort_by_key(|name| (name.service.clone(), rank(name)));
+        Ok(scopes)
+    }
+
+    /// Scopes of environments that `kagi.json` does not list: never read, only reported.
+    ///
+    /// # Errors
+    /// `Read`.
+    pub fn unlisted_scopes(&self, kind: ScopeKind) -> Result<Vec<ScopeName>> {
+        let mut scopes = self.scope_files(kind)?;
+        scopes.retain(|name| !self.config.is_env(&name.env));
+        Ok(scopes)
+    }
+
+    fn scope_files(&self, kind: ScopeKind) -> Result<Vec<ScopeName>> {
+        let mut scopes = Vec::new();
+        for directory in disk::list(&self.path(kind.directory()))? {
+            let service = directory.name;
+            if !directory.is_directory || check_place(&service).is_err() {
+                continue;
+            }
+            for file in disk::list(&self.path(kind.directory()).join(&service))? {
+                let env = file.name.strip_suffix(".enc").filter(|env| check_place(env).is_ok());
+                let name =
+                    |env: &str| ScopeName { kind, service: service.clone(), env: env.into() };
+                scopes.extend(env.map(name));
+            }
+        }
+        Ok(scopes)
+    }
+
+    /// Opens a scope; `None` if it has no file.
+    ///
+    /// # Errors
+    /// `Missing` for an environment that is not listed; `NoAccess`; everything that is wrong with
+    /// the file or its boxes, naming it; `RolledBack` if that is to be strict about.
+    pub fn load(&self, name: &ScopeName) -> Result<Option<Found>> {
+        if !self.config.is_env(&name.env) {
+            return Err(Error::new(Kind::Missing, &name.env).because("no such environment"));
+        }
+        let Some((scope, file)) = self.read_scope(name)? else {
+            return Ok(None);
+        };
+        let is_older = self.pin.sequences.get(&pinned_as(name)) > Some(&scope.sequence);
+        if is_older && self.is_strict {
+            return Err(Error::new(Kind::RolledBack, self.shown(&name.file())));
+        }
+        self.seen.borrow_mut().insert(pinned_as(name), scope.sequence);
+        Ok(Some(Found { scope, has_markers: file.has_markers, is_older }))
+    }
+
+    /// Opens a scope, listed or not.
+    pub(super) fn read_scope(&self, name: &ScopeName) -> Result<Option<(Scope, ScopeFile)>> {
+        let shown = self.shown(&name.file());
+        let Some(bytes) = disk::read(&self.path(&name.file()), FILE_BYTES_MAX)? else {
+            return Ok(None);
+        };
+        let key = self.scope_key(name)?;
+        let file = scope_file::read(&shown, &bytes, &self.config.project, name)?;
+        Ok(Some((open_boxes(&shown, &file.boxes, &key)?, file)))
+    }
+
+    fn scope_key<'a>(&'a self, name: &'a ScopeName) -> Result<ScopeKey<'a>> {
+        let refused = || Error::new(Kind::NoAccess, name.to_string());
+        self.access.scope_key(name).ok_or_else(refused)
+    }
+
+    /// Writes a scope: one box that contains every box that was joined.
+    ///
+    /// # Errors
+    /// `Conflict`, `NoAccess`, `TooLarge`, `Random`, `Write`: the old file is as it was.
+    pub fn save(&self, _lock: &Lock, name: &ScopeName, scope: Scope) -> Result<()> {
+        self.write_scope(&self.root.join(DIRECTORY), name, &scope.into_snapshot()?)
+    }
+
+    /// Writes a scope's file below `kagi`, which is `.kagi` or what will be.
+    pub(super) fn write_scope(
+        &self,
+        kagi: &Path,
+        name: &ScopeName,
+        snapshot: &Snapshot,
+    ) -> Result<()> {
+        let sealed = SealedBox::seal(&self.scope_key(name)?, random::bytes()?, snapshot);
+        if sealed.len() > BOX_BYTES_MAX {
+            let error = Error::new(Kind::TooLarge, name.to_string());
+            return Err(error.because("a scope may have 6 MiB"));
+        }
+        let text = scope_file::write(&self.config.project, name, snapshot, &[sealed]);
+        let below = Path::new(name.kind.directory()).join(&name.service);
+        disk::make_directories(kagi, &below, Mode::Public)?;
+        disk::replace(&kagi.join(name.file()), text.as_bytes(), Mode::Public)?;
+        self.seen.borrow_mut().insert(pinned_as(name), snapshot.sequence);
+        Ok(())
+    }
+
+    /// True if the index lines of a scope file are not those of its boxes.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub fn index_differs(&self, name: &ScopeName) -> Result<bool> {
+        let Some((scope, _)) = self.read_scope(name)? else {
+            return Ok(false);
+        };
+        let bytes = disk::read(&self.path(&name.file()), FILE_BYTES_MAX)?.unwrap_or_default();
+        let written = scope_file::index(&bytes);
+        // A key in conflict has a line a side; either is right until it is resolved.
+        let is_listed = |name: &str, version| written.contains(&Some((name.to_string(), version)));
+        let mut keys = scope.iter();
+        let is_complete =
+            keys.all(|(name, entries)| entries.iter().any(|entry| is_listed(name, entry.version)));
+        let is_known = |line: &Option<(String, u32)>| {
+            line.as_ref().is_some_and(|(name, version)| {
+                scope.get(name).iter().any(|entry| entry.version == *version)
+            })
+        };
+        Ok(!is_complete || !written.iter().all(is_known))
+    }
+}
+
+/// Opens the boxes of the roster's epoch and joins them (FORMAT 7.8).
+fn open_boxes(shown: &str, boxes: &[SealedBox], key: &ScopeKey) -> Result<Scope> {
+    let mut snapshots = Vec::new();
+    for sealed in boxes.iter().filter(|sealed| sealed.epoch == key.epoch) {
+        let snapshot = sealed.open(key).ok_or_else(|| Error::new(Kind::Unauthentic, shown))?;
+        snapshots.push((sealed.id(), snapshot));
+    }
+    let is_listed = |id| snapshots.iter().any(|(_, one)| one.ancestors.contains(&id));
+    // A newer epoch's box waits for its roster; an older one must have been taken over.
+    let mut older = boxes
+        .iter()
+        .filter(|sealed| sealed.epoch != key.epoch && sealed.epoch.number <= key.epoch.number);
+    if older.any(|sealed| !is_listed(sealed.id())) {
+        return Err(Error::new(Kind::StaleBox, shown));
+    }
+    if snapshots.is_empty() {
+        return Err(Error::new(Kind::NoBox, shown));
+    }
+    Ok(scope::join(snapshots))
+}
+
+/// What a scope is called in a pin: `values/api/production`.
+fn pinned_as(name: &ScopeName) -> String {
+    format!("{}/{name}", name.kind.word())
+}

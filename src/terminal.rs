@@ -1,0 +1,88 @@
+//! What a person sees and answers: printing, questions, dates.
+//!
+//! Promises: results go to standard output in one write, everything else to standard error.
+//! Refuses to ask where nobody can answer: without a terminal
+//! every question is answered with no.
+
+use crate::error::{Error, Kind, Result};
+use std::io::{self, IsTerminal, Write};
+
+/// True if questions can be asked: standard input and standard error are a terminal.
+#[must_use]
+pub fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks for `y`. No terminal means no.
+#[must_use]
+pub fn ask(question: &str) -> bool {
+    matches!(answer(&format!("{question} [y/N] ")).as_str(), "y" | "Y" | "yes")
+}
+
+/// Shows a prompt and reads a line; empty without a terminal.
+#[must_use]
+pub fn answer(prompt: &str) -> String {
+    let mut line = String::new();
+    if can_ask() {
+        note_raw(prompt);
+        // An error is an empty answer, and that means no.
+        let _ = io::stdin().read_line(&mut line);
+    }
+    line.trim().to_string()
+}
+
+/// Writes all of a command's result to standard output at once.
+///
+/// # Errors
+/// `Write` if it cannot be written, unless the reader has gone away.
+pub fn print(bytes: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::new(Kind::Write, "standard output").because(cause))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes one line to standard error, begun with `kagi: `.
+pub fn note(line: &str) {
+    note_raw(&format!("kagi: {line}\n"));
+}
+
+/// Writes to standard error as it is.
+pub fn note_raw(text: &str) {
+    // There is nobody left to tell if this fails.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Seconds since 1970 as `2026-11-24 08:02`, UTC.
+#[must_use]
+pub fn date(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Howard Hinnant's civil_from_days, for days after 1970: years begin in March.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = 400 * era + year_of_era + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", rest / 3600, rest / 60 % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates() {
+        assert_eq!(date(0), "1970-01-01 00:00");
+        assert_eq!(date(951_827_696), "2000-02-29 12:34");
+        assert_eq!(date(1_795_507_348), "2026-11-24 08:02");
+        assert_eq!(date(4_107_542_399), "2100-02-28 23:59");
+        assert_eq!(date(4_107_542_400), "2100-03-01 00:00");
+    }
+}
