@@ -7,3 +7,15 @@ pub mod error;
 pub mod secret;
 
 pub mod crypto;
+pub mod format;
+
+pub mod scope;
+pub mod team;
+
+pub mod disk;
+pub mod process;
+pub mod terminal;
+
+pub mod cli;
+pub mod keys;
+pub mod project;

@@ -32,12 +32,7 @@ pub fn open(key: &Key, nonce: &[u8; NONCE_BYTES], aad: &[u8], ciphertext: &[u8])
     let mut plaintext = Secret::copy_of(text);
     let cipher = XChaCha20Poly1305::new(key.expose().into());
     cipher
-        .decrypt_inout_detached(
-            &XNonce::from(*nonce),
-            aad,
-            plaintext.expose_mut().into(),
-            &tag,
-        )
+        .decrypt_inout_detached(&XNonce::from(*nonce), aad, plaintext.expose_mut().into(), &tag)
         .ok()?;
     Some(plaintext)
 }

@@ -36,9 +36,7 @@ pub fn agree(secret: &Key, public: &[u8; 32]) -> Option<Key> {
         return None;
     }
     let shared = StaticSecret::from(*secret.expose()).diffie_hellman(&PublicKey::from(*public));
-    shared
-        .was_contributory()
-        .then(|| Key::new(shared.to_bytes()))
+    shared.was_contributory().then(|| Key::new(shared.to_bytes()))
 }
 
 /// Seals `keys` to `recipient`: ephemeral public key ‖ ciphertext ‖ tag (FORMAT 4.4).

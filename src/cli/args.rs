@@ -1,0 +1,171 @@
+//! The command line: which command, its flags, its words. The table decides what is allowed.
+//!
+//! Refuses what the table does not list, with the nearest thing that it does.
+
+use crate::cli::report::Failure;
+use crate::cli::table::{COMMANDS, Command, Flag};
+use crate::cli::words::nearest;
+use lexopt::{Arg, Parser};
+use std::ffi::OsString;
+
+/// What was typed after a command's name.
+pub struct Input {
+    /// The command.
+    pub command: &'static Command,
+    flags: Vec<(&'static str, OsString)>,
+    /// The words, in order.
+    pub words: Vec<OsString>,
+    parser: Parser,
+}
+
+/// Finds the command that the first words name. `None`: only help was asked for, or nothing.
+///
+/// # Errors
+/// Usage, with the nearest command.
+pub fn command(mut parser: Parser) -> Result<Option<Input>, Failure> {
+    let first = match parser.next()? {
+        None | Some(Arg::Short('h') | Arg::Long("help")) => return Ok(None),
+        Some(Arg::Short('V') | Arg::Long("version")) => "version".to_string(),
+        Some(Arg::Value(word)) => word.to_string_lossy().into_owned(),
+        Some(other) => return Err(Failure::from(other.unexpected()).hint("kagi help")),
+    };
+    let mut name = first.clone();
+    let is_group =
+        |command: &Command| command.name.split_once(' ').is_some_and(|(group, _)| group == first);
+    if COMMANDS.iter().any(is_group) && find(&name).is_none() {
+        match parser.next()? {
+            Some(Arg::Value(second)) => name = format!("{first} {}", second.to_string_lossy()),
+            _ => return Err(unknown(&first)),
+        }
+    }
+    let command = find(&name).ok_or_else(|| unknown(&name))?;
+    Ok(Some(Input { command, flags: Vec::new(), words: Vec::new(), parser }))
+}
+
+/// The command of a name or alias.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| command.name == name || command.aliases.contains(&name))
+}
+
+fn unknown(name: &str) -> Failure {
+    let failure =
+        Failure::usage(format!("there is no command {}", crate::cli::report::quoted(name)));
+    let group = format!("{name} ");
+    let members: Vec<_> = COMMANDS
+        .iter()
+        .map(|command| command.name)
+        .filter(|other| other.starts_with(&group))
+        .collect();
+    if !members.is_empty() {
+        return Failure::usage(format!("kagi {name} needs one of: {}", members.join(", ")));
+    }
+    match nearest(name, COMMANDS.iter().map(|command| command.name)) {
+        Some(other) => failure.hint(format!("kagi {other}")),
+        None => failure.hint("kagi help"),
+    }
+}
+
+impl Input {
+    /// The next word, with the flags before it taken in. `None` at the end or at `--`.
+    ///
+    /// # Errors
+    /// Usage for a flag that the command does not have.
+    pub fn next_word(&mut self) -> Result<Option<OsString>, Failure> {
+        loop {
+            if self
+                .parser
+                .try_raw_args()
+                .is_some_and(|rest| rest.as_slice().first().is_some_and(|word| word == "--"))
+            {
+                return Ok(None);
+            }
+            let (flag, name) = match self.parser.next()? {
+                None => return Ok(None),
+                Some(Arg::Value(word)) => return Ok(Some(word)),
+                Some(Arg::Long(name)) => (self.command.flag(name), format!("--{name}")),
+                Some(Arg::Short(letter)) => (self.command.short_flag(letter), format!("-{letter}")),
+            };
+            let flag = flag.ok_or_else(|| self.unknown_flag(&name))?;
+            let value = self.value_of(flag)?;
+            self.flags.push((flag.long, value));
+        }
+    }
+
+    fn value_of(&mut self, flag: &Flag) -> Result<OsString, Failure> {
+        match flag.value {
+            "" => Ok(OsString::new()),
+            optional if optional.starts_with('[') => {
+                Ok(self.parser.optional_value().unwrap_or_default())
+            }
+            _ => Ok(self.parser.value()?),
+        }
+    }
+
+    fn unknown_flag(&self, name: &str) -> Failure {
+        let shown = crate::cli::report::safe(name);
+        let failure = Failure::usage(format!("kagi {} has no flag {shown}", self.command.name));
+        let flags = self.command.flags.iter().map(|flag| flag.long);
+        match nearest(name.trim_start_matches('-'), flags) {
+            Some(other) => failure.hint(format!("kagi {} --{other}", self.command.name)),
+            None => failure.hint(format!("kagi {} --help", self.command.name)),
+        }
+    }
+
+    /// Takes in everything that is left; what follows `--` are words too.
+    ///
+    /// # Errors
+    /// Usage, as `next_word`.
+    pub fn take_words(&mut self) -> Result<(), Failure> {
+        while let Some(word) = self.next_word()? {
+            self.words.push(word);
+        }
+        let rest = self.rest()?;
+        self.words.extend(rest);
+        Ok(())
+    }
+
+    /// What is left, untouched; a `--` before it is dropped.
+    ///
+    /// # Errors
+    /// Usage.
+    pub fn rest(&mut self) -> Result<Vec<OsString>, Failure> {
+        let mut rest: Vec<OsString> = self.parser.raw_args()?.collect();
+        if rest.first().is_some_and(|word| word == "--") {
+            rest.remove(0);
+        }
+        Ok(rest)
+    }
+
+    /// True if a flag was given.
+    #[must_use]
+    pub fn has(&self, long: &str) -> bool {
+        self.flags.iter().any(|(name, _)| *name == long)
+    }
+
+    /// A flag's value, the last one given.
+    #[must_use]
+    pub fn value(&self, long: &str) -> Option<&OsString> {
+        self.flags.iter().rev().find(|(name, _)| *name == long).map(|(_, value)| value)
+    }
+
+    /// A flag's value as text.
+    ///
+    /// # Errors
+    /// Usage if it is not UTF-8.
+    pub fn text(&self, long: &str) -> Result<Option<&str>, Failure> {
+        let not_text = || Failure::usage(format!("the value of --{long} is not UTF-8"));
+        self.value(long).map(|value| value.to_str().ok_or_else(not_text)).transpose()
+    }
+
+    /// The words as text.
+    ///
+    /// # Errors
+    /// Usage if one is not UTF-8.
+    pub fn texts(&self) -> Result<Vec<String>, Failure> {
+        let text = |word: &OsString| {
+            word.to_str().map(str::to_string).ok_or_else(|| Failure::usage("a word is not UTF-8"))
+        };
+        self.words.iter().map(text).collect()
+    }
+}

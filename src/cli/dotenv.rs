@@ -1,0 +1,324 @@
+//! `import` and `export`: from and to the plain files of other tools.
+//!
+//! Promises: an import is one write, all keys or none; an exported file is readable by its owner
+//! alone. Refuses to overwrite anything without `--force`.
+
+use crate::cli::args::Input;
+use crate::cli::report::{Failure, quoted, safe};
+use crate::cli::words::Words;
+use crate::cli::{author, check_names, load, may_reveal, open, open_to_write, single, wants_help};
+use crate::disk::{self, Mode};
+use crate::format::config::Config;
+use crate::format::dotenv::{self, Format, Parsed};
+use crate::format::scope_file::{ScopeKind, ScopeName};
+use crate::process;
+use crate::project::Project;
+use crate::scope::{Author, Scope};
+use crate::secret::Secret;
+use crate::terminal;
+use std::fmt::Write;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// What an import would do to a scope.
+#[derive(Default)]
+pub struct Plan {
+    added: Vec<String>,
+    changed: Vec<String>,
+    same: usize,
+}
+
+impl Plan {
+    /// Compares what was read with what is there.
+    #[must_use]
+    pub fn new(scope: &Scope, parsed: &Parsed) -> Self {
+        let mut plan = Plan::default();
+        for one in &parsed.assignments {
+            match scope.get(&one.name) {
+                [] => plan.added.push(one.name.clone()),
+                [entry] if entry.value.expose() == one.value.expose() => plan.same += 1,
+                _ => plan.changed.push(one.name.clone()),
+            }
+        }
+        plan
+    }
+
+    fn print(&self) {
+        let mut text = String::new();
+        for (mark, names) in [("add", &self.added), ("change", &self.changed)] {
+            for name in names {
+                // Writing to a string cannot fail.
+                let _ = writeln!(text, "{mark} {name}");
+            }
+        }
+        // A reader who has gone away misses nothing.
+        let _ = terminal::print(text.as_bytes());
+    }
+
+    /// How much it is.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        format!(
+            "{} added, {} changed, {} the same",
+            self.added.len(),
+            self.changed.len(),
+            self.same
+        )
+    }
+}
+
+/// Sets every assignment; a description in the file replaces the one that is there.
+///
+/// # Errors
+/// As `Scope::set`.
+pub fn take_over(scope: &mut Scope, parsed: Parsed, author: Author) -> Result<(), Failure> {
+    for one in parsed.assignments {
+        let description = Some(one.description.as_str()).filter(|text| !text.is_empty());
+        scope.set(&one.name, one.value, description, author)?;
+    }
+    Ok(())
+}
+
+/// Shows what parsers disagree about.
+pub fn warn(subject: &str, parsed: &Parsed) {
+    for warning in &parsed.warnings {
+        terminal::note(&format!(
+            "note: {} line {}: {}",
+            quoted(subject),
+            warning.line,
+            safe(&warning.text)
+        ));
+    }
+}
+
+/// `kagi import [service] [env]`.
+///
+/// # Errors
+/// Usage; a malformed file; keys that have another value; everything that keeps the scope from
+/// being written. Nothing is imported then.
+pub fn import(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let path = PathBuf::from(input.value("file").cloned().unwrap_or_else(|| ".env".into()));
+    let subject = path.to_string_lossy().into_owned();
+    let parsed = dotenv::parse(&subject, read(&path)?.expose())
+        .map_err(|error| Failure::from(error).and("nothing was imported"))?;
+    warn(&subject, &parsed);
+    let (project, lock) = open_to_write(&input)?;
+    let mut words = Words::greedy(&project, &input, 1)?;
+    take_first_service(&project, &mut words)?;
+    if words.env.is_none() {
+        words.env = env_of_file(&project.config, &path)?;
+    }
+    let target = words.target(&project)?;
+    check_assignments(&project, &input, &parsed)?;
+    let mut scope = load(&project, &target)?.scope;
+    let plan = Plan::new(&scope, &parsed);
+    if input.has("dry-run") {
+        plan.print();
+        terminal::note(&format!(
+            "{} would be imported into {target}: {}; nothing was written",
+            quoted(&subject),
+            plan.summary()
+        ));
+        return Ok(0);
+    }
+    if !plan.changed.is_empty() && !input.has("force") {
+        let message = format!(
+            "{target} has other values for {}; nothing was imported",
+            plan.changed.join(", ")
+        );
+        return Err(Failure::new(message).hint("--force overwrites them"));
+    }
+    take_over(&mut scope, parsed, author(&project))?;
+    if plan.added.len() + plan.changed.len() > 0 {
+        project.save(&lock, &target, scope)?;
+        project.remember_seen()?;
+    }
+    terminal::note(&format!("imported {} into {target}: {}", quoted(&subject), plan.summary()));
+    Ok(0)
+}
+
+/// A word that is left may be a service that this import makes.
+fn take_first_service(project: &Project, words: &mut Words) -> Result<(), Failure> {
+    let Some(word) = words.rest.pop() else {
+        return Ok(());
+    };
+    let services = project.services(ScopeKind::Values)?;
+    let known = services.iter().chain(&project.config.envs).map(String::as_str);
+    if words.service.is_some()
+        || words.env.is_some()
+        || crate::cli::words::nearest(&word, known).is_some()
+    {
+        return Err(words.neither(project, &word).and("nothing was imported"));
+    }
+    crate::cli::words::check_service(project, &word)?;
+    terminal::note(&format!("new service {}", quoted(&word)));
+    words.service = Some(word);
+    Ok(())
+}
+
+/// Reads a file, or standard input for `-`.
+///
+/// # Errors
+/// `Missing`, `Read`, `TooLarge`.
+pub fn read(path: &Path) -> Result<Secret, Failure> {
+    if path != Path::new("-") {
+        return Ok(disk::read_given(path, dotenv::FILE_BYTES_MAX)?);
+    }
+    let mut bytes = Vec::with_capacity(64 * 1024);
+    let cap = dotenv::FILE_BYTES_MAX as u64 + 1;
+    let read = std::io::stdin().lock().take(cap).read_to_end(&mut bytes);
+    let bytes = Secret::from_vec(bytes);
+    read.map_err(|_| Failure::new("cannot read standard input"))?;
+    Ok(bytes)
+}
+
+/// Refuses names that may be no keys here.
+///
+/// # Errors
+/// Naming the keys.
+pub fn check_assignments(project: &Project, input: &Input, parsed: &Parsed) -> Result<(), Failure> {
+    let names = || parsed.assignments.iter().map(|one| one.name.as_str());
+    check_names(input, names()).map_err(|failure| failure.and("nothing was imported"))?;
+    match names().find(|name| project.config.is_env(name) || project.is_service(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!(
+                "{} is named like a service or an environment; nothing was imported",
+                quoted(name)
+            );
+            Err(Failure::new(message))
+        }
+    }
+}
+
+/// The environment that a file's name ends in: `.env.production`, `.env.prod`. `None` if it
+/// names none: `.env`, `.env.local`.
+///
+/// # Errors
+/// If it names one that is not listed.
+pub fn env_of_file(config: &Config, path: &Path) -> Result<Option<String>, Failure> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let Some(suffix) = name.strip_prefix(".env.").filter(|suffix| *suffix != "local") else {
+        return Ok(None);
+    };
+    let env = full_env_name(suffix);
+    if let Some(listed) = config.envs.iter().find(|listed| *listed == suffix || *listed == env) {
+        return Ok(Some(listed.clone()));
+    }
+    let message = format!("which environment is {} meant for? nothing was imported", quoted(&name));
+    Err(Failure::usage(message).hint(format!("the environments are: {}", config.envs.join(", "))))
+}
+
+/// The usual short forms.
+#[must_use]
+pub fn full_env_name(suffix: &str) -> &str {
+    match suffix {
+        "dev" => "development",
+        "prod" => "production",
+        "stage" | "stg" => "staging",
+        other => other,
+    }
+}
+
+/// `kagi export [service] [env]`.
+///
+/// # Errors
+/// Usage; no `y`; a value that the format cannot hold; a file that is there.
+pub fn export(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let name = input.text("format")?.unwrap_or("dotenv");
+    let format = Format::from_name(name).ok_or_else(|| {
+        Failure::usage(format!("there is no format {}", quoted(name)))
+            .hint(format!("the formats are: {}", Format::NAMES.join(", ")))
+    })?;
+    let project = open(&input)?;
+    let words = Words::greedy(&project, &input, 0)?;
+    let target = words.target(&project)?;
+    match input.value("out") {
+        None => {
+            let text = plain_text(&project, &target, format)?;
+            may_reveal(&format!("all values of {target}"))?;
+            terminal::print(text.expose())?;
+        }
+        Some(directory) => {
+            export_files(&project, &input, &words, &target, format, Path::new(directory))?;
+        }
+    }
+    Ok(0)
+}
+
+fn plain_text(project: &Project, target: &ScopeName, format: Format) -> Result<Secret, Failure> {
+    let found = project.load(target)?;
+    let scope = found.ok_or_else(|| Failure::new(format!("{target} has no secrets")))?.scope;
+    let mut pairs = Vec::with_capacity(scope.len());
+    for (name, entries) in scope.iter() {
+        if let Some(entry) = single(project, target, name, entries)? {
+            pairs.push((name, entry.value.expose()));
+        }
+    }
+    dotenv::write(format, pairs.into_iter()).map_err(|error| {
+        Failure::from(error)
+            .and("nothing was exported")
+            .hint("--format json or shell holds more than dotenv and docker")
+    })
+}
+
+fn export_files(
+    project: &Project,
+    input: &Input,
+    words: &Words,
+    target: &ScopeName,
+    format: Format,
+    directory: &Path,
+) -> Result<(), Failure> {
+    let ending = match format {
+        Format::Dotenv | Format::Docker => "",
+        Format::Shell => ".sh",
+        Format::Json => ".json",
+    };
+    let mut files = Vec::new();
+    for name in project.scopes(ScopeKind::Values)? {
+        let is_wanted = words.env.as_ref().is_none_or(|wanted| *wanted == name.env);
+        if name.service == target.service && is_wanted {
+            let path = directory.join(format!(".env.{}{ending}", name.env));
+            files.push((path, plain_text(project, &name, format)?));
+        }
+    }
+    if files.is_empty() {
+        return Err(Failure::new(format!("{target} has no secrets")));
+    }
+    if let Some((path, _)) =
+        files.iter().find(|(path, _)| disk::exists(path) && !input.has("force"))
+    {
+        let message =
+            format!("{} is there already; nothing was exported", quoted(&path.to_string_lossy()));
+        return Err(Failure::new(message).hint("--force overwrites it"));
+    }
+    may_reveal(&format!("all values of {} in {} files", quoted(&target.service), files.len()))?;
+    disk::make_home(directory)?;
+    for (path, text) in files {
+        disk::replace(&path, text.expose(), Mode::Private)?;
+        terminal::note(&format!("wrote {}", quoted(&path.to_string_lossy())));
+        note_if_not_ignored(&path);
+    }
+    Ok(())
+}
+
+/// Plain text that Git would commit is worth a word.
+fn note_if_not_ignored(path: &Path) {
+    let (Some(directory), Some(name)) =
+        (path.parent(), path.file_name().and_then(|name| name.to_str()))
+    else {
+        return;
+    };
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    let is_in_git = process::git(directory, &["rev-parse", "--is-inside-work-tree"]).is_some();
+    if is_in_git && process::git(directory, &["check-ignore", "-q", "--", name]).is_none() {
+        terminal::note(&format!("note: Git does not ignore {}", quoted(&path.to_string_lossy())));
+    }
+}

@@ -1,0 +1,194 @@
+//! `env list`, `add`, `rename`, `del`: changes of the configuration.
+
+use crate::cli::args::Input;
+use crate::cli::report::{Failure, quoted};
+use crate::cli::words::{check_no_key, unknown_env};
+use crate::cli::{may_delete, open, open_to_write, wants_help};
+use crate::format::config::ENVS_MAX;
+use crate::format::json::{self, Serialize};
+use crate::format::names::{Grant, check_place};
+use crate::format::scope_file::{ScopeKind, ScopeName};
+use crate::project::{ConfigChange, Project};
+use crate::terminal;
+use std::fmt::Write;
+
+#[derive(Serialize)]
+struct EnvsJson {
+    envs: Vec<String>,
+    default_env: String,
+}
+
+/// `kagi env list`.
+///
+/// # Errors
+/// Usage; everything that keeps the project shut.
+pub fn list(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    words::<0>(&input)?;
+    let config = open(&input)?.config;
+    let mut text = String::new();
+    if input.has("json") {
+        text = json::write(&EnvsJson { envs: config.envs, default_env: config.default_env });
+    } else {
+        for env in &config.envs {
+            let mark = if *env == config.default_env { " (default)" } else { "" };
+            let _ = writeln!(text, "{env}{mark}");
+        }
+    }
+    terminal::print(text.as_bytes())?;
+    Ok(0)
+}
+
+/// Exactly `N` words.
+fn words<const N: usize>(input: &Input) -> Result<[String; N], Failure> {
+    let wrong = |_| {
+        Failure::usage(format!(
+            "kagi {} takes: {}",
+            input.command.name,
+            if N == 0 { "no words" } else { input.command.words }
+        ))
+    };
+    input.texts()?.try_into().map_err(wrong)
+}
+
+/// A name that an environment may get.
+fn check_new(project: &Project, name: &str) -> Result<(), Failure> {
+    check_place(name)?;
+    if project.config.is_env_like(name) {
+        return Err(Failure::new(format!("there is an environment {} already", quoted(name))));
+    }
+    let services = project.services(ScopeKind::Values)?;
+    let configured = project.config.paths.values().chain([&project.config.default_service]);
+    if services.iter().chain(configured).any(|service| service.eq_ignore_ascii_case(name)) {
+        return Err(Failure::new(format!(
+            "{} is a service; an environment may not be named like one",
+            quoted(name)
+        )));
+    }
+    check_no_key(project, name)
+}
+
+/// `kagi env add NAME`.
+///
+/// # Errors
+/// Usage; a name that may not be; `NotFull`; `Write`.
+pub fn add(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let [name] = words(&input)?;
+    let (project, lock) = open_to_write(&input)?;
+    check_new(&project, &name)?;
+    if project.config.envs.len() == ENVS_MAX {
+        return Err(Failure::new(format!("a project has {ENVS_MAX} environments at most")));
+    }
+    let mut config = project.config.clone();
+    config.envs.push(name.clone());
+    let change = ConfigChange {
+        config,
+        grants: &|grant| Some(grant.clone()),
+        gone: Vec::new(),
+        renamed_to: None,
+    };
+    project.change_config(&lock, &change)?;
+    terminal::note(&format!("added the environment {}", quoted(&name)));
+    Ok(0)
+}
+
+/// `kagi env rename OLD NEW`.
+///
+/// # Errors
+/// Usage; a name that may not be; `NotFull`; a damaged scope; `Write`.
+pub fn rename(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let [old, new] = words(&input)?;
+    let (project, lock) = open_to_write(&input)?;
+    if !project.config.is_env(&old) {
+        return Err(unknown_env(&project, &old));
+    }
+    check_new(&project, &new)?;
+    let mut config = project.config.clone();
+    for env in config.envs.iter_mut().chain([&mut config.default_env]).filter(|env| **env == old) {
+        env.clone_from(&new);
+    }
+    let renamed = |grant: &Grant| {
+        Some(match grant {
+            Grant::Env(env) if *env == old => Grant::Env(new.clone()),
+            Grant::Scope(service, env) if *env == old => Grant::Scope(service.clone(), new.clone()),
+            other => other.clone(),
+        })
+    };
+    let change = ConfigChange {
+        config,
+        grants: &renamed,
+        gone: scopes_of(&project, &old)?,
+        renamed_to: Some(&new),
+    };
+    let count = change.gone.len();
+    project.change_config(&lock, &change)?;
+    terminal::note(&format!(
+        "renamed the environment {} to {}, with {count} scopes",
+        quoted(&old),
+        quoted(&new)
+    ));
+    Ok(0)
+}
+
+fn scopes_of(project: &Project, env: &str) -> Result<Vec<ScopeName>, Failure> {
+    let mut scopes = project.scopes(ScopeKind::Values)?;
+    scopes.retain(|name| name.env == env);
+    Ok(scopes)
+}
+
+/// `kagi env del NAME`.
+///
+/// # Errors
+/// Usage; the default environment; no `y`; `NotFull`; `Write`.
+pub fn del(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let [name] = words(&input)?;
+    let (project, lock) = open_to_write(&input)?;
+    if !project.config.is_env(&name) {
+        return Err(unknown_env(&project, &name));
+    }
+    if name == project.config.default_env {
+        return Err(Failure::new(format!(
+            "{} is the default environment and cannot be deleted",
+            quoted(&name)
+        )));
+    }
+    let concerns =
+        |grant: &Grant| matches!(grant, Grant::Env(env) | Grant::Scope(_, env) if *env == name);
+    if let Some(member) =
+        project.roster.members.iter().find(|member| member.grants.iter().all(concerns))
+    {
+        let message = format!(
+            "{} is a member of nothing but {}; nothing was changed",
+            quoted(&member.name),
+            quoted(&name)
+        );
+        return Err(Failure::new(message));
+    }
+    let gone = scopes_of(&project, &name)?;
+    may_delete(
+        &input,
+        &format!("delete the environment {} with {} scopes?", quoted(&name), gone.len()),
+    )?;
+    let mut config = project.config.clone();
+    config.envs.retain(|env| *env != name);
+    let change = ConfigChange {
+        config,
+        grants: &|grant| (!concerns(grant)).then(|| grant.clone()),
+        gone,
+        renamed_to: None,
+    };
+    project.change_config(&lock, &change)?;
+    terminal::note(&format!("deleted the environment {}", quoted(&name)));
+    Ok(0)
+}

@@ -1,0 +1,327 @@
+//! `get` and `search`: what is there, masked; one value, or all, after a `y`.
+
+use crate::cli::args::Input;
+use crate::cli::report::{Failure, quoted, safe};
+use crate::cli::words::{Words, nearest};
+use crate::cli::{MASK, author_name, may_reveal, missing_key, open, remarks, single, wants_help};
+use crate::format::json::{self, Serialize};
+use crate::format::scope_file::{ScopeKind, ScopeName};
+use crate::format::snapshot::Entry;
+use crate::project::{Found, Project};
+use crate::secret::Secret;
+use crate::terminal;
+use std::fmt::Write;
+use std::io::IsTerminal;
+
+/// `kagi get [service] [env] [KEY]`.
+///
+/// # Errors
+/// A key that is not there; damaged scopes, after the others were listed.
+pub fn get(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let project = open(&input)?;
+    let words = Words::greedy(&project, &input, 1)?;
+    let code = match words.rest.first() {
+        Some(_) if input.has("json") => {
+            Err(Failure::usage("--json never reveals a value").hint("kagi get --json"))
+        }
+        Some(key) => get_key(&project, &words, key),
+        None => get_scopes(&project, &words, &input),
+    }?;
+    project.remember_seen()?;
+    Ok(code)
+}
+
+fn get_key(project: &Project, words: &Words, key: &str) -> Result<u8, Failure> {
+    // Without a service the word may have been meant as one.
+    let target = words.target(project).map_err(|_| words.neither(project, key))?;
+    let found = crate::cli::load(project, &target)?;
+    let Some(entry) = single(project, &target, key, found.scope.get(key))? else {
+        return Err(not_found(project, words, &target, &found, key));
+    };
+    may_reveal(&format!("{} of {target}", quoted(key)))?;
+    if std::io::stdout().is_terminal() {
+        let mut text = shown_value(entry);
+        text.push(b"\n");
+        terminal::print(text.expose())?;
+    } else {
+        terminal::print(entry.value.expose())?;
+    }
+    Ok(0)
+}
+
+fn not_found(
+    project: &Project,
+    words: &Words,
+    target: &ScopeName,
+    found: &Found,
+    key: &str,
+) -> Failure {
+    let failure = missing_key(key, target);
+    if let Some(near) = nearest(key, found.scope.iter().map(|(name, _)| name)) {
+        return failure.hint(format!("did you mean {}?", quoted(near)));
+    }
+    let services = project.services(ScopeKind::Values).unwrap_or_default();
+    let places = services.iter().chain(&project.config.envs).map(String::as_str);
+    match nearest(key, places).filter(|_| words.service.is_none()) {
+        Some(near) => failure.hint(format!("did you mean {}?", quoted(near))),
+        None => failure.hint(format!("kagi search {}", safe(key))),
+    }
+}
+
+/// A value as a terminal may show it: lines stay lines, every other control character is escaped.
+fn shown_value(entry: &Entry) -> Secret {
+    let mut shown = Secret::with_capacity(entry.value.len() + 16);
+    for chunk in entry.value.expose().utf8_chunks() {
+        for symbol in chunk.valid().chars() {
+            let is_layout = matches!(symbol, '\n' | '\t');
+            let mut buffer = [0; 4];
+            let text: &str = symbol.encode_utf8(&mut buffer);
+            if is_layout {
+                shown.push(text.as_bytes());
+            } else {
+                shown.push(Secret::from_vec(safe(text).into_bytes()).expose());
+            }
+        }
+        for byte in chunk.invalid() {
+            shown.push(format!("\\x{byte:02x}").as_bytes());
+        }
+    }
+    shown
+}
+
+/// The scopes that the words mean: all of them, or those of one service, environment, or both.
+fn chosen_scopes(project: &Project, words: &Words) -> Result<Vec<ScopeName>, Failure> {
+    let service = words.service.clone().or(project.config.inferred_service(&project.below));
+    let fits = |wanted: &Option<String>, name: &String| {
+        wanted.as_ref().is_none_or(|wanted| wanted == name)
+    };
+    let mut scopes = project.scopes(ScopeKind::Values)?;
+    scopes.retain(|name| fits(&service, &name.service) && fits(&words.env, &name.env));
+    // A limited member sees what it may open.
+    scopes.retain(|name| project.access().scope_key(name).is_some());
+    Ok(scopes)
+}
+
+/// A scope, or why it does not open.
+struct Listed {
+    name: ScopeName,
+    found: Result<Found, Failure>,
+}
+
+fn open_scopes(project: &Project, words: &Words) -> Result<Vec<Listed>, Failure> {
+    let mut listed = Vec::new();
+    for name in chosen_scopes(project, words)? {
+        let found = project.load(&name).map(Option::unwrap_or_default).map_err(Failure::from);
+        listed.push(Listed { name, found });
+    }
+    Ok(listed)
+}
+
+fn get_scopes(project: &Project, words: &Words, input: &Input) -> Result<u8, Failure> {
+    let listed = open_scopes(project, words)?;
+    let shows = input.has("show");
+    if input.has("json") {
+        if shows {
+            return Err(Failure::usage("--json never reveals a value"));
+        }
+        terminal::print(json::write(&json_of(project, &listed)).as_bytes())?;
+    } else {
+        if shows {
+            may_reveal("all these values")?;
+        }
+        if listed.is_empty() {
+            terminal::note("there are no secrets here yet");
+        }
+        terminal::print(tree(project, &listed, shows).expose())?;
+    }
+    Ok(report_damage(project, &listed))
+}
+
+/// Says what is damaged, in conflict or remarkable; the exit code.
+fn report_damage(project: &Project, listed: &[Listed]) -> u8 {
+    let mut code = 0;
+    for one in listed {
+        let target = &one.name;
+        match &one.found {
+            Err(failure) => {
+                failure.report();
+                code = 1;
+            }
+            Ok(found) => {
+                for line in remarks(found) {
+                    terminal::note(&format!("note: {target} {line}"));
+                }
+                for (name, entries) in found.scope.iter().filter(|(_, entries)| entries.len() > 1) {
+                    if let Err(failure) = single(project, target, name, entries) {
+                        failure.report();
+                        code = 1;
+                    }
+                }
+            }
+        }
+    }
+    code
+}
+
+fn tree(project: &Project, listed: &[Listed], shows: bool) -> Secret {
+    let mut out = Secret::with_capacity(4096);
+    let mut last = "";
+    for one in listed {
+        if one.name.service != last {
+            out.push(format!("{}\n", one.name.service).as_bytes());
+            last = &one.name.service;
+        }
+        let Ok(found) = &one.found else {
+            out.push(format!("  {} (damaged)\n", one.name.env).as_bytes());
+            continue;
+        };
+        let empty = if found.scope.is_empty() { " (empty)" } else { "" };
+        out.push(format!("  {}{empty}\n", one.name.env).as_bytes());
+        let width = found.scope.iter().map(|(name, _)| name.len()).max().unwrap_or(0).min(40);
+        for (name, entries) in found.scope.iter() {
+            line(project, &mut out, name, entries, width, shows);
+        }
+    }
+    out
+}
+
+fn line(
+    project: &Project,
+    out: &mut Secret,
+    name: &str,
+    entries: &[Entry],
+    width: usize,
+    shows: bool,
+) {
+    out.push(format!("    {name:<width$}  ").as_bytes());
+    match entries {
+        [entry] => {
+            if shows {
+                out.push(shown_value(entry).expose());
+            } else {
+                out.push(MASK.as_bytes());
+            }
+            if !entry.description.is_empty() {
+                out.push(format!("  # {}", safe(&entry.description)).as_bytes());
+            }
+        }
+        several => {
+            let authors: Vec<_> =
+                several.iter().map(|entry| author_name(project, &entry.author)).collect();
+            out.push(format!("(in conflict: {})", authors.join(", ")).as_bytes());
+        }
+    }
+    out.push(b"\n");
+}
+
+#[derive(Serialize)]
+struct ListJson {
+    scopes: Vec<ScopeJson>,
+}
+
+#[derive(Serialize)]
+struct ScopeJson {
+    service: String,
+    env: String,
+    is_damaged: bool,
+    keys: Vec<KeyJson>,
+}
+
+#[derive(Serialize)]
+struct KeyJson {
+    name: String,
+    description: String,
+    version: u32,
+    author: String,
+    time: u64,
+    in_conflict: bool,
+}
+
+fn json_of(project: &Project, listed: &[Listed]) -> ListJson {
+    let scope = |one: &Listed| ScopeJson {
+        service: one.name.service.clone(),
+        env: one.name.env.clone(),
+        is_damaged: one.found.is_err(),
+        keys: one.found.as_ref().map_or_else(|_| Vec::new(), |found| keys_of(project, found)),
+    };
+    ListJson { scopes: listed.iter().map(scope).collect() }
+}
+
+fn keys_of(project: &Project, found: &Found) -> Vec<KeyJson> {
+    let mut keys = Vec::new();
+    for (name, entries) in found.scope.iter() {
+        if let Some(entry) = entries.last() {
+            keys.push(KeyJson {
+                name: name.to_string(),
+                description: entry.description.clone(),
+                version: entry.version,
+                author: author_name(project, &entry.author),
+                time: entry.time,
+                in_conflict: entries.len() > 1,
+            });
+        }
+    }
+    keys
+}
+
+/// `kagi search TEXT`.
+///
+/// # Errors
+/// Usage; nothing found; damaged scopes, after the others were searched.
+pub fn search(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let texts = input.texts()?;
+    let [text] = texts.as_slice() else {
+        return Err(Failure::usage("search takes one text").hint("kagi search --help"));
+    };
+    let project = open(&input)?;
+    let in_values = input.has("values");
+    if in_values {
+        may_reveal("which keys hold that text")?;
+    }
+    let needle = text.to_lowercase();
+    let mut listed = open_scopes(&project, &Words { service: None, env: None, rest: Vec::new() })?;
+    let code = report_damage(&project, &listed);
+    listed.retain(|one| one.found.is_ok());
+    let mut lines = String::new();
+    for one in &mut listed {
+        let Ok(found) = &mut one.found else { continue };
+        let matches = |entry: &Entry| {
+            entry.name.to_lowercase().contains(&needle)
+                || entry.description.to_lowercase().contains(&needle)
+                || (in_values && holds(entry.value.expose(), text.as_bytes()))
+        };
+        let other: Vec<_> = found
+            .scope
+            .iter()
+            .filter(|(_, entries)| !entries.iter().any(matches))
+            .map(|(name, _)| name.to_string())
+            .collect();
+        for name in other {
+            found.scope.unset(&name);
+        }
+        for (name, _) in found.scope.iter() {
+            let _ = writeln!(lines, "{} {name}", one.name);
+        }
+    }
+    if input.has("json") {
+        listed.retain(|one| one.found.as_ref().is_ok_and(|found| !found.scope.is_empty()));
+        terminal::print(json::write(&json_of(&project, &listed)).as_bytes())?;
+    } else {
+        terminal::print(lines.as_bytes())?;
+    }
+    if lines.is_empty() {
+        return Err(Failure::new("nothing was found"));
+    }
+    Ok(code)
+}
+
+/// True if the value holds the text, upper and lower case being the same for ASCII.
+fn holds(value: &[u8], text: &[u8]) -> bool {
+    !text.is_empty() && value.windows(text.len()).any(|part| part.eq_ignore_ascii_case(text))
+}

@@ -1,0 +1,179 @@
+//! `doctor`: checks everything, mends what needs no decision.
+
+use crate::cli::args::Input;
+use crate::cli::report::{Failure, quoted};
+use crate::cli::{may_delete, open_to_write, remarks, single, wants_help};
+use crate::disk::{self, Lock};
+use crate::format::scope_file::{ScopeKind, ScopeName};
+use crate::project::Project;
+use crate::{process, terminal};
+
+/// What was found.
+#[derive(Default)]
+struct Findings {
+    /// What is wrong and stays so.
+    problems: usize,
+    /// What was mended.
+    mended: usize,
+}
+
+impl Findings {
+    fn problem(&mut self, line: &str, hint: &str) {
+        self.problems += 1;
+        let hint = if hint.is_empty() { String::new() } else { format!(" ({hint})") };
+        terminal::note(&format!("problem: {line}{hint}"));
+    }
+
+    fn mended(&mut self, line: &str) {
+        self.mended += 1;
+        terminal::note(&format!("mended: {line}"));
+    }
+}
+
+/// `kagi doctor [--fix]`.
+///
+/// # Errors
+/// Everything that keeps the project shut.
+pub fn doctor(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    // Taking the lock has swept what killed writers left.
+    let (project, lock) = open_to_write(&input)?;
+    let fixes = input.has("fix");
+    let mut findings = Findings::default();
+    terminal::note(&format!(
+        "the roster is accepted, at epoch {}",
+        project.access().epoch().number
+    ));
+    check_attributes(&project, &lock, fixes, &mut findings)?;
+    for target in project.scopes(ScopeKind::Values)? {
+        check_scope(&project, &lock, &target, fixes, &mut findings)?;
+    }
+    check_unlisted(&project, &input, fixes, &mut findings)?;
+    check_plain_files(&project, &mut findings);
+    if project.roster.members.iter().filter(|member| member.is_full()).count() == 1 {
+        terminal::note(
+            "note: one device alone can open the project; if its key is lost, so are the secrets",
+        );
+    }
+    project.remember_seen()?;
+    match findings {
+        Findings { problems: 0, mended: 0 } => terminal::note("nothing is wrong"),
+        Findings { problems: 0, mended } => {
+            terminal::note(&format!("{mended} mended; nothing is left to do"));
+        }
+        Findings { problems, .. } => {
+            let failure = Failure::new(format!("{problems} left to do"));
+            return Err(if fixes { failure } else { failure.hint("kagi doctor --fix") });
+        }
+    }
+    Ok(0)
+}
+
+fn check_attributes(
+    project: &Project,
+    lock: &Lock,
+    fixes: bool,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
+    let shown = quoted(&project.shown(".gitattributes"));
+    match project.has_attributes()? {
+        true => {}
+        false if fixes => {
+            project.write_attributes(lock)?;
+            findings.mended(&format!("wrote {shown}"));
+        }
+        false => findings.problem(
+            &format!("{shown} was edited or is missing: Git may change or not merge scopes"),
+            "",
+        ),
+    }
+    Ok(())
+}
+
+fn check_scope(
+    project: &Project,
+    lock: &Lock,
+    target: &ScopeName,
+    fixes: bool,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
+    let found = match project.load(target) {
+        Ok(found) => found.unwrap_or_default(),
+        Err(error) if error.kind == crate::error::Kind::NoAccess => return Ok(()),
+        Err(error) => {
+            let failure = Failure::from(error);
+            findings.problem(failure.message(), failure.hint_text());
+            return Ok(());
+        }
+    };
+    let mut has_conflict = false;
+    for (name, entries) in found.scope.iter() {
+        if let Err(failure) = single(project, target, name, entries) {
+            findings.problem(failure.message(), failure.hint_text());
+            has_conflict = true;
+        }
+    }
+    let mut untidy: Vec<&str> = remarks(&found);
+    if project.index_differs(target)? {
+        untidy.push("has index lines that do not fit its box");
+    }
+    if untidy.is_empty() || has_conflict {
+        return Ok(());
+    }
+    if fixes && !found.is_older {
+        project.save(lock, target, found.scope)?;
+    }
+    for line in untidy {
+        if fixes && !found.is_older {
+            findings.mended(&format!("{target} {line}"));
+        } else {
+            findings.problem(&format!("{target} {line}"), "");
+        }
+    }
+    Ok(())
+}
+
+/// Scopes of environments that are not listed: leftovers of a stopped `env rename` or `del`, or
+/// of a branch. Deleting them needs a `y`.
+fn check_unlisted(
+    project: &Project,
+    input: &Input,
+    fixes: bool,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
+    for name in project.unlisted_scopes(ScopeKind::Values)? {
+        let shown = quoted(&project.shown(&name.file()));
+        if fixes
+            && may_delete(input, &format!("delete {shown}, which belongs to no environment?"))
+                .is_ok()
+        {
+            disk::remove_with_directory(&project.path(&name.file()))?;
+            findings.mended(&format!("deleted {shown}"));
+        } else {
+            findings.problem(
+                &format!("{shown} belongs to no environment of kagi.json and is not read"),
+                "",
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Plain `.env` files that Git tracks.
+fn check_plain_files(project: &Project, findings: &mut Findings) {
+    let Some(tracked) = process::git(&project.root, &["ls-files", "-z", "--", ".env*", "**/.env*"])
+    else {
+        return;
+    };
+    for path in tracked.split('\0').filter(|path| !path.is_empty()) {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let is_harmless =
+            ["example", "sample", "template", "dist"].iter().any(|word| name.ends_with(word));
+        if !is_harmless {
+            findings
+                .problem(&format!("Git tracks the plain file {}", quoted(path)), "git rm --cached");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `kagi help`: the overview and each command's page, from the table.
+
+use crate::cli::args::{Input, find};
+use crate::cli::report::{Failure, quoted};
+use crate::cli::table::{COMMANDS, Command, Flag};
+use crate::terminal;
+use std::fmt::Write;
+
+/// `kagi help [COMMAND]`.
+///
+/// # Errors
+/// Usage for a command that is not there.
+pub fn help(mut input: Input) -> Result<u8, Failure> {
+    input.take_words()?;
+    let name = input.texts()?.join(" ");
+    if name.is_empty() {
+        return overview();
+    }
+    let in_group: Vec<_> =
+        COMMANDS.iter().filter(|command| command.name.starts_with(&format!("{name} "))).collect();
+    if let Some(command) = find(&name).filter(|_| in_group.len() < 2) {
+        return page(command);
+    }
+    if in_group.is_empty() {
+        return Err(
+            Failure::usage(format!("there is no command {}", quoted(&name))).hint("kagi help")
+        );
+    }
+    let pages: Vec<String> = in_group.into_iter().map(page_text).collect();
+    terminal::print(pages.join("\n").as_bytes())?;
+    Ok(0)
+}
+
+/// `kagi --version`.
+///
+/// # Errors
+/// If it cannot be printed.
+pub fn version(_: Input) -> Result<u8, Failure> {
+    terminal::print(concat!("kagi ", env!("CARGO_PKG_VERSION"), "\n").as_bytes())?;
+    Ok(0)
+}
+
+/// All commands by group.
+///
+/// # Errors
+/// If it cannot be printed.
+pub fn overview() -> Result<u8, Failure> {
+    let mut text = String::from(
+        "kagi: encrypted secrets for a team, in Git, in place of .env files\n\n  \
+         kagi init --nested --envs\n  kagi set api DATABASE_URL postgres://localhost/api\n  \
+         kagi get\n  kagi run api bun dev\n",
+    );
+    let mut group = "";
+    for command in COMMANDS {
+        if command.group != group {
+            group = command.group;
+            let _ = write!(text, "\n{group}\n");
+        }
+        let _ = writeln!(text, "  {:<15} {}", command.name, command.about);
+    }
+    text.push_str("\nkagi COMMAND --help shows flags and examples\n");
+    terminal::print(text.as_bytes())?;
+    Ok(0)
+}
+
+/// One command's page.
+///
+/// # Errors
+/// If it cannot be printed.
+pub fn page(command: &Command) -> Result<u8, Failure> {
+    terminal::print(page_text(command).as_bytes())?;
+    Ok(0)
+}
+
+fn page_text(command: &Command) -> String {
+    let mut text = format!("kagi {} {}", command.name, command.words).trim_end().to_string();
+    let _ =
+        write!(text, "\n\n  {}\n\n  {}\n", command.about, command.details.replace('\n', "\n  "));
+    if !command.aliases.is_empty() {
+        let _ = write!(text, "\naliases\n  {}\n", command.aliases.join(", "));
+    }
+    text.push_str("\nflags\n");
+    for flag in command.flags() {
+        let _ = writeln!(text, "  {:<22} {}", flag_text(flag), flag.about);
+    }
+    text.push_str("\nexamples\n");
+    for example in command.examples {
+        let _ = writeln!(text, "  {example}");
+    }
+    text
+}
+
+fn flag_text(flag: &Flag) -> String {
+    let letter = flag.short.map_or(String::new(), |letter| format!("-{letter}, "));
+    let blank = if flag.value.is_empty() || flag.value.starts_with('[') { "" } else { " " };
+    format!("{letter}--{}{blank}{}", flag.long, flag.value)
+}

@@ -1,0 +1,118 @@
+//! `identity show` and `trust`: who this device is, and whom it believes.
+
+use crate::cli::args::Input;
+use crate::cli::report::{Failure, quoted};
+use crate::cli::{confirm_author, wants_help};
+use crate::error::{Error, Kind};
+use crate::format::json::{self, Serialize};
+use crate::format::names::is_id;
+use crate::format::text::HEX;
+use crate::keys::{Holder, Home, holder_from_environment};
+use crate::project::{Opening, Project, Site};
+use crate::terminal;
+
+#[derive(Serialize)]
+struct IdentityJson {
+    id: String,
+    public_key: String,
+    kept_in: String,
+}
+
+/// `kagi identity show`.
+///
+/// # Errors
+/// No identity; a file that others can read.
+pub fn show(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let (identity, kept_in) = match holder_from_environment()? {
+        Some(Holder::Member(identity)) => (identity, "KAGI_IDENTITY".to_string()),
+        Some(Holder::ProjectKey(_)) => {
+            return Err(Failure::new(
+                "KAGI_PROJECT_KEY is set: it opens a project without an identity",
+            ));
+        }
+        None => {
+            let home = Home::find()?;
+            let path = home.identity_path().to_string_lossy().into_owned();
+            let missing = || Error::new(Kind::NoIdentity, &path);
+            (home.identity()?.ok_or_else(missing)?, path.clone())
+        }
+    };
+    let public_key = HEX.encode(&identity.public);
+    let text = if input.has("json") {
+        json::write(&IdentityJson { id: identity.id, public_key, kept_in })
+    } else {
+        format!(
+            "member id   {}\npublic key  {public_key}\nkept in     {}\n",
+            identity.id,
+            crate::cli::report::safe(&kept_in)
+        )
+    };
+    terminal::print(text.as_bytes())?;
+    Ok(0)
+}
+
+/// `kagi trust [MEMBER_ID]`.
+///
+/// # Errors
+/// Usage; no `y`; a roster that does not hold even so.
+pub fn trust(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let texts = input.texts()?;
+    let site = Site::find()?;
+    let home = Home::find()?;
+    let project = site.claimed_project()?;
+    match texts.as_slice() {
+        [] => trust_checkout(&home, &site, &project),
+        [id] if is_id("kgm_", id) => {
+            home.change_pin(&project, |pin| {
+                let is_new = !pin.anchors.contains(id);
+                pin.anchors.extend(is_new.then(|| id.clone()));
+                is_new
+            })?;
+            terminal::note(&format!("{id} may introduce {project} to this device"));
+            Ok(0)
+        }
+        _ => Err(Failure::usage("trust takes one member id, kgm_ and 20 characters")
+            .hint("kagi trust --help")),
+    }
+}
+
+fn trust_checkout(home: &Home, site: &Site, project: &str) -> Result<u8, Failure> {
+    let declined =
+        || Failure::new("not confirmed; nothing was changed").hint("kagi trust asks on a terminal");
+    if let Some(other) = home.checkout(site.root())?.filter(|other| other != project) {
+        let place = quoted(&site.root().to_string_lossy());
+        terminal::note(&format!("{place} held the project {other} before; now it holds {project}"));
+        if !terminal::ask("kagi: was it replaced on purpose?") {
+            return Err(declined());
+        }
+        home.set_checkout(site.root(), None)?;
+    }
+    let opening = Opening { is_strict: false, remembers: true, confirm: &confirm_author };
+    match Project::open(site.clone(), &opening) {
+        Err(error)
+            if matches!(error.kind, Kind::NotWitnessed | Kind::OldEpoch | Kind::ForkedEpoch) =>
+        {
+            Failure::from(error).report();
+            if !terminal::ask(
+                "kagi: forget what this device knows of the project, and ask about its author?",
+            ) {
+                return Err(declined());
+            }
+            home.change_pin(project, |pin| {
+                pin.accepted = None;
+                pin.sequences.clear();
+                true
+            })?;
+            drop(Project::open(site.clone(), &opening)?);
+        }
+        opened => drop(opened?),
+    }
+    terminal::note(&format!("this device trusts {project} here"));
+    Ok(0)
+}

@@ -1,0 +1,210 @@
+//! `init` and `uninit`: a project begins and ends.
+
+use crate::cli::args::Input;
+use crate::cli::migrate::{self, Candidate};
+use crate::cli::report::{Failure, quoted};
+use crate::cli::{may_delete, now, wants_help};
+use crate::disk;
+use crate::error::Kind;
+use crate::format::config::Config;
+use crate::format::names::{NAME_BYTES_MAX, check_text};
+use crate::format::scope_file::ScopeName;
+use crate::keys::Home;
+use crate::project::{DIRECTORY, Founding, Site, found};
+use crate::scope::{Author, Scope};
+use crate::{process, terminal};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// `kagi init`.
+///
+/// # Errors
+/// Usage; a project that is there; `Random`, `Write`.
+pub fn init(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    if !input.words.is_empty() {
+        return Err(Failure::usage("init takes no words").hint("kagi init --help"));
+    }
+    let root = std::env::current_dir()
+        .map_err(|_| Failure::new("the working directory cannot be read"))?;
+    let mut config = configuration(&input)?;
+    let name = device_name(&input)?;
+    make_room(&input, &root)?;
+    let candidates = if input.has("no-migrate") { Vec::new() } else { offered(&input, &root)? };
+    let home = Home::find()?;
+    let identity = home.identity_or_new()?;
+    if !input.has("envs") {
+        add_envs(&mut config, &candidates);
+    }
+    let scopes = read_candidates(&mut config, candidates, &identity.id)?;
+    let imported =
+        scopes.iter().map(|(name, scope)| format!("imported {name}: {} keys", scope.len()));
+    let imported: Vec<_> = imported.collect();
+    let project = found(home, identity, Founding { root, config, name, scopes })?;
+    for line in &imported {
+        terminal::note(line);
+    }
+    if !imported.is_empty() {
+        terminal::note("note: the .env files are still there; delete them when kagi get is right");
+    }
+    let envs = project.config.envs.join(", ");
+    terminal::note(&format!("made the project {} with {envs}", project.config.project));
+    let service = if project.config.nested { "SERVICE " } else { "" };
+    terminal::note(&format!("next: kagi set {service}KEY VALUE, then git add {DIRECTORY}"));
+    Ok(0)
+}
+
+/// The first scopes, from the files that are to be imported.
+fn read_candidates(
+    config: &mut Config,
+    candidates: Vec<Candidate>,
+    id: &str,
+) -> Result<Vec<(ScopeName, Scope)>, Failure> {
+    let (mapped, dropped) = migrate::map_services(config, candidates);
+    for path in dropped {
+        let path = quoted(&path.to_string_lossy());
+        terminal::note(&format!(
+            "note: {path} is not imported: its directory cannot name a service"
+        ));
+    }
+    migrate::read_scopes(config, mapped, Author { id, time: now() })
+}
+
+fn configuration(input: &Input) -> Result<Config, Failure> {
+    let nested = input.has("nested");
+    let envs: Vec<String> = match input.text("envs")? {
+        None => vec!["development".into()],
+        Some("") => ["development", "staging", "production"].map(String::from).to_vec(),
+        Some(list) => list.split(',').map(String::from).collect(),
+    };
+    for env in &envs {
+        crate::format::names::check_place(env)?;
+    }
+    let development = envs.iter().find(|env| *env == "development").or(envs.first());
+    let config = Config {
+        format: 1,
+        project: format!("kgp_{}", "a".repeat(20)),
+        default_env: development.cloned().unwrap_or_default(),
+        envs,
+        nested,
+        default_service: if nested { String::new() } else { "app".into() },
+        paths: BTreeMap::new(),
+        sync: String::new(),
+    };
+    // The id is drawn later; everything else is checked now, before anything is written.
+    Config::read("--envs", config.write().as_bytes())
+        .map_err(|error| Failure::usage(format!("these environments cannot be: {}", error.cause)))
+}
+
+/// The device's name: what was given, else user and host.
+fn device_name(input: &Input) -> Result<String, Failure> {
+    if let Some(name) = input.text("name")? {
+        check_text(name, NAME_BYTES_MAX)?;
+        return if name.is_empty() {
+            Err(Failure::usage("the name is empty"))
+        } else {
+            Ok(name.to_string())
+        };
+    }
+    let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let host = disk::read_given(Path::new("/proc/sys/kernel/hostname"), 256).ok();
+    let host = host.and_then(|host| Some(host.expose_str("").ok()?.trim().to_string()));
+    let name = [user, host]
+        .into_iter()
+        .flatten()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("@");
+    let is_usable = !name.is_empty() && check_text(&name, NAME_BYTES_MAX).is_ok();
+    Ok(if is_usable { name } else { "first device".to_string() })
+}
+
+/// Refuses a project that is there; with `--force` it becomes a backup.
+fn make_room(input: &Input, root: &Path) -> Result<(), Failure> {
+    let site = match Site::find() {
+        Ok(site) => site,
+        Err(error) if error.kind == Kind::NoProject => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let place = quoted(&site.root().join(DIRECTORY).to_string_lossy());
+    if !input.has("force") {
+        let failure =
+            Failure::new(format!("there is a project already: {place}; nothing was changed"));
+        return Err(
+            failure.hint("kagi status shows it; kagi init --force replaces it and keeps a backup")
+        );
+    }
+    if site.root() != root {
+        return may_delete(
+            input,
+            &format!("{place} is above this directory; make another project below it?"),
+        );
+    }
+    may_delete(input, &format!("replace {place}? it is kept as a backup"))?;
+    let _lock = site.lock()?;
+    let mut backups = (1..).map(|number| root.join(format!("{DIRECTORY}.backup-{number}")));
+    let backup = backups.find(|path| !disk::exists(path)).unwrap_or_default();
+    disk::rename(&root.join(DIRECTORY), &backup)?;
+    terminal::note(&format!("kept the old project as {}", quoted(&backup.to_string_lossy())));
+    Ok(())
+}
+
+/// The `.env` files that are there, if they are to be imported.
+fn offered(input: &Input, root: &Path) -> Result<Vec<Candidate>, Failure> {
+    let (candidates, undecided) = migrate::discover(root)?;
+    let shown = |path: &PathBuf| quoted(&path.strip_prefix(root).unwrap_or(path).to_string_lossy());
+    for path in &undecided {
+        let hint = format!("kagi import [service] ENV --file {}", shown(path));
+        terminal::note(&format!(
+            "note: {} is left alone, for its name does not say what it is for; {hint}",
+            shown(path)
+        ));
+    }
+    if candidates.is_empty() {
+        return Ok(candidates);
+    }
+    let names: Vec<_> = candidates.iter().map(|candidate| shown(&candidate.path)).collect();
+    terminal::note(&format!("found {}", names.join(", ")));
+    if input.has("yes") || terminal::ask("kagi: import them?") {
+        return Ok(candidates);
+    }
+    terminal::note("note: they are not imported; kagi import takes them one by one");
+    Ok(Vec::new())
+}
+
+/// Environments that the files name are listed, unless the user has listed others.
+fn add_envs(config: &mut Config, candidates: &[Candidate]) {
+    for candidate in candidates {
+        let is_new = !candidate.env.is_empty() && !config.is_env_like(&candidate.env);
+        config.envs.extend(is_new.then(|| candidate.env.clone()));
+    }
+}
+
+/// `kagi uninit`.
+///
+/// # Errors
+/// No project; no `y`; `Write`.
+pub fn uninit(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let site = Site::find()?;
+    let path = site.root().join(DIRECTORY);
+    let place = quoted(&path.to_string_lossy());
+    let changes = process::git(site.root(), &["status", "--porcelain", "--", DIRECTORY]);
+    if changes.is_none_or(|changes| !changes.is_empty()) {
+        terminal::note("note: Git does not have all of it; what is not committed is lost");
+    }
+    may_delete(&input, &format!("remove {place} and all secrets in it?"))?;
+    {
+        let _lock = site.lock()?;
+        disk::remove_tree(&path)?;
+    }
+    if let Ok(home) = Home::find() {
+        home.set_checkout(site.root(), None)?;
+    }
+    terminal::note(&format!("removed {place}"));
+    Ok(0)
+}

@@ -1,0 +1,245 @@
+//! The commands: words in, exit code out. One file a group of commands.
+//!
+//! Promises: the only place, with `terminal`, that prints; results to standard output, everything
+//! else to standard error; asks before it reveals or deletes, and never without a terminal.
+
+pub mod args;
+pub mod dotenv;
+pub mod envs;
+pub mod get;
+pub mod health;
+pub mod help;
+pub mod identity;
+pub mod init;
+pub mod migrate;
+pub mod report;
+pub mod run;
+pub mod status;
+pub mod table;
+pub mod values;
+pub mod words;
+
+use crate::disk::Lock;
+use crate::error::{Error, Kind};
+use crate::format::names::is_unsafe_key;
+use crate::format::roster::Member;
+use crate::format::scope_file::ScopeName;
+use crate::format::snapshot::Entry;
+use crate::project::{Found, Opening, Project, Site};
+use crate::scope::Author;
+use crate::terminal;
+use args::Input;
+use report::{Failure, quoted, safe};
+
+/// What stands where a value is: always of one length.
+pub const MASK: &str = "********";
+
+/// Runs the command line and gives back the exit code.
+#[must_use]
+pub fn main() -> u8 {
+    let result = args::command(lexopt::Parser::from_env()).and_then(|input| match input {
+        None => help::overview(),
+        Some(input) => (input.command.run)(input),
+    });
+    match result {
+        Ok(code) => code,
+        Err(failure) => {
+            failure.report();
+            failure.code
+        }
+    }
+}
+
+/// Reads a command's words, and shows its help if that was asked for.
+///
+/// # Errors
+/// Usage. `Ok(true)`: help was shown, and that was all.
+pub fn wants_help(input: &mut Input) -> Result<bool, Failure> {
+    input.take_words()?;
+    if input.has("help") {
+        help::page(input.command)?;
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// Opens the project to read.
+///
+/// # Errors
+/// Everything that keeps a project shut.
+pub fn open(input: &Input) -> Result<Project, Failure> {
+    open_at(Site::find()?, input)
+}
+
+/// Opens the project to write: alone, until the lock is dropped.
+///
+/// # Errors
+/// As `open`.
+pub fn open_to_write(input: &Input) -> Result<(Project, Lock), Failure> {
+    let site = Site::find()?;
+    let lock = site.lock()?;
+    Ok((open_at(site, input)?, lock))
+}
+
+fn open_at(site: Site, input: &Input) -> Result<Project, Failure> {
+    let opening =
+        Opening { is_strict: is_strict(input), remembers: true, confirm: &confirm_author };
+    let project = Project::open(site, &opening)?;
+    if let Some(error) = &project.unremembered {
+        terminal::note(&format!(
+            "note: this device cannot remember the project: {} ({})",
+            safe(&error.subject),
+            safe(&error.cause)
+        ));
+    }
+    Ok(project)
+}
+
+/// True with `--strict` or `KAGI_STRICT=1`.
+#[must_use]
+pub fn is_strict(input: &Input) -> bool {
+    input.has("strict") || std::env::var_os("KAGI_STRICT").is_some_and(|value| value == "1")
+}
+
+/// Asks whether a member may introduce a project that this device does not know.
+#[must_use]
+pub fn confirm_author(author: &Member) -> bool {
+    let name = quoted(&author.name);
+    terminal::note("this device does not know the project yet");
+    terminal::note(&format!("its list of members was written by {name}, {}", author.id));
+    terminal::ask("kagi: is that the id that this member shows with kagi identity show?")
+}
+
+/// Opens a scope; an empty one if it has no file. Notes what a reader should know.
+///
+/// # Errors
+/// As `Project::load`.
+pub fn load(project: &Project, target: &ScopeName) -> Result<Found, Failure> {
+    let found = project.load(target)?.unwrap_or_default();
+    for line in remarks(&found) {
+        terminal::note(&format!("note: {target} {line}"));
+    }
+    Ok(found)
+}
+
+/// What a reader of a scope should know.
+#[must_use]
+pub fn remarks(found: &Found) -> Vec<&'static str> {
+    let remarks = [
+        (
+            found.has_markers,
+            "has conflict markers; its boxes were joined, and the next change cleans it up",
+        ),
+        (
+            found.scope.has_idle_box,
+            "holds an older box beside a newer one that contains it: a revert or cherry-pick has no effect here",
+        ),
+        (found.is_older, "is older than the state that this device has seen"),
+    ];
+    remarks.into_iter().filter(|(applies, _)| *applies).map(|(_, line)| line).collect()
+}
+
+/// The one entry of a key.
+///
+/// # Errors
+/// If branches gave it different values: names authors and times.
+pub fn single<'a>(
+    project: &Project,
+    target: &ScopeName,
+    name: &str,
+    entries: &'a [Entry],
+) -> Result<Option<&'a Entry>, Failure> {
+    match entries {
+        [] => Ok(None),
+        [entry] => Ok(Some(entry)),
+        several => {
+            let sides: Vec<_> = several.iter().map(|entry| written(project, entry)).collect();
+            let message =
+                format!("{} in {target} has different values: {}", quoted(name), sides.join("; "));
+            let hint = format!("kagi resolve {} {} {name}", target.service, target.env);
+            Err(Failure::new(message).hint(hint))
+        }
+    }
+}
+
+/// Who wrote an entry, and when.
+#[must_use]
+pub fn written(project: &Project, entry: &Entry) -> String {
+    format!("by {} at {}", author_name(project, &entry.author), terminal::date(entry.time))
+}
+
+/// A member's name, or its id if it is not a member any more.
+#[must_use]
+pub fn author_name(project: &Project, id: &str) -> String {
+    match project.roster.member(id) {
+        Some(member) => safe(&member.name),
+        None if id.is_empty() => "the project key".to_string(),
+        None => id.to_string(),
+    }
+}
+
+/// Who writes now.
+#[must_use]
+pub fn author(project: &Project) -> Author<'_> {
+    Author { id: project.access().member(), time: now() }
+}
+
+/// Seconds since 1970.
+#[must_use]
+pub fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+/// Refuses names that load code into programs, unless the flag allows them.
+///
+/// # Errors
+/// Naming the keys.
+pub fn check_names<'a>(input: &Input, names: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    let refused: Vec<_> = names.filter(|name| is_unsafe_key(name)).map(quoted).collect();
+    if refused.is_empty() || input.has("allow-unsafe-name") {
+        return Ok(());
+    }
+    let message =
+        format!("refusing {}: the name changes how programs are loaded or run", refused.join(", "));
+    Err(Failure::new(message).hint("--allow-unsafe-name, if that is meant"))
+}
+
+/// Asks before values are shown.
+///
+/// # Errors
+/// If there is no terminal, or the answer is no.
+pub fn may_reveal(what: &str) -> Result<(), Failure> {
+    if !terminal::can_ask() {
+        return Err(Failure::new(format!("refusing to show {what} without a terminal to ask on"))
+            .hint("kagi run hands values to a program without showing them"));
+    }
+    if terminal::ask(&format!("kagi: show {what} in plain text?")) {
+        Ok(())
+    } else {
+        Err(Failure::new("nothing was shown"))
+    }
+}
+
+/// Asks before something is deleted or replaced; `--yes` answers.
+///
+/// # Errors
+/// If the answer is no, or nobody can answer.
+pub fn may_delete(input: &Input, question: &str) -> Result<(), Failure> {
+    if input.has("yes") || terminal::ask(&format!("kagi: {question}")) {
+        return Ok(());
+    }
+    let failure = Failure::new("not confirmed; nothing was changed");
+    if terminal::can_ask() {
+        Err(failure)
+    } else {
+        Err(failure.hint("--yes answers without a terminal"))
+    }
+}
+
+/// A key that is not there.
+#[must_use]
+pub fn missing_key(name: &str, target: &ScopeName) -> Failure {
+    let error = Error::new(Kind::Missing, name).because(format!("no such key in {target}"));
+    Failure::from(error)
+}

@@ -1,0 +1,226 @@
+//! Errors in words for people, with at most one hint; and text of others made safe to print.
+//!
+//! Promises: lower case, no full stop, names quoted and escaped, never a value. Each kind of
+//! error has its sentence here, so that what a message may say is decided in one place.
+
+use crate::error::{Error, Kind};
+use crate::format::names::is_unprintable;
+use crate::terminal;
+use std::fmt::Write;
+
+/// Exit code of a failure.
+const FAILED: u8 = 1;
+/// Exit code of a command line that cannot be understood.
+const USAGE: u8 = 2;
+
+/// A command that failed: exit code, message and hint.
+#[derive(Debug)]
+pub struct Failure {
+    /// Exit code.
+    pub code: u8,
+    message: String,
+    hint: String,
+}
+
+impl Failure {
+    /// A failure with its message.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Failure { code: FAILED, message: message.into(), hint: String::new() }
+    }
+
+    /// A command line that cannot be understood.
+    #[must_use]
+    pub fn usage(message: impl Into<String>) -> Self {
+        Failure { code: USAGE, ..Failure::new(message) }
+    }
+
+    /// The same with a hint: a command to paste, or one fact.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
+    /// The same with another exit code.
+    #[must_use]
+    pub fn with_code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// The same with what was left undone.
+    #[must_use]
+    pub fn and(mut self, outcome: &str) -> Self {
+        let _ = write!(self.message, "; {outcome}");
+        self
+    }
+
+    /// The message without its hint.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The hint alone; empty if there is none.
+    #[must_use]
+    pub fn hint_text(&self) -> &str {
+        &self.hint
+    }
+
+    /// Prints the failure to standard error.
+    pub fn report(&self) {
+        terminal::note(&format!("error: {}", self.message));
+        if !self.hint.is_empty() {
+            terminal::note(&format!("hint: {}", self.hint));
+        }
+    }
+}
+
+impl From<lexopt::Error> for Failure {
+    fn from(error: lexopt::Error) -> Self {
+        // lexopt's messages may quote what was typed; a value may have been typed.
+        match error {
+            lexopt::Error::MissingValue { option: Some(option) } => {
+                Failure::usage(format!("{} needs a value", safe(&option)))
+            }
+            lexopt::Error::UnexpectedOption(option) => {
+                Failure::usage(format!("unknown flag {}", safe(&option)))
+            }
+            lexopt::Error::UnexpectedValue { option, .. } => {
+                Failure::usage(format!("{} takes no value", safe(&option)))
+            }
+            _ => Failure::usage("the command line cannot be understood"),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let Error { kind, subject, cause } = &error;
+        let (subject, cause) = (quoted(subject), safe(cause));
+        let because = if cause.is_empty() { String::new() } else { format!(": {cause}") };
+        let message = sentence(*kind, &subject, &cause, &because);
+        Failure::new(message).hint(hint(*kind, &error.subject))
+    }
+}
+
+/// What happened, in one sentence.
+fn sentence(kind: Kind, subject: &str, cause: &str, because: &str) -> String {
+    match kind {
+        Kind::NoProject => format!("there is no .kagi in {subject} or above it"),
+        Kind::NotStarted => format!("cannot start {subject}{because}"),
+        Kind::Read => format!("cannot read {subject}{because}"),
+        Kind::Write => format!("cannot write {subject}{because}"),
+        Kind::Random => format!("the system gives no random bytes{because}"),
+        Kind::NotPlain => format!("refusing to use {subject}: it is not a plain file or directory"),
+        Kind::Exposed => format!("refusing to use {subject}: others can read it (mode {cause})"),
+        Kind::TooLarge => format!("{subject} is too large{because}"),
+        Kind::NotCanonical if cause.is_empty() => {
+            format!("{subject} is not in canonical form; it was edited or damaged")
+        }
+        Kind::NotCanonical => {
+            format!("{subject} {cause} is not in canonical form; it was edited or damaged")
+        }
+        Kind::Unauthentic => format!("{subject} is not authentic; it was edited, moved or damaged"),
+        Kind::Misplaced => {
+            format!("{subject} names another project, service or environment than its place")
+        }
+        Kind::NoBox => format!(
+            "{subject} holds no box of the project's epoch; it is cut short or not yet merged"
+        ),
+        Kind::StaleBox => {
+            format!("{subject} was written under an older key, in parallel to a rotation")
+        }
+        Kind::OldEpoch => format!("{subject} is from an older epoch than this device has seen"),
+        Kind::ForkedEpoch => format!(
+            "{subject} is from another rotation with the same number than this device has seen"
+        ),
+        Kind::NotWitnessed => {
+            format!("{subject} cannot be checked by this device: too many rotations lie between")
+        }
+        Kind::UnknownProject => {
+            format!("this device does not know the project yet; {subject} was written by {cause}")
+        }
+        Kind::ForeignCheckout => format!("{subject} held another project before ({cause})"),
+        Kind::ConfigMismatch => format!(
+            "kagi.json is not the one that {subject} vouches for; it was edited or only one of them was merged"
+        ),
+        Kind::NoIdentity => format!("this device has no identity ({subject} is missing)"),
+        Kind::NotMember => {
+            format!("this device is not a member of the project (its id is {subject})")
+        }
+        Kind::WrongKey => format!(
+            "KAGI_PROJECT_KEY is not the key of this project's epoch {cause}, or {subject} was edited"
+        ),
+        Kind::NoAccess => format!("this member may not open {subject}"),
+        Kind::NotFull => format!("only a full member can do this, not {subject}"),
+        Kind::Conflict => format!("{subject} has different values from different branches"),
+        Kind::RolledBack => format!("{subject} is older than the state that this device has seen"),
+        Kind::BadName => format!("{subject} cannot be a name{because}"),
+        Kind::BadText => format!("{subject} cannot be used{because}"),
+        Kind::Limit => format!("{subject} is at a limit{because}"),
+        Kind::Missing => format!("there is no {subject}{because}"),
+        Kind::Exists => format!("{subject} is there already"),
+        Kind::Syntax => format!("{subject} {cause}"),
+        Kind::Unholdable => format!("{subject} cannot be written{because}"),
+        Kind::NoHome => "no directory for kagi's own files is known".to_string(),
+    }
+}
+
+/// One way on, if there is one that fits always.
+fn hint(kind: Kind, subject: &str) -> String {
+    let path = safe(subject);
+    match kind {
+        Kind::NoProject => "kagi init".to_string(),
+        Kind::Exposed => format!("chmod 600 {path}"),
+        Kind::NotCanonical | Kind::Unauthentic | Kind::Misplaced | Kind::NoBox
+            if path.contains(".kagi/") =>
+        {
+            format!("git checkout -- {path}")
+        }
+        Kind::ConfigMismatch => "git log -p -- .kagi/kagi.json .kagi/access.json".to_string(),
+        Kind::OldEpoch => "git log -- .kagi/access.json".to_string(),
+        Kind::UnknownProject | Kind::ForeignCheckout | Kind::NotWitnessed => {
+            "kagi trust".to_string()
+        }
+        Kind::NoIdentity => {
+            "KAGI_IDENTITY or KAGI_PROJECT_KEY opens a project without one; kagi init makes one"
+                .to_string()
+        }
+        Kind::Conflict => "kagi resolve".to_string(),
+        Kind::NoHome => "set KAGI_HOME to a directory of your own".to_string(),
+        _ => String::new(),
+    }
+}
+
+/// Text of others with every character escaped that is not printable.
+#[must_use]
+pub fn safe(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for symbol in text.chars() {
+        if is_unprintable(symbol) {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "{}", symbol.escape_default());
+        } else {
+            out.push(symbol);
+        }
+    }
+    out
+}
+
+/// A name in double quotes, safe to print.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", safe(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_the_terminal_but_text() {
+        assert_eq!(safe("a\u{1b}[31m\n\u{202e}é"), "a\\u{1b}[31m\\n\\u{202e}é");
+    }
+}

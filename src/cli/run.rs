@@ -1,0 +1,125 @@
+//! `run`: becomes a program that has the values of one scope in its environment.
+//!
+//! Promises: nothing is asked, nothing is written; each file is read once; if anything about the
+//! scope is wrong the program does not start. Refuses to start it without secrets, unless the
+//! service was inferred and simply has none yet.
+
+use crate::cli::args::Input;
+use crate::cli::report::{Failure, quoted};
+use crate::cli::words::{Words, nearest};
+use crate::cli::{check_names, help, is_strict, remarks, single};
+use crate::disk;
+use crate::format::scope_file::{ScopeKind, ScopeName};
+use crate::process;
+use crate::project::{Opening, Project, Site};
+use crate::scope::Scope;
+use crate::terminal;
+use std::ffi::OsString;
+
+/// Exit code for a program that is not there, as in a shell.
+const NOT_FOUND: u8 = 127;
+/// Exit code for a program that cannot be started.
+const NOT_STARTED: u8 = 126;
+
+/// `kagi run [service] [env] [--] COMMAND [ARGUMENT…]`.
+///
+/// # Errors
+/// Usage; everything that keeps the scope shut; 126 or 127 if the command cannot be started.
+pub fn run(mut input: Input) -> Result<u8, Failure> {
+    let mut project = None;
+    let mut words = None;
+    // Flags of kagi end where the command begins, and that is only known once the words before
+    // it are: so the project is opened at the first word.
+    let command = loop {
+        let word = input.next_word()?;
+        if input.has("help") {
+            return help::page(input.command);
+        }
+        let project = match &mut project {
+            Some(project) => project,
+            empty => empty.insert(open(&input)?),
+        };
+        let words = match &mut words {
+            Some(words) => words,
+            empty => empty.insert(Words::from_flags(project, &input)?),
+        };
+        match word {
+            None => break None,
+            Some(word) if word.to_str().is_some_and(|text| words.take(project, text)) => {}
+            Some(word) => break Some(word),
+        }
+    };
+    let (Some(project), Some(words)) = (project, words) else {
+        return Err(no_command());
+    };
+    start(&mut input, &project, &words, command)
+}
+
+fn no_command() -> Failure {
+    Failure::usage("run needs a command").hint("kagi run [service] [env] -- COMMAND")
+}
+
+fn open(input: &Input) -> Result<Project, Failure> {
+    let opening = Opening { is_strict: is_strict(input), remembers: false, confirm: &|_| false };
+    Ok(Project::open(Site::find()?, &opening)?)
+}
+
+fn start(
+    input: &mut Input,
+    project: &Project,
+    words: &Words,
+    first: Option<OsString>,
+) -> Result<u8, Failure> {
+    let has_dashes = first.is_none();
+    let mut arguments = input.rest()?;
+    let program = match first {
+        Some(program) => program,
+        None if arguments.is_empty() => return Err(no_command()),
+        None => arguments.remove(0),
+    };
+    let typed = program.to_string_lossy().into_owned();
+    let target = words
+        .target(project)
+        .map_err(|failure| if has_dashes { failure } else { words.neither(project, &typed) })?;
+    let scope = open_scope(project, &target, words.service.is_some())?;
+    check_names(input, scope.iter().map(|(name, _)| name))?;
+    let mut variables = Vec::with_capacity(scope.len());
+    for (name, entries) in scope.iter() {
+        if let Some(entry) = single(project, &target, name, entries)? {
+            variables.push((name, entry.value.expose()));
+        }
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let Some(path) = disk::find_program(&program, &path) else {
+        let failure =
+            Failure::new(format!("there is no program {}", quoted(&typed))).with_code(NOT_FOUND);
+        let services = project.services(ScopeKind::Values).unwrap_or_default();
+        let known = services.iter().chain(&project.config.envs).map(String::as_str);
+        return Err(match nearest(&typed, known).filter(|_| !has_dashes) {
+            Some(near) => failure.hint(format!("did you mean {}?", quoted(near))),
+            None => failure,
+        });
+    };
+    process::become_program(&path, &program, &arguments, variables.into_iter()).map_err(|error| {
+        let code = if error.cause.starts_with("No such file") { NOT_FOUND } else { NOT_STARTED };
+        Failure::from(error).with_code(code)
+    })
+}
+
+fn open_scope(project: &Project, target: &ScopeName, is_named: bool) -> Result<Scope, Failure> {
+    let Some(found) = project.load(target)? else {
+        if is_named {
+            let failure =
+                Failure::new(format!("{target} has no secrets; the command was not started"));
+            return Err(
+                failure.hint(format!("kagi set {} {} KEY VALUE", target.service, target.env))
+            );
+        }
+        terminal::note(&format!("note: {target} has no secrets yet"));
+        return Ok(Scope::default());
+    };
+    for line in remarks(&found) {
+        terminal::note(&format!("note: {target} {line}"));
+    }
+    Ok(found.scope)
+}

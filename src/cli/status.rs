@@ -1,0 +1,134 @@
+//! `status`: what is here, and what needs attention.
+
+use crate::cli::args::Input;
+use crate::cli::report::{Failure, safe};
+use crate::cli::{open, remarks, single, wants_help};
+use crate::format::json::{self, Serialize};
+use crate::format::scope_file::{ScopeKind, ScopeName};
+use crate::project::Project;
+use crate::terminal;
+use std::fmt::Write;
+
+#[derive(Serialize)]
+struct StatusJson {
+    project: String,
+    root: String,
+    member: String,
+    is_full_member: bool,
+    epoch: u32,
+    members: u32,
+    envs: Vec<String>,
+    default_env: String,
+    scopes: Vec<ScopeJson>,
+    attention: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ScopeJson {
+    service: String,
+    env: String,
+    keys: u32,
+    is_open: bool,
+}
+
+/// `kagi status`.
+///
+/// # Errors
+/// Everything that keeps the project shut.
+pub fn status(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let project = open(&input)?;
+    let mut status = StatusJson {
+        project: project.config.project.clone(),
+        root: project.root.to_string_lossy().into_owned(),
+        member: project.access().member().to_string(),
+        is_full_member: project.access().is_full(),
+        epoch: project.access().epoch().number,
+        members: u32::try_from(project.roster.members.len()).unwrap_or(u32::MAX),
+        envs: project.config.envs.clone(),
+        default_env: project.config.default_env.clone(),
+        scopes: Vec::new(),
+        attention: Vec::new(),
+    };
+    let is_sound = add_scopes(&project, &mut status)?;
+    for scope in project.unlisted_scopes(ScopeKind::Values)? {
+        status
+            .attention
+            .push(format!("{scope} belongs to no environment of kagi.json and is not read"));
+    }
+    project.remember_seen()?;
+    let text = if input.has("json") { json::write(&status) } else { text(&project, &status) };
+    terminal::print(text.as_bytes())?;
+    Ok(u8::from(!is_sound))
+}
+
+/// Lists the scopes; `false` if one is damaged or in conflict.
+fn add_scopes(project: &Project, status: &mut StatusJson) -> Result<bool, Failure> {
+    let mut is_sound = true;
+    for target in project.scopes(ScopeKind::Values)? {
+        let is_granted = project.access().scope_key(&target).is_some();
+        let found = if is_granted { project.load(&target) } else { Ok(None) };
+        let mut keys = 0;
+        match &found {
+            Ok(None) => {}
+            Ok(Some(found)) => {
+                keys = found.scope.len();
+                status
+                    .attention
+                    .extend(remarks(found).iter().map(|line| format!("{target} {line}")));
+                for (name, entries) in found.scope.iter() {
+                    if let Err(failure) = single(project, &target, name, entries) {
+                        status.attention.push(failure.message().to_string());
+                        is_sound = false;
+                    }
+                }
+            }
+            Err(_) => is_sound = false,
+        }
+        let is_open = is_granted && found.is_ok();
+        if let Err(error) = found {
+            status.attention.push(Failure::from(error).message().to_string());
+        }
+        let keys = u32::try_from(keys).unwrap_or(u32::MAX);
+        let ScopeName { service, env, .. } = target;
+        status.scopes.push(ScopeJson { service, env, keys, is_open });
+    }
+    Ok(is_sound)
+}
+
+fn text(project: &Project, status: &StatusJson) -> String {
+    let member = project
+        .roster
+        .member(&status.member)
+        .map_or("the holder of the project key".to_string(), |member| safe(&member.name));
+    let right = if status.is_full_member { "full" } else { "limited" };
+    let envs: Vec<_> = status
+        .envs
+        .iter()
+        .map(
+            |env| {
+                if *env == status.default_env { format!("{env} (default)") } else { env.clone() }
+            },
+        )
+        .collect();
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "project       {}", status.project);
+    let _ = writeln!(text, "root          {}", safe(&status.root));
+    let _ = writeln!(text, "you           {member} {} ({right})", status.member);
+    let _ = writeln!(text, "members       {}, epoch {}", status.members, status.epoch);
+    let _ = writeln!(text, "environments  {}", envs.join(", "));
+    for (at, scope) in status.scopes.iter().enumerate() {
+        let head = if at == 0 { "scopes" } else { "" };
+        let keys =
+            if scope.is_open { format!("{} keys", scope.keys) } else { "not open".to_string() };
+        let _ = writeln!(text, "{head:<13} {}/{}  {keys}", scope.service, scope.env);
+    }
+    for (at, line) in status.attention.iter().enumerate() {
+        let head = if at == 0 { "attention" } else { "" };
+        let _ = writeln!(text, "{head:<13} {line}");
+    }
+    text
+}

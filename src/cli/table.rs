@@ -1,0 +1,389 @@
+//! Every command: names, flags, help. This table drives parsing and help, so that what is
+//! written here is what the program takes.
+
+use crate::cli::args::Input;
+use crate::cli::report::Failure;
+use crate::cli::{dotenv, envs, get, health, help, identity, init, migrate, run, status, values};
+
+/// One command.
+pub struct Command {
+    /// One or two words.
+    pub name: &'static str,
+    /// Other names for it.
+    pub aliases: &'static [&'static str],
+    /// Heading in the overview.
+    pub group: &'static str,
+    /// What follows the name.
+    pub words: &'static str,
+    /// One line.
+    pub about: &'static str,
+    /// What the one line leaves open.
+    pub details: &'static str,
+    /// Lines that can be pasted.
+    pub examples: &'static [&'static str],
+    /// Its flags.
+    pub flags: &'static [Flag],
+    /// What it does.
+    pub run: fn(Input) -> Result<u8, Failure>,
+}
+
+/// One flag.
+pub struct Flag {
+    /// Its name without `--`.
+    pub long: &'static str,
+    /// Its letter, if it has one.
+    pub short: Option<char>,
+    /// Name of its value; empty for none, in `[=…]` if it may be left out.
+    pub value: &'static str,
+    /// One line.
+    pub about: &'static str,
+}
+
+impl Command {
+    /// The flag of a long name.
+    #[must_use]
+    pub fn flag(&self, long: &str) -> Option<&'static Flag> {
+        self.flags().find(|flag| flag.long == long)
+    }
+
+    /// The flag of a letter.
+    #[must_use]
+    pub fn short_flag(&self, letter: char) -> Option<&'static Flag> {
+        self.flags().find(|flag| flag.short == Some(letter))
+    }
+
+    /// All flags, with `--help`.
+    pub fn flags(&self) -> impl Iterator<Item = &'static Flag> + use<> {
+        self.flags.iter().chain([&HELP])
+    }
+}
+
+const fn flag(long: &'static str, value: &'static str, about: &'static str) -> Flag {
+    Flag { long, short: None, value, about }
+}
+
+const fn short(letter: char, long: &'static str, value: &'static str, about: &'static str) -> Flag {
+    Flag { long, short: Some(letter), value, about }
+}
+
+static HELP: Flag = short('h', "help", "", "show this help");
+const SERVICE: Flag = short('s', "service", "NAME", "the service, whatever the words look like");
+const ENV: Flag = short('e', "env", "NAME", "the environment, whatever the words look like");
+const STRICT: Flag =
+    flag("strict", "", "refuse a scope that is older than what this device has seen");
+const JSON: Flag = flag("json", "", "for programs; never reveals a value");
+const YES: Flag = short('y', "yes", "", "do not ask; needed without a terminal");
+const UNSAFE_NAME: Flag =
+    flag("allow-unsafe-name", "", "allow names that load code into programs (PATH, LD_PRELOAD, …)");
+
+/// The commands, in the order of the overview.
+pub static COMMANDS: &[Command] = &[
+    Command {
+        name: "init",
+        aliases: &[],
+        group: "project",
+        words: "",
+        about: "make a project here, and offer to import the .env files that are found",
+        details: "Without --envs there is one environment, development. Without --nested there is one service, app,\n\
+                  which no command has to name. An existing project is refused; --force asks, and keeps it as a backup.",
+        examples: &[
+            "kagi init",
+            "kagi init --nested --envs",
+            "kagi init --envs=development,staging,production",
+        ],
+        flags: &[
+            flag("nested", "", "the directories below are services: in ./api, api is meant"),
+            flag("envs", "[=A,B,…]", "development, staging, production; or those that are named"),
+            flag("name", "NAME", "this device's name in the project (default: host or user name)"),
+            flag("force", "", "replace an existing project, keeping it as .kagi.backup-N"),
+            flag("no-migrate", "", "do not look for .env files"),
+            YES,
+        ],
+        run: init::init,
+    },
+    Command {
+        name: "uninit",
+        aliases: &[],
+        group: "project",
+        words: "",
+        about: "remove .kagi from this project, after a y",
+        details: "What Git has of it stays in its history. The identity of this device stays.",
+        examples: &["kagi uninit"],
+        flags: &[YES],
+        run: init::uninit,
+    },
+    Command {
+        name: "status",
+        aliases: &[],
+        group: "project",
+        words: "",
+        about: "what is here: members, environments, scopes, and what needs attention",
+        details: "Exits 1 if a scope is damaged or in conflict.",
+        examples: &["kagi status", "kagi status --json"],
+        flags: &[JSON, STRICT],
+        run: status::status,
+    },
+    Command {
+        name: "doctor",
+        aliases: &[],
+        group: "project",
+        words: "",
+        about: "check everything, and mend what can be mended without a decision",
+        details: "Checks the identity, the roster, every scope, its index, .gitattributes, leftovers of stopped\n\
+                  commands, and .env files that Git tracks. Exits 1 if something is left to do.",
+        examples: &["kagi doctor", "kagi doctor --fix"],
+        flags: &[flag("fix", "", "mend it; asks before anything is deleted"), YES],
+        run: health::doctor,
+    },
+    Command {
+        name: "trust",
+        aliases: &[],
+        group: "project",
+        words: "[MEMBER_ID]",
+        about: "accept the project of this checkout, or name a member who may introduce it",
+        details: "Without an id it shows who wrote the roster and asks. With one, the roster is believed if\n\
+                  that member wrote it: take the id from the member itself, not from the repository.",
+        examples: &["kagi trust", "kagi trust kgm_q3f7xw2mcn5t4a6bz3do"],
+        flags: &[],
+        run: identity::trust,
+    },
+    Command {
+        name: "set",
+        aliases: &[],
+        group: "values",
+        words: "[service] [env] KEY [VALUE]",
+        about: "set a key",
+        details: "The value is the last word, or comes from one of the flags, which keep it out of the shell's history.\n\
+                  --stdin drops one newline at the end; --file takes the file as it is.",
+        examples: &[
+            "kagi set api DATABASE_URL postgres://localhost/api",
+            "printf %s \"$TOKEN\" | kagi set api production TOKEN --stdin",
+            "kagi set SESSION_KEY --generate=48",
+        ],
+        flags: &[
+            flag("stdin", "", "read the value from standard input"),
+            flag("prompt", "", "ask for the value without showing it"),
+            flag("generate", "[=N]", "N random letters and digits (default 32)"),
+            flag("file", "PATH", "the content of a file"),
+            flag("desc", "TEXT", "a description, shown by get"),
+            UNSAFE_NAME,
+            SERVICE,
+            ENV,
+        ],
+        run: values::set,
+    },
+    Command {
+        name: "get",
+        aliases: &[],
+        group: "values",
+        words: "[service] [env] [KEY]",
+        about: "list keys with masked values; show one after a y",
+        details: "With KEY, or with --show, values are shown: on a terminal only, and after a y. Into a pipe a value is\n\
+                  written as it is, without a newline.",
+        examples: &["kagi get", "kagi get api production", "kagi get api DATABASE_URL"],
+        flags: &[flag("show", "", "show the values, after a y"), JSON, STRICT, SERVICE, ENV],
+        run: get::get,
+    },
+    Command {
+        name: "unset",
+        aliases: &[],
+        group: "values",
+        words: "[service] [env] KEY…",
+        about: "delete keys, after a y",
+        details: "Either all keys that are named are deleted, or none.",
+        examples: &["kagi unset api OLD_KEY", "kagi unset --yes api production OLD_KEY OLDER_KEY"],
+        flags: &[YES, SERVICE, ENV],
+        run: values::unset,
+    },
+    Command {
+        name: "search",
+        aliases: &[],
+        group: "values",
+        words: "TEXT",
+        about: "find keys by a part of their name or description",
+        details: "Upper and lower case are the same. With --values, after a y, values are searched too;\n\
+                  they are never printed.",
+        examples: &["kagi search database", "kagi search --values localhost"],
+        flags: &[flag("values", "", "search the values too, after a y"), JSON],
+        run: get::search,
+    },
+    Command {
+        name: "resolve",
+        aliases: &[],
+        group: "values",
+        words: "[service] [env] [KEY]",
+        about: "choose between values that two branches gave to one key",
+        details: "Without --take it lists what is in conflict, and asks on a terminal. A set of the key resolves it as well.",
+        examples: &["kagi resolve", "kagi resolve api production TOKEN --take 2"],
+        flags: &[flag("take", "N", "take the Nth of the values that are listed"), SERVICE, ENV],
+        run: values::resolve,
+    },
+    Command {
+        name: "run",
+        aliases: &[],
+        group: "running",
+        words: "[service] [env] [--] COMMAND [ARGUMENT…]",
+        about: "run a command with the values in its environment",
+        details: "kagi becomes the command: exit code and signals are its own. Values win over inherited variables;\n\
+                  kagi's own secret variables are removed. Nothing is asked and nothing is written. What follows -- is\n\
+                  the command, even if it is named like a service or an environment.",
+        examples: &[
+            "kagi run api bun dev",
+            "kagi run api production -- ./migrate",
+            "kagi run -s api -- env",
+        ],
+        flags: &[STRICT, UNSAFE_NAME, SERVICE, ENV],
+        run: run::run,
+    },
+    Command {
+        name: "import",
+        aliases: &[],
+        group: "dotenv",
+        words: "[service] [env]",
+        about: "take over the keys of a .env file, all or none",
+        details: "The environment is the one that is named, else the one that the file's name ends in (.env.production),\n\
+                  else the default. A key that has another value already stops the import, unless --force overwrites it.",
+        examples: &[
+            "kagi import api --file api/.env",
+            "kagi import api production --file .env.production --dry-run",
+        ],
+        flags: &[
+            short('f', "file", "PATH", "the file (default .env; - for standard input)"),
+            flag("force", "", "overwrite keys that have another value"),
+            flag("dry-run", "", "say what would be done, and do nothing"),
+            UNSAFE_NAME,
+            SERVICE,
+            ENV,
+        ],
+        run: dotenv::import,
+    },
+    Command {
+        name: "export",
+        aliases: &[],
+        group: "dotenv",
+        words: "[service] [env]",
+        about: "write the values in plain text, after a y",
+        details: "To standard output; or with --out one file an environment, readable by you alone. A value that the\n\
+                  format cannot hold stops the export, naming the key.",
+        examples: &[
+            "kagi export api production",
+            "kagi export api --out . --force",
+            "kagi export api --format json",
+        ],
+        flags: &[
+            short(
+                'o',
+                "out",
+                "DIR",
+                "write .env.<env> files here, for the env named or all of them",
+            ),
+            flag("format", "NAME", "dotenv (default), shell, json, docker"),
+            flag("force", "", "overwrite files that are there"),
+            SERVICE,
+            ENV,
+        ],
+        run: dotenv::export,
+    },
+    Command {
+        name: "sync",
+        aliases: &[],
+        group: "dotenv",
+        words: "[service]",
+        about: "add the keys of .env.example that are missing, overwriting nothing",
+        details: "A missing key gets its value from the first of --sources that has it, else what the example says.\n\
+                  Keys for which neither has a value are listed.",
+        examples: &[
+            "kagi sync api",
+            "kagi sync api --example api/.env.example --sources .env,.env.local --envs development,staging",
+        ],
+        flags: &[
+            flag("example", "PATH", "the example (default .env.example)"),
+            flag("sources", "A,B,…", ".env files to take values from, the first that has one wins"),
+            flag(
+                "envs",
+                "A,B,…",
+                "environments to fill (default: the default one; all: every one)",
+            ),
+            flag("dry-run", "", "say what would be done, and do nothing"),
+            SERVICE,
+        ],
+        run: migrate::sync,
+    },
+    Command {
+        name: "env list",
+        aliases: &[],
+        group: "environments",
+        words: "",
+        about: "list the environments",
+        details: "The default one is marked.",
+        examples: &["kagi env list"],
+        flags: &[JSON],
+        run: envs::list,
+    },
+    Command {
+        name: "env add",
+        aliases: &[],
+        group: "environments",
+        words: "NAME",
+        about: "add an environment",
+        details: "Only a full member can: the members' keys are wrapped anew.",
+        examples: &["kagi env add staging"],
+        flags: &[],
+        run: envs::add,
+    },
+    Command {
+        name: "env rename",
+        aliases: &[],
+        group: "environments",
+        words: "OLD NEW",
+        about: "rename an environment, with all its scopes",
+        details: "Every scope is encrypted anew under its new name.",
+        examples: &["kagi env rename staging preview"],
+        flags: &[],
+        run: envs::rename,
+    },
+    Command {
+        name: "env del",
+        aliases: &["env remove"],
+        group: "environments",
+        words: "NAME",
+        about: "delete an environment and all its scopes, after a y",
+        details: "The default environment cannot be deleted.",
+        examples: &["kagi env del preview"],
+        flags: &[YES],
+        run: envs::del,
+    },
+    Command {
+        name: "identity show",
+        aliases: &[],
+        group: "team",
+        words: "",
+        about: "show this device's member id and public key",
+        details: "The id is the fingerprint of the key: whoever approves you compares nothing else.",
+        examples: &["kagi identity show"],
+        flags: &[JSON],
+        run: identity::show,
+    },
+    Command {
+        name: "help",
+        aliases: &[],
+        group: "kagi",
+        words: "[COMMAND]",
+        about: "show all commands, or one",
+        details: "The same as --help behind the command.",
+        examples: &["kagi help run"],
+        flags: &[],
+        run: help::help,
+    },
+    Command {
+        name: "version",
+        aliases: &[],
+        group: "kagi",
+        words: "",
+        about: "show the version",
+        details: "The same as kagi --version.",
+        examples: &["kagi --version"],
+        flags: &[],
+        run: help::version,
+    },
+];

@@ -1,0 +1,208 @@
+//! From words to a scope: `[service] [env]` before what the command is about.
+//!
+//! Promises: a word is an environment if `kagi.json` lists it, a service if a scope of it is
+//! there; a word that is neither is never silently taken for one. `-s` and `-e` always settle it.
+
+use crate::cli::args::Input;
+use crate::cli::report::{Failure, quoted};
+use crate::format::names::check_place;
+use crate::format::scope_file::{ScopeKind, ScopeName};
+use crate::project::Project;
+
+/// The words of a command line, the leading ones understood.
+pub struct Words {
+    /// The service that was named.
+    pub service: Option<String>,
+    /// The environment that was named.
+    pub env: Option<String>,
+    /// What follows.
+    pub rest: Vec<String>,
+}
+
+impl Words {
+    /// Starts with the flags `-s` and `-e`.
+    ///
+    /// # Errors
+    /// For a service or environment that cannot be one.
+    pub fn from_flags(project: &Project, input: &Input) -> Result<Self, Failure> {
+        let service = input.text("service")?;
+        if let Some(service) = service {
+            check_service(project, service)?;
+        }
+        let env = input.text("env")?;
+        if let Some(env) = env.filter(|env| !project.config.is_env(env)) {
+            return Err(unknown_env(project, env));
+        }
+        Ok(Words {
+            service: service.map(str::to_string),
+            env: env.map(str::to_string),
+            rest: Vec::new(),
+        })
+    }
+
+    /// Takes a word as the service or environment that it is; `false` if it is neither, or
+    /// cannot be in this place.
+    pub fn take(&mut self, project: &Project, word: &str) -> bool {
+        if self.env.is_none() && project.config.is_env(word) {
+            self.env = Some(word.to_string());
+        } else if self.service.is_none() && self.env.is_none() && project.is_service(word) {
+            self.service = Some(word.to_string());
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Takes leading words as far as they are services and environments; the rest is the
+    /// command's.
+    ///
+    /// # Errors
+    /// As `from_flags`; more than `rest_max` words left, with a suggestion.
+    pub fn greedy(project: &Project, input: &Input, rest_max: usize) -> Result<Self, Failure> {
+        let mut words = Words::from_flags(project, input)?;
+        for word in input.texts()? {
+            if !words.rest.is_empty() || !words.take(project, &word) {
+                words.rest.push(word);
+            }
+        }
+        match words.rest.first().filter(|_| words.rest.len() > rest_max) {
+            None => Ok(words),
+            Some(word) => Err(words.neither(project, word)),
+        }
+    }
+
+    /// Why a word that should be a service or an environment is none.
+    #[must_use]
+    pub fn neither(&self, project: &Project, word: &str) -> Failure {
+        if self.service.is_some() && self.env.is_none() {
+            return unknown_env(project, word);
+        }
+        let failure =
+            Failure::new(format!("{} is neither a service nor an environment", quoted(word)));
+        let services = project.services(ScopeKind::Values).unwrap_or_default();
+        let known = services.iter().chain(&project.config.envs).map(String::as_str);
+        match nearest(word, known) {
+            Some(other) => failure.hint(format!("did you mean {}?", quoted(other))),
+            None => failure,
+        }
+    }
+
+    /// The scope: what was named, else inferred from the directory, else configured.
+    ///
+    /// # Errors
+    /// If nothing says which service is meant.
+    pub fn target(&self, project: &Project) -> Result<ScopeName, Failure> {
+        let default =
+            Some(project.config.default_service.clone()).filter(|service| !service.is_empty());
+        let inferred = || project.config.inferred_service(&project.below).or(default);
+        let service = self.service.clone().or_else(inferred).ok_or_else(|| no_service(project))?;
+        let env = self.env.as_ref().unwrap_or(&project.config.default_env);
+        Ok(ScopeName::values(&service, env))
+    }
+}
+
+fn no_service(project: &Project) -> Failure {
+    let services = project.services(ScopeKind::Values).unwrap_or_default();
+    let failure = Failure::usage("which service is meant? name one, or go into its directory");
+    failure.hint(match services.as_slice() {
+        [] => "kagi set SERVICE KEY VALUE makes the first one".to_string(),
+        _ => format!("the services are: {}", services.join(", ")),
+    })
+}
+
+/// Why a word is no environment.
+#[must_use]
+pub fn unknown_env(project: &Project, word: &str) -> Failure {
+    let failure = Failure::new(format!("there is no environment {}", quoted(word)));
+    match nearest(word, project.config.envs.iter().map(String::as_str)) {
+        Some(other) => failure.hint(format!("did you mean {}?", quoted(other))),
+        None if check_place(word).is_ok() => failure.hint(format!("kagi env add {word}")),
+        None => failure,
+    }
+}
+
+/// Refuses a name that can be no service here.
+///
+/// # Errors
+/// With the rule.
+pub fn check_service(project: &Project, name: &str) -> Result<(), Failure> {
+    check_place(name)?;
+    if project.config.is_env_like(name) {
+        return Err(Failure::new(format!(
+            "{} is an environment; a service may not be named like one",
+            quoted(name)
+        )));
+    }
+    let services = project.services(ScopeKind::Values)?;
+    let twin = services.iter().find(|other| other.eq_ignore_ascii_case(name) && *other != name);
+    match twin {
+        Some(twin) => Err(Failure::new(format!(
+            "{} differs from the service {} by case alone",
+            quoted(name),
+            quoted(twin)
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a new service or environment that is named like a key: a word must mean one thing.
+///
+/// # Errors
+/// Naming the scope that holds the key.
+pub fn check_no_key(project: &Project, name: &str) -> Result<(), Failure> {
+    for scope in project.scopes(ScopeKind::Values)? {
+        // A scope that does not open is reported where it is used.
+        let found = project.load(&scope).ok().flatten().unwrap_or_default();
+        if !found.scope.get(name).is_empty() {
+            let rule = "services and environments may not be named like one";
+            return Err(Failure::new(format!("{} is a key in {scope}; {rule}", quoted(name))));
+        }
+    }
+    Ok(())
+}
+
+/// The nearest of some names: one slip away, or two in a longer word.
+pub fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = if word.chars().count() < 5 { 1 } else { 2 };
+    let near =
+        names.map(|name| (distance(word, name), name)).filter(|(slips, _)| *slips <= allowed);
+    near.min_by_key(|(slips, _)| *slips).map(|(_, name)| name)
+}
+
+/// Letters to insert, delete, replace or swap with a neighbour (optimal string alignment).
+fn distance(one: &str, other: &str) -> usize {
+    let (one, other): (Vec<char>, Vec<char>) =
+        (one.to_lowercase().chars().collect(), other.to_lowercase().chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=other.len()).collect();
+    for (at, letter) in one.iter().enumerate() {
+        let mut row = vec![at + 1];
+        for (place, candidate) in other.iter().enumerate() {
+            let replaced = last[place] + usize::from(letter != candidate);
+            let mut best = replaced.min(last[place + 1] + 1).min(row[place] + 1);
+            if at > 0 && place > 0 && *letter == other[place - 1] && one[at - 1] == *candidate {
+                best = best.min(before[place - 1] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips() {
+        let names = ["production", "staging", "api", "web"];
+        let near = |word| nearest(word, names.into_iter());
+        assert_eq!(near("prodution"), Some("production"));
+        assert_eq!(near("aip"), Some("api"));
+        assert_eq!(near("Production"), Some("production"));
+        assert_eq!(near("npm"), None);
+        assert_eq!(near("worker"), None);
+        assert_eq!(distance("", "abc"), 3);
+    }
+}
