@@ -8,6 +8,7 @@ use crate::crypto::hash::hash;
 use crate::crypto::random;
 use crate::disk::{self, Mode};
 use crate::error::{Error, Kind, Result};
+use crate::format::json::{self, Deserialize, Serialize};
 use crate::format::key_text::{self, IDENTITY_BYTES_MAX, Identity};
 use crate::format::names::is_id;
 use crate::format::pin::{self, PIN_BYTES_MAX, Pin};
@@ -18,7 +19,11 @@ use std::path::{Path, PathBuf};
 
 const IDENTITY_FILE: &str = "identity.json";
 /// What follows the identity in its file.
-const IDENTITY_REST: &str = "{\n  \"format\": 1\n}\n";
+#[derive(Serialize, Deserialize)]
+struct IdentityRest {
+    format: u32,
+    public_key: String,
+}
 
 /// Where kagi keeps its own files.
 pub struct Home(PathBuf);
@@ -84,7 +89,9 @@ impl Home {
             return Ok(identity);
         }
         let identity = Identity::new(random::key()?);
-        let bytes = pin::with_secret("identity", &identity.to_text(), IDENTITY_REST);
+        let public_key = HEX.encode(&identity.public);
+        let rest = json::write(&IdentityRest { format: 1, public_key });
+        let bytes = pin::with_secret("identity", &identity.to_text(), &rest);
         disk::replace(&self.identity_path(), bytes.expose(), Mode::Private)?;
         Ok(identity)
     }
@@ -191,12 +198,15 @@ fn variable_or_file(name: &str) -> Result<Option<Secret>> {
     }
 }
 
-/// An identity from its text, alone or as `identity.json` holds it.
+/// An identity from its text, alone or as `identity.json` holds it (FORMAT 11.1).
 fn identity_from(subject: &str, text: &Secret) -> Result<Identity> {
-    match pin::without_secret("identity", text.expose()) {
-        Some((identity, rest)) if rest == IDENTITY_REST.as_bytes() => {
-            Identity::from_text(subject, &Secret::copy_of(identity.as_bytes()))
-        }
-        _ => Identity::from_text(subject, text),
+    let Some((identity, rest)) = pin::without_secret("identity", text.expose()) else {
+        return Identity::from_text(subject, text.expose_str(subject)?, None);
+    };
+    let rest: IdentityRest = json::read(subject, &rest, IDENTITY_BYTES_MAX)?;
+    let public = HEX.decode(&rest.public_key).and_then(|key| key.expose().try_into().ok());
+    match public.filter(|_| rest.format == 1) {
+        Some(public) => Identity::from_text(subject, identity, Some(public)),
+        None => Err(Error::new(Kind::NotCanonical, subject)),
     }
 }
