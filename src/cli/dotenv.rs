@@ -6,7 +6,9 @@
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::words::Words;
-use crate::cli::{author, check_names, load, may_reveal, open, open_to_write, single, wants_help};
+use crate::cli::{
+    author, check_names, load, may_reveal, open, open_to_write, save, single, wants_help,
+};
 use crate::disk::{self, Mode};
 use crate::format::config::Config;
 use crate::format::dotenv::{self, Format, Parsed};
@@ -133,8 +135,7 @@ pub fn import(mut input: Input) -> Result<u8, Failure> {
     }
     take_over(&mut scope, parsed, author(&project))?;
     if plan.added.len() + plan.changed.len() > 0 {
-        project.save(&lock, &target, scope)?;
-        project.remember_seen()?;
+        save(&project, &lock, &target, scope)?;
     }
     terminal::note(&format!("imported {} into {target}: {}", quoted(&subject), plan.summary()));
     Ok(0)

@@ -3,7 +3,9 @@
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::words::{Words, nearest};
-use crate::cli::{MASK, author_name, may_reveal, missing_key, open, remarks, single, wants_help};
+use crate::cli::{
+    MASK, author_name, may_reveal, missing_key, open, remarks, remember, single, wants_help,
+};
 use crate::format::json::{self, Serialize};
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::format::snapshot::Entry;
@@ -30,7 +32,7 @@ pub fn get(mut input: Input) -> Result<u8, Failure> {
         Some(key) => get_key(&project, &words, key),
         None => get_scopes(&project, &words, &input),
     }?;
-    project.remember_seen()?;
+    remember(&project);
     Ok(code)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted};
-use crate::cli::{may_delete, open_to_write, remarks, single, wants_help};
+use crate::cli::{may_delete, open_to_write, remarks, remember, save, single, wants_help};
 use crate::disk::{self, Lock};
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::Project;
@@ -57,7 +57,7 @@ pub fn doctor(mut input: Input) -> Result<u8, Failure> {
             "note: one device alone can open the project; if its key is lost, so are the secrets",
         );
     }
-    project.remember_seen()?;
+    remember(&project);
     match findings {
         Findings { problems: 0, mended: 0 } => terminal::note("nothing is wrong"),
         Findings { problems: 0, mended } => {
@@ -123,7 +123,7 @@ fn check_scope(
         return Ok(());
     }
     if fixes && !found.is_older {
-        project.save(lock, target, found.scope)?;
+        save(project, lock, target, found.scope)?;
     }
     for line in untidy {
         if fixes && !found.is_older {

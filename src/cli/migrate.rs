@@ -6,7 +6,7 @@ use crate::cli::args::Input;
 use crate::cli::dotenv::{full_env_name, read, take_over, warn};
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{Words, unknown_env};
-use crate::cli::{author, check_names, load, open_to_write, wants_help};
+use crate::cli::{author, check_names, load, open_to_write, save, wants_help};
 use crate::disk;
 use crate::format::config::Config;
 use crate::format::dotenv::{self, Parsed};
@@ -215,7 +215,7 @@ pub fn sync(mut input: Input) -> Result<u8, Failure> {
         let mut scope = load(&project, &target)?.scope;
         let (added, unknown) = fill(&mut scope, &example, &found, author(&project))?;
         if !added.is_empty() && !input.has("dry-run") {
-            project.save(&lock, &target, scope)?;
+            save(&project, &lock, &target, scope)?;
         }
         let verb = if input.has("dry-run") { "would add" } else { "added" };
         let names = if added.is_empty() { "nothing".to_string() } else { added.join(", ") };
@@ -227,7 +227,6 @@ pub fn sync(mut input: Input) -> Result<u8, Failure> {
             ));
         }
     }
-    project.remember_seen()?;
     Ok(0)
 }
 

@@ -26,7 +26,7 @@ use crate::format::roster::Member;
 use crate::format::scope_file::ScopeName;
 use crate::format::snapshot::Entry;
 use crate::project::{Found, Opening, Project, Site};
-use crate::scope::Author;
+use crate::scope::{Author, Scope};
 use crate::terminal;
 use args::Input;
 use report::{Failure, quoted, safe};
@@ -86,11 +86,7 @@ fn open_at(site: Site, input: &Input) -> Result<Project, Failure> {
         Opening { is_strict: is_strict(input), remembers: true, confirm: &confirm_author };
     let project = Project::open(site, &opening)?;
     if let Some(error) = &project.unremembered {
-        terminal::note(&format!(
-            "note: this device cannot remember the project: {} ({})",
-            safe(&error.subject),
-            safe(&error.cause)
-        ));
+        note_unremembered(error);
     }
     Ok(project)
 }
@@ -120,6 +116,34 @@ pub fn load(project: &Project, target: &ScopeName) -> Result<Found, Failure> {
         terminal::note(&format!("note: {target} {line}"));
     }
     Ok(found)
+}
+
+/// Writes a scope, and pins that this device has seen it.
+///
+/// # Errors
+/// As `Project::save`: nothing was written then.
+pub fn save(
+    project: &Project,
+    lock: &Lock,
+    target: &ScopeName,
+    scope: Scope,
+) -> Result<(), Failure> {
+    let saved = project.save(lock, target, scope);
+    saved.map_err(|error| Failure::from(error).and("nothing was written"))?;
+    remember(project);
+    Ok(())
+}
+
+/// Pins what this device has seen. Whatever keeps it from that does not undo what was done.
+pub fn remember(project: &Project) {
+    if let Err(error) = project.remember_seen() {
+        note_unremembered(&error);
+    }
+}
+
+fn note_unremembered(error: &Error) {
+    let (subject, cause) = (quoted(&error.subject), safe(&error.cause));
+    terminal::note(&format!("note: this device cannot remember what it saw: {subject} {cause}"));
 }
 
 /// What a reader of a scope should know.

@@ -2,7 +2,7 @@
 
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, safe};
-use crate::cli::{open, remarks, single, wants_help};
+use crate::cli::{open, remarks, remember, single, wants_help};
 use crate::format::json::{self, Serialize};
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::Project;
@@ -58,7 +58,7 @@ pub fn status(mut input: Input) -> Result<u8, Failure> {
             .attention
             .push(format!("{scope} belongs to no environment of kagi.json and is not read"));
     }
-    project.remember_seen()?;
+    remember(&project);
     let text = if input.has("json") { json::write(&status) } else { text(&project, &status) };
     terminal::print(text.as_bytes())?;
     Ok(u8::from(!is_sound))

@@ -4,7 +4,7 @@ use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::words::{Words, check_no_key, check_service, nearest, unknown_env};
 use crate::cli::{
-    author, check_names, load, may_delete, missing_key, open_to_write, wants_help, written,
+    author, check_names, load, may_delete, missing_key, open_to_write, save, wants_help, written,
 };
 use crate::crypto::random;
 use crate::disk;
@@ -52,8 +52,7 @@ pub fn set(mut input: Input) -> Result<u8, Failure> {
         return Ok(0);
     }
     let version = scope.get(&key).first().map_or(1, |entry| entry.version);
-    project.save(&lock, &target, scope)?;
-    project.remember_seen()?;
+    save(&project, &lock, &target, scope)?;
     if is_new_service {
         terminal::note(&format!("new service {}", quoted(&target.service)));
     }
@@ -241,8 +240,7 @@ pub fn unset(mut input: Input) -> Result<u8, Failure> {
     for key in keys {
         scope.unset(key);
     }
-    project.save(&lock, &target, scope)?;
-    project.remember_seen()?;
+    save(&project, &lock, &target, scope)?;
     terminal::note(&format!("deleted {} from {target}", keys.join(", ")));
     Ok(0)
 }
@@ -316,8 +314,7 @@ fn resolve_scope(
     }
     let left = wanted.len() - chosen.len();
     if !chosen.is_empty() {
-        project.save(lock, target, scope)?;
-        project.remember_seen()?;
+        save(project, lock, target, scope)?;
         terminal::note(&format!("resolved {} in {target}", chosen.join(", ")));
     }
     Ok((wanted.len(), left))
