@@ -335,6 +335,32 @@ impl Drop for Lock {
 /// # Errors
 /// `Write` naming the directory.
 pub fn lock(directory: &Path) -> Result<Lock> {
+    loop {
+        let lock = lock_once(directory)?;
+        // While this process waited, another may have put a new directory in its place.
+        if is_same(&lock.0, directory) {
+            return Ok(lock);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_same(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let place = |info: &fs::Metadata| (info.dev(), info.ino());
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(held), Ok(there)) => place(&held) == place(&there),
+        // It is gone: what the caller does next says so.
+        _ => true,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &File, _: &Path) -> bool {
+    true
+}
+
+fn lock_once(directory: &Path) -> Result<Lock> {
     let file = if cfg!(unix) {
         File::open(directory)
     } else {

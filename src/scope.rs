@@ -5,8 +5,9 @@
 //! conflict is open, for a snapshot holds one value a key.
 
 use crate::error::{Error, Kind, Result};
-use crate::format::names::check_key;
-use crate::format::snapshot::{ANCESTORS_MAX, ENTRIES_MAX, Entry, Snapshot, SnapshotId, is_value};
+use crate::format::snapshot::{
+    ANCESTORS_MAX, ENTRIES_MAX, Entry, Snapshot, SnapshotId, check_entry,
+};
 use crate::secret::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -151,7 +152,7 @@ impl Scope {
     /// Sets a key; a description of `None` keeps the one that is there. `false` if nothing changed.
     ///
     /// # Errors
-    /// `BadName`, `TooLarge`, `Unholdable` (a NUL byte) or `Limit`, naming the key.
+    /// `BadName`, `TooLarge`, or `Unholdable` (a NUL byte), naming the key.
     pub fn set(
         &mut self,
         name: &str,
@@ -159,26 +160,15 @@ impl Scope {
         description: Option<&str>,
         author: Author,
     ) -> Result<bool> {
-        check_key(name)?;
-        if !is_value(value.expose()) {
-            let holds_nul = value.expose().contains(&0);
-            return Err(if holds_nul {
-                Error::new(Kind::Unholdable, name).because("the value holds a NUL byte")
-            } else {
-                Error::new(Kind::TooLarge, name).because("a value may have 1 MiB")
-            });
-        }
         let old = self.get(name);
         let description =
             description.or_else(|| Some(old.last()?.description.as_str())).unwrap_or("");
+        check_entry(name, value.expose(), description)?;
         if let [one] = old
             && one.value.expose() == value.expose()
             && one.description == description
         {
             return Ok(false);
-        }
-        if old.is_empty() && self.len() == ENTRIES_MAX {
-            return Err(Error::new(Kind::Limit, name).because("a scope holds 20,000 keys"));
         }
         let entry = Entry {
             name: name.to_string(),
@@ -217,11 +207,16 @@ impl Scope {
     /// The snapshot that contains all of this (FORMAT 9.7, 9.8).
     ///
     /// # Errors
-    /// `Conflict` naming the keys that are not resolved.
+    /// `Conflict` naming the keys that are not resolved; `Limit`.
     pub fn into_snapshot(self) -> Result<Snapshot> {
         let open = self.conflicts();
         if !open.is_empty() {
             return Err(Error::new(Kind::Conflict, open.join(", ")));
+        }
+        if self.len() > ENTRIES_MAX {
+            return Err(
+                Error::new(Kind::Limit, "the scope").because("it would hold over 20,000 keys")
+            );
         }
         let excess = self.ancestors.len().saturating_sub(ANCESTORS_MAX);
         let (dropped, kept) = self.ancestors.split_at(excess);

@@ -3,6 +3,7 @@
 //! Promises: one wiped buffer; one encoding for one snapshot; the length tells no more than a
 //! multiple of 256. Refuses: unsorted or doubled names, anything over a limit, padding that is not zero.
 
+use crate::error::{Error, Kind, Result};
 use crate::format::bytes::{Reader, Writer};
 use crate::format::names::{check_key, check_text, is_id};
 use crate::secret::Secret;
@@ -122,15 +123,23 @@ fn decode_entry(reader: &mut Reader) -> Option<Entry> {
         writer: reader.raw()?,
         version: reader.count()?,
     };
-    let allowed = check_key(&entry.name).is_ok()
-        && is_value(entry.value.expose())
-        && check_text(&entry.description, DESCRIPTION_BYTES_MAX).is_ok()
-        && (entry.author.is_empty() || is_id("kgm_", &entry.author));
-    allowed.then_some(entry)
+    let is_author = entry.author.is_empty() || is_id("kgm_", &entry.author);
+    (is_author && check_entry(&entry.name, entry.value.expose(), &entry.description).is_ok())
+        .then_some(entry)
 }
 
-/// True for bytes that may be a value: any but NUL, up to 1 MiB.
-#[must_use]
-pub fn is_value(bytes: &[u8]) -> bool {
-    bytes.len() <= VALUE_BYTES_MAX && !bytes.contains(&0)
+/// What an entry may hold: a key's name, a value of any bytes but NUL up to 1 MiB, a description.
+///
+/// # Errors
+/// `BadName`, `Unholdable` or `TooLarge`, naming the key.
+pub fn check_entry(name: &str, value: &[u8], description: &str) -> Result<()> {
+    check_key(name)?;
+    check_text(description, DESCRIPTION_BYTES_MAX)?;
+    if value.contains(&0) {
+        return Err(Error::new(Kind::Unholdable, name).because("the value holds a NUL byte"));
+    }
+    if value.len() > VALUE_BYTES_MAX {
+        return Err(Error::new(Kind::TooLarge, name).because("a value may have 1 MiB"));
+    }
+    Ok(())
 }
