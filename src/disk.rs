@@ -7,7 +7,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -25,13 +25,7 @@ const TEMP_PREFIX: &str = ".kagi-";
 const TEMP_SUFFIX: &str = ".tmp";
 
 fn failed(kind: Kind, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
-    move |cause| Error::new(kind, path.to_string_lossy()).because(reason(&cause))
-}
-
-/// The system's reason without its number.
-fn reason(cause: &std::io::Error) -> String {
-    let text = cause.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+    move |cause| Error::new(kind, path.to_string_lossy()).because_of(&cause)
 }
 
 /// Reads a file of at most `bytes_max` bytes; `None` if there is none.
@@ -39,27 +33,10 @@ fn reason(cause: &std::io::Error) -> String {
 /// # Errors
 /// `Read`, `NotPlain`, or `TooLarge`, naming the path.
 pub fn read(path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>> {
-    let info = match fs::symlink_metadata(path) {
-        Ok(info) => info,
-        Err(cause) if is_absent(&cause) => return Ok(None),
-        Err(cause) => return Err(failed(Kind::Read, path)(cause)),
-    };
-    if !info.is_file() {
-        return Err(Error::new(Kind::NotPlain, path.to_string_lossy()));
+    match plain(path)? {
+        None => Ok(None),
+        Some(info) => read_plain(path, &info, bytes_max).map(Some),
     }
-    read_open(path, info.len(), bytes_max).map(Some)
-}
-
-/// Reads a file that the user named: a link or a FIFO is the user's choice.
-///
-/// # Errors
-/// As `read`; `Missing` if there is none.
-pub fn read_given(path: &Path, bytes_max: usize) -> Result<Secret> {
-    let info = fs::metadata(path).map_err(|cause| {
-        let kind = if is_absent(&cause) { Kind::Missing } else { Kind::Read };
-        failed(kind, path)(cause)
-    })?;
-    read_open(path, info.len(), bytes_max).map(Secret::from_vec)
 }
 
 /// Reads a file that nobody else may read, into a wiped buffer; `None` if there is none.
@@ -67,26 +44,66 @@ pub fn read_given(path: &Path, bytes_max: usize) -> Result<Secret> {
 /// # Errors
 /// As `read`; `Exposed` with the mode if others can read it.
 pub fn read_private(path: &Path, bytes_max: usize) -> Result<Option<Secret>> {
-    if let Some(mode) = mode_of(path).filter(|mode| mode & 0o077 != 0) {
-        return Err(
-            Error::new(Kind::Exposed, path.to_string_lossy()).because(format!("{mode:04o}"))
-        );
+    let Some(info) = plain(path)? else {
+        return Ok(None);
+    };
+    if let Some(mode) = mode_of(&info).filter(|mode| mode & 0o077 != 0) {
+        let error = Error::new(Kind::Exposed, path.to_string_lossy());
+        return Err(error.because(format!("{mode:04o}")));
     }
-    Ok(read(path, bytes_max)?.map(Secret::from_vec))
+    read_plain(path, &info, bytes_max).map(|bytes| Some(Secret::from_vec(bytes)))
 }
 
-fn read_open(path: &Path, length: u64, bytes_max: usize) -> Result<Vec<u8>> {
-    let too_large = || Error::new(Kind::TooLarge, path.to_string_lossy());
-    let length =
-        usize::try_from(length).ok().filter(|length| *length <= bytes_max).ok_or_else(too_large)?;
-    // One more byte than expected, so that the buffer of a secret does not move.
-    let mut bytes = Vec::with_capacity(length + 1);
-    let file = File::open(path).map_err(failed(Kind::Read, path))?;
-    let cap = u64::try_from(bytes_max).unwrap_or(u64::MAX);
-    file.take(cap.saturating_add(1)).read_to_end(&mut bytes).map_err(failed(Kind::Read, path))?;
+/// Reads a file that the user named: a link or a FIFO is the user's choice.
+///
+/// # Errors
+/// As `read`; `Missing` if there is none.
+pub fn read_given(path: &Path, bytes_max: usize) -> Result<Secret> {
+    let file = File::open(path).map_err(|cause| {
+        let kind = if is_absent(&cause) { Kind::Missing } else { Kind::Read };
+        failed(kind, path)(cause)
+    })?;
+    read_capped(file, bytes_max, path)
+}
+
+/// Reads standard input.
+///
+/// # Errors
+/// `Read` or `TooLarge`.
+pub fn read_stdin(bytes_max: usize) -> Result<Secret> {
+    read_capped(std::io::stdin().lock(), bytes_max, Path::new("standard input"))
+}
+
+fn read_capped(source: impl Read, bytes_max: usize, path: &Path) -> Result<Secret> {
+    let cap = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
+    // As large as it may get, so that it never moves; the system gives pages only as it fills.
+    let mut bytes = Vec::with_capacity(bytes_max.saturating_add(2));
+    let read = source.take(cap).read_to_end(&mut bytes);
+    let bytes = Secret::from_vec(bytes);
+    read.map_err(failed(Kind::Read, path))?;
     if bytes.len() > bytes_max {
-        return Err(too_large());
+        return Err(Error::new(Kind::TooLarge, path.to_string_lossy()));
     }
+    Ok(bytes)
+}
+
+/// What is known of a plain file; `None` if nothing is there.
+fn plain(path: &Path) -> Result<Option<Metadata>> {
+    match fs::symlink_metadata(path) {
+        Ok(info) if info.is_file() => Ok(Some(info)),
+        Ok(_) => Err(Error::new(Kind::NotPlain, path.to_string_lossy())),
+        Err(cause) if is_absent(&cause) => Ok(None),
+        Err(cause) => Err(failed(Kind::Read, path)(cause)),
+    }
+}
+
+/// Reads exactly the bytes that the file had: nobody writes into a file of kagi's in place.
+fn read_plain(path: &Path, info: &Metadata, bytes_max: usize) -> Result<Vec<u8>> {
+    let length = usize::try_from(info.len()).ok().filter(|length| *length <= bytes_max);
+    let too_large = || Error::new(Kind::TooLarge, path.to_string_lossy());
+    let mut bytes = vec![0; length.ok_or_else(too_large)?];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut bytes));
+    read.map_err(failed(Kind::Read, path))?;
     Ok(bytes)
 }
 
@@ -95,13 +112,15 @@ fn is_absent(cause: &std::io::Error) -> bool {
 }
 
 #[cfg(unix)]
-fn mode_of(path: &Path) -> Option<u32> {
+// Elsewhere there is no mode, hence the option.
+#[allow(clippy::unnecessary_wraps)]
+fn mode_of(info: &Metadata) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt;
-    Some(fs::symlink_metadata(path).ok()?.permissions().mode() & 0o7777)
+    Some(info.permissions().mode() & 0o7777)
 }
 
 #[cfg(not(unix))]
-fn mode_of(_: &Path) -> Option<u32> {
+fn mode_of(_: &Metadata) -> Option<u32> {
     None
 }
 
@@ -219,7 +238,9 @@ pub fn remove(path: &Path) -> Result<()> {
 pub fn remove_with_directory(path: &Path) -> Result<()> {
     remove(path)?;
     match path.parent() {
-        Some(directory) if fs::remove_dir(directory).is_ok() => Ok(()),
+        Some(directory) if fs::remove_dir(directory).is_ok() => {
+            directory.parent().map_or(Ok(()), sync_directory)
+        }
         Some(directory) => sync_directory(directory),
         None => Ok(()),
     }
@@ -269,8 +290,12 @@ pub fn find_program(program: &OsStr, path: &OsStr) -> Option<PathBuf> {
     if program.as_encoded_bytes().contains(&b'/') || cfg!(windows) {
         return Some(PathBuf::from(program));
     }
-    let candidates = std::env::split_paths(path).map(|directory| directory.join(program));
-    candidates.into_iter().find(|candidate| is_program(candidate))
+    let path = if path.is_empty() { OsStr::new("/usr/bin:/bin") } else { path };
+    // An empty entry means the working directory, which must stay a path when it is joined.
+    let here =
+        |directory: PathBuf| if directory.as_os_str().is_empty() { ".".into() } else { directory };
+    let mut candidates = std::env::split_paths(path).map(|directory| here(directory).join(program));
+    candidates.find(|candidate| is_program(candidate))
 }
 
 #[cfg(unix)]
@@ -330,13 +355,14 @@ impl Drop for Lock {
 }
 
 /// Waits until nobody else writes below a directory. The lock is on the directory itself, so
-/// nothing is left behind; where a directory cannot be opened, on a file in it.
+/// nothing is left behind; where a directory cannot be opened, on a file in it. `waiting` is
+/// called if somebody else holds it.
 ///
 /// # Errors
 /// `Write` naming the directory.
-pub fn lock(directory: &Path) -> Result<Lock> {
+pub fn lock(directory: &Path, waiting: &dyn Fn()) -> Result<Lock> {
     loop {
-        let lock = lock_once(directory)?;
+        let lock = lock_once(directory, waiting)?;
         // While this process waited, another may have put a new directory in its place.
         if is_same(&lock.0, directory) {
             return Ok(lock);
@@ -360,19 +386,23 @@ fn is_same(_: &File, _: &Path) -> bool {
     true
 }
 
-fn lock_once(directory: &Path) -> Result<Lock> {
+fn lock_once(directory: &Path, waiting: &dyn Fn()) -> Result<Lock> {
     let file = if cfg!(unix) {
         File::open(directory)
     } else {
-        OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(directory.join(".kagi-lock"))
+        let path = directory.join(".kagi-lock");
+        OpenOptions::new().create(true).truncate(false).write(true).open(path)
     };
     let file = file.map_err(failed(Kind::Write, directory))?;
-    file.lock().map_err(failed(Kind::Write, directory))?;
-    Ok(Lock(file))
+    match file.try_lock() {
+        Ok(()) => Ok(Lock(file)),
+        Err(TryLockError::WouldBlock) => {
+            waiting();
+            file.lock().map_err(failed(Kind::Write, directory))?;
+            Ok(Lock(file))
+        }
+        Err(TryLockError::Error(cause)) => Err(failed(Kind::Write, directory)(cause)),
+    }
 }
 
 /// Removes the temp files that a killed writer left, down to `depth` directories. The caller
@@ -393,7 +423,6 @@ pub fn sweep(directory: &Path, depth: usize) -> Result<()> {
 }
 
 /// True for the name of a temp file.
-#[must_use]
-pub fn is_temp(name: &str) -> bool {
+fn is_temp(name: &str) -> bool {
     name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX)
 }

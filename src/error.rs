@@ -47,6 +47,8 @@ pub enum Kind {
     ConfigMismatch,
     /// This device has no identity, and no variable brings one.
     NoIdentity,
+    /// The identity was made for another project.
+    WrongIdentity,
     /// The identity is not in the roster.
     NotMember,
     /// The key given does not belong to this project or epoch.
@@ -95,6 +97,13 @@ impl Error {
     /// A failure without a further cause.
     pub fn new(kind: Kind, subject: impl Into<String>) -> Self {
         Error { kind, subject: subject.into(), cause: String::new() }
+    }
+
+    /// The same failure with the system's reason, without its number.
+    #[must_use]
+    pub fn because_of(self, cause: &std::io::Error) -> Self {
+        let text = cause.to_string();
+        self.because(text.split(" (os error").next().unwrap_or(&text).to_lowercase())
     }
 
     /// The same failure with its cause.

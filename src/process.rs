@@ -7,7 +7,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, Read};
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -30,12 +30,13 @@ const OWN_VARIABLES: [&str; 8] = [
 /// child's exit code.
 ///
 /// # Errors
-/// `NotStarted` naming the program, with the system's reason.
-pub fn become_program<'a>(
+/// `Missing` or `NotStarted` naming the program; `Unholdable` naming the largest variable if all
+/// of them together, or one, are more than the system hands over.
+pub fn become_program(
     path: &Path,
     program: &OsStr,
     arguments: &[OsString],
-    variables: impl Iterator<Item = (&'a str, &'a [u8])>,
+    variables: &[(&str, &[u8])],
 ) -> Result<u8> {
     let mut command = Command::new(path);
     command.args(arguments);
@@ -45,24 +46,32 @@ pub fn become_program<'a>(
     for (name, value) in variables {
         command.env(name, os_string(value));
     }
-    start(&mut command, program)
+    start(&mut command, program).map_err(|cause| not_started(program, variables, &cause))
 }
 
 #[cfg(unix)]
-fn start(command: &mut Command, program: &OsStr) -> Result<u8> {
+fn start(command: &mut Command, program: &OsStr) -> std::io::Result<u8> {
     use std::os::unix::process::CommandExt;
-    let cause = command.arg0(program).exec();
-    Err(not_started(program, &cause))
+    Err(command.arg0(program).exec())
 }
 
 #[cfg(not(unix))]
-fn start(command: &mut Command, program: &OsStr) -> Result<u8> {
-    let status = command.status().map_err(|cause| not_started(program, &cause))?;
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+fn start(command: &mut Command, _: &OsStr) -> std::io::Result<u8> {
+    let code = command.status()?.code();
+    Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
-fn not_started(program: &OsStr, cause: &std::io::Error) -> Error {
-    Error::new(Kind::NotStarted, program.to_string_lossy()).because(cause)
+fn not_started(program: &OsStr, variables: &[(&str, &[u8])], cause: &std::io::Error) -> Error {
+    let largest = variables.iter().max_by_key(|(_, value)| value.len());
+    match (cause.kind(), largest) {
+        (ErrorKind::ArgumentListTooLong, Some((name, value))) => {
+            let size = value.len();
+            Error::new(Kind::Unholdable, *name)
+                .because(format!("its {size} bytes are more than a program can be given"))
+        }
+        (ErrorKind::NotFound, _) => Error::new(Kind::Missing, program.to_string_lossy()),
+        _ => Error::new(Kind::NotStarted, program.to_string_lossy()).because_of(cause),
+    }
 }
 
 /// The bytes as the platform's string.
@@ -77,13 +86,23 @@ fn os_string(bytes: &[u8]) -> OsString {
     String::from_utf8_lossy(bytes).into_owned().into()
 }
 
+/// Settings under which Git starts no program of the repository's.
+const GIT_OFF: [&str; 4] = [
+    "safe.bareRepository=explicit",
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "diff.external=",
+];
+
 /// Runs Git in a directory and gives back what it prints; `None` if Git is missing, fails, takes
 /// longer than ten seconds or prints more than a megabyte.
-/// Hooks of the repository that start programs (fsmonitor, external diff, textconv) are off.
+/// What a repository could use to start programs (hooks, fsmonitor, external diff, a bare
+/// repository inside the checkout) is off.
 #[must_use]
 pub fn git(directory: &Path, arguments: &[&str]) -> Option<String> {
     let mut child = Command::new("git")
-        .args(["-c", "core.fsmonitor=false", "-c", "diff.external="])
+        .arg("--no-optional-locks")
+        .args(GIT_OFF.iter().flat_map(|setting| ["-c", setting]))
         .args(arguments)
         .current_dir(directory)
         .stdin(Stdio::null())
@@ -115,8 +134,9 @@ fn read_with_deadline(child: &mut Child, deadline: Duration) -> Option<String> {
 
 /// Turns the terminal's echo off until its standard input closes, whatever ends kagi.
 const NO_ECHO: &str = "saved=$(stty -g </dev/tty) || exit 1
+trap '' TTOU TSTP
 trap 'stty \"$saved\" </dev/tty' EXIT
-trap 'exit 130' INT TERM HUP
+trap 'exit 130' INT TERM HUP QUIT
 stty -echo </dev/tty || exit 1
 echo ready
 while read -r _; do :; done";
@@ -143,12 +163,20 @@ pub fn read_hidden_line() -> Result<Secret> {
     line
 }
 
+/// A terminal gives one line a read, and cuts a line that is longer than it can edit. The buffer
+/// is larger than that of standard input, which is passed by then and keeps no copy.
 fn read_line() -> Result<Secret> {
-    const LINE_BYTES_MAX: u64 = 1024 * 1024 + 2;
-    let mut line = Vec::with_capacity(64 * 1024);
-    let read = std::io::stdin().lock().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
-    let mut line = Secret::from_vec(line);
-    read.map_err(|cause| Error::new(Kind::Read, "the terminal").because(cause))?;
+    const TERMINAL_LINE_BYTES_MAX: usize = 4094;
+    let failed = |cause: &str| Error::new(Kind::Read, "the terminal").because(cause);
+    let mut line = Secret::zeroed(64 * 1024);
+    let read = std::io::stdin().lock().read(line.expose_mut());
+    line.truncate(read.map_err(|cause| Error::new(Kind::Read, "the terminal").because_of(&cause))?);
+    if !line.expose().ends_with(b"\n") {
+        return Err(failed("the line was not ended"));
+    }
     line.trim_line_end();
+    if line.len() >= TERMINAL_LINE_BYTES_MAX {
+        return Err(failed("the line is longer than a terminal can take; --stdin takes more"));
+    }
     Ok(line)
 }

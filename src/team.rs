@@ -51,7 +51,8 @@ struct ScopeKeys {
 
 /// What the device knew before it saw the roster.
 pub struct Known<'a> {
-    /// An epoch of the project, and this member's witness key of it.
+    /// An epoch of the project, and this member's witness key of it. If there is one it decides
+    /// alone: nobody can talk a device out of what it has seen.
     pub witness: Option<(Epoch, &'a Key)>,
     /// Members whose introduction is believed.
     pub anchors: &'a [String],
@@ -77,10 +78,8 @@ pub fn accept(
         roster.member(&identity.id).ok_or_else(|| Error::new(Kind::NotMember, &identity.id))?;
     let statement = roster.statement();
     match known.witness {
-        Some((epoch, key)) if !is_out_of_reach(roster.epoch, epoch) || known.anchors.is_empty() => {
-            check_witness(subject, roster, member, &statement, epoch, key)?;
-        }
-        _ => check_introduction(subject, roster, member, &statement, identity, known)?,
+        Some((epoch, key)) => check_witness(subject, roster, member, &statement, epoch, key)?,
+        None => check_introduction(subject, roster, member, &statement, identity, known)?,
     }
     let epoch = roster.epoch.to_bytes();
     let place = roster.place(&epoch);
@@ -133,13 +132,6 @@ fn check_config(subject: &str, roster: &Roster, config: &Digest) -> Result<()> {
     }
 }
 
-/// True if so many rotations lie between that no roster has a witness for the epoch any more:
-/// then an anchor may introduce it, but nobody is asked (FORMAT 5.6).
-fn is_out_of_reach(now: Epoch, known: Epoch) -> bool {
-    let reach = u32::try_from(WITNESSES_MAX).unwrap_or(u32::MAX);
-    now.number >= known.number.saturating_add(reach)
-}
-
 /// FORMAT 5.3 to 5.5.
 fn check_witness(
     subject: &str,
@@ -177,8 +169,7 @@ fn check_introduction(
     if !key.is_some_and(|key| same(&member.introduction, &member.vouch(&key, statement))) {
         return Err(Error::new(Kind::Unauthentic, subject));
     }
-    let is_new = known.witness.is_none();
-    if known.anchors.contains(&author.id) || (is_new && (known.confirm)(author)) {
+    if known.anchors.contains(&author.id) || (known.confirm)(author) {
         return Ok(());
     }
     Err(Error::new(Kind::UnknownProject, subject).because(&author.id))

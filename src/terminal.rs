@@ -50,13 +50,20 @@ pub fn note(line: &str) {
     note_raw(&format!("kagi: {line}\n"));
 }
 
+/// Writes a value and a line end to standard error.
+pub fn note_secret(value: &[u8]) {
+    let mut err = io::stderr().lock();
+    // There is nobody left to tell if this fails.
+    let _ = err.write_all(value).and_then(|()| err.write_all(b"\n"));
+}
+
 /// Writes to standard error as it is.
 pub fn note_raw(text: &str) {
     // There is nobody left to tell if this fails.
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// Seconds since 1970 as `2026-11-24 08:02`, UTC.
+/// Seconds since 1970 as `2026-11-24 08:02:28`, UTC.
 #[must_use]
 pub fn date(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
@@ -70,7 +77,12 @@ pub fn date(seconds: u64) -> String {
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = 400 * era + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", rest / 3600, rest / 60 % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    )
 }
 
 #[cfg(test)]
@@ -79,10 +91,10 @@ mod tests {
 
     #[test]
     fn dates() {
-        assert_eq!(date(0), "1970-01-01 00:00");
-        assert_eq!(date(951_827_696), "2000-02-29 12:34");
-        assert_eq!(date(1_795_507_348), "2026-11-24 08:02");
-        assert_eq!(date(4_107_542_399), "2100-02-28 23:59");
-        assert_eq!(date(4_107_542_400), "2100-03-01 00:00");
+        assert_eq!(date(0), "1970-01-01 00:00:00");
+        assert_eq!(date(951_827_696), "2000-02-29 12:34:56");
+        assert_eq!(date(1_795_507_348), "2026-11-24 08:02:28");
+        assert_eq!(date(4_107_542_399), "2100-02-28 23:59:59");
+        assert_eq!(date(4_107_542_400), "2100-03-01 00:00:00");
     }
 }

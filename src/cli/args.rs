@@ -27,7 +27,7 @@ pub fn command(mut parser: Parser) -> Result<Option<Input>, Failure> {
         None | Some(Arg::Short('h') | Arg::Long("help")) => return Ok(None),
         Some(Arg::Short('V') | Arg::Long("version")) => "version".to_string(),
         Some(Arg::Value(word)) => word.to_string_lossy().into_owned(),
-        Some(other) => return Err(Failure::from(other.unexpected()).hint("kagi help")),
+        Some(_) => return Err(Failure::usage("the first word must be a command").hint("kagi help")),
     };
     let mut name = first.clone();
     let is_group =
@@ -66,6 +66,16 @@ fn unknown(name: &str) -> Failure {
     }
 }
 
+/// A word that begins with `-` and is no flag. It is not shown: it may be a value.
+fn unknown_flag(command: &Command, name: &str) -> Failure {
+    let failure =
+        Failure::usage(format!("a word that begins with - is no flag of kagi {}", command.name));
+    match nearest(name, command.flags().map(|flag| flag.long)) {
+        Some(other) => failure.hint(format!("did you mean --{other}?")),
+        None => failure.hint(format!("kagi {} -- {}", command.name, command.words)),
+    }
+}
+
 impl Input {
     /// The next word, with the flags before it taken in. `None` at the end or at `--`.
     ///
@@ -80,13 +90,18 @@ impl Input {
             {
                 return Ok(None);
             }
-            let (flag, name) = match self.parser.next()? {
+            let flag = match self.parser.next()? {
                 None => return Ok(None),
                 Some(Arg::Value(word)) => return Ok(Some(word)),
-                Some(Arg::Long(name)) => (self.command.flag(name), format!("--{name}")),
-                Some(Arg::Short(letter)) => (self.command.short_flag(letter), format!("-{letter}")),
+                Some(Arg::Long(name)) => {
+                    let flag = self.command.flag(name);
+                    flag.ok_or_else(|| unknown_flag(self.command, name))?
+                }
+                Some(Arg::Short(letter)) => {
+                    let flag = self.command.short_flag(letter);
+                    flag.ok_or_else(|| unknown_flag(self.command, ""))?
+                }
             };
-            let flag = flag.ok_or_else(|| self.unknown_flag(&name))?;
             let value = self.value_of(flag)?;
             self.flags.push((flag.long, value));
         }
@@ -99,16 +114,6 @@ impl Input {
                 Ok(self.parser.optional_value().unwrap_or_default())
             }
             _ => Ok(self.parser.value()?),
-        }
-    }
-
-    fn unknown_flag(&self, name: &str) -> Failure {
-        let shown = crate::cli::report::safe(name);
-        let failure = Failure::usage(format!("kagi {} has no flag {shown}", self.command.name));
-        let flags = self.command.flags.iter().map(|flag| flag.long);
-        match nearest(name.trim_start_matches('-'), flags) {
-            Some(other) => failure.hint(format!("kagi {} --{other}", self.command.name)),
-            None => failure.hint(format!("kagi {} --help", self.command.name)),
         }
     }
 
@@ -158,14 +163,24 @@ impl Input {
         self.value(long).map(|value| value.to_str().ok_or_else(not_text)).transpose()
     }
 
+    /// The words as text but for the last `count`; none if there are not that many.
+    ///
+    /// # Errors
+    /// Usage if one is not UTF-8.
+    pub fn texts_before(&self, count: usize) -> Result<Vec<String>, Failure> {
+        let kept = self.words.len().saturating_sub(count);
+        self.words.iter().take(kept).map(text_of).collect()
+    }
+
     /// The words as text.
     ///
     /// # Errors
     /// Usage if one is not UTF-8.
     pub fn texts(&self) -> Result<Vec<String>, Failure> {
-        let text = |word: &OsString| {
-            word.to_str().map(str::to_string).ok_or_else(|| Failure::usage("a word is not UTF-8"))
-        };
-        self.words.iter().map(text).collect()
+        self.texts_before(0)
     }
+}
+
+fn text_of(word: &OsString) -> Result<String, Failure> {
+    word.to_str().map(str::to_string).ok_or_else(|| Failure::usage("a word is not UTF-8"))
 }

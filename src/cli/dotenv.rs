@@ -19,7 +19,6 @@ use crate::scope::{Author, Scope};
 use crate::secret::Secret;
 use crate::terminal;
 use std::fmt::Write;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// What an import would do to a scope.
@@ -165,15 +164,10 @@ fn take_first_service(project: &Project, words: &mut Words) -> Result<(), Failur
 /// # Errors
 /// `Missing`, `Read`, `TooLarge`.
 pub fn read(path: &Path) -> Result<Secret, Failure> {
-    if path != Path::new("-") {
-        return Ok(disk::read_given(path, dotenv::FILE_BYTES_MAX)?);
+    if path == Path::new("-") {
+        return Ok(disk::read_stdin(dotenv::FILE_BYTES_MAX)?);
     }
-    let mut bytes = Vec::with_capacity(64 * 1024);
-    let cap = dotenv::FILE_BYTES_MAX as u64 + 1;
-    let read = std::io::stdin().lock().take(cap).read_to_end(&mut bytes);
-    let bytes = Secret::from_vec(bytes);
-    read.map_err(|_| Failure::new("cannot read standard input"))?;
-    Ok(bytes)
+    Ok(disk::read_given(path, dotenv::FILE_BYTES_MAX)?)
 }
 
 /// Refuses names that may be no keys here.
@@ -302,6 +296,7 @@ fn export_files(
     }
     may_reveal(&format!("all values of {} in {} files", quoted(&target.service), files.len()))?;
     disk::make_home(directory)?;
+    let _lock = disk::lock(directory, &|| ())?;
     for (path, text) in files {
         disk::replace(&path, text.expose(), Mode::Private)?;
         terminal::note(&format!("wrote {}", quoted(&path.to_string_lossy())));

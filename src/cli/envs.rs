@@ -4,9 +4,11 @@ use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{check_no_key, unknown_env};
 use crate::cli::{may_delete, open, open_to_write, wants_help};
+use crate::error::Kind;
 use crate::format::config::ENVS_MAX;
 use crate::format::json::{self, Serialize};
 use crate::format::names::{Grant, check_place};
+use crate::format::roster::Member;
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::{ConfigChange, Project};
 use crate::terminal;
@@ -129,7 +131,15 @@ pub fn rename(mut input: Input) -> Result<u8, Failure> {
         renamed_to: Some(&new),
     };
     let count = change.gone.len();
-    project.change_config(&lock, &change)?;
+    project.change_config(&lock, &change).map_err(|error| {
+        let is_leftover = error.kind == Kind::Exists;
+        let failure = Failure::from(error).and("nothing was changed");
+        if is_leftover {
+            failure.hint("kagi doctor --fix deletes what a stopped rename left")
+        } else {
+            failure
+        }
+    })?;
     terminal::note(&format!(
         "renamed the environment {} to {}, with {count} scopes",
         quoted(&old),
@@ -153,42 +163,49 @@ pub fn del(mut input: Input) -> Result<u8, Failure> {
         return Ok(0);
     }
     let [name] = words(&input)?;
+    if !input.has("yes") {
+        // Asked without the lock, and looked at again with it.
+        let gone = check_deletion(&open(&input)?, &name)?;
+        let question = format!("delete the environment {} with {gone} scopes?", quoted(&name));
+        may_delete(&input, &question)?;
+    }
     let (project, lock) = open_to_write(&input)?;
-    if !project.config.is_env(&name) {
-        return Err(unknown_env(&project, &name));
-    }
-    if name == project.config.default_env {
-        return Err(Failure::new(format!(
-            "{} is the default environment and cannot be deleted",
-            quoted(&name)
-        )));
-    }
-    let concerns =
-        |grant: &Grant| matches!(grant, Grant::Env(env) | Grant::Scope(_, env) if *env == name);
-    if let Some(member) =
-        project.roster.members.iter().find(|member| member.grants.iter().all(concerns))
-    {
-        let message = format!(
-            "{} is a member of nothing but {}; nothing was changed",
-            quoted(&member.name),
-            quoted(&name)
-        );
-        return Err(Failure::new(message));
-    }
-    let gone = scopes_of(&project, &name)?;
-    may_delete(
-        &input,
-        &format!("delete the environment {} with {} scopes?", quoted(&name), gone.len()),
-    )?;
+    check_deletion(&project, &name)?;
     let mut config = project.config.clone();
     config.envs.retain(|env| *env != name);
     let change = ConfigChange {
         config,
-        grants: &|grant| (!concerns(grant)).then(|| grant.clone()),
-        gone,
+        grants: &|grant| (!concerns(grant, &name)).then(|| grant.clone()),
+        gone: scopes_of(&project, &name)?,
         renamed_to: None,
     };
     project.change_config(&lock, &change)?;
     terminal::note(&format!("deleted the environment {}", quoted(&name)));
     Ok(0)
+}
+
+/// True for a grant of nothing but an environment, or of a scope in it.
+fn concerns(grant: &Grant, name: &str) -> bool {
+    matches!(grant, Grant::Env(env) | Grant::Scope(_, env) if env == name)
+}
+
+/// Refuses what may not be deleted; how many scopes would go.
+fn check_deletion(project: &Project, name: &str) -> Result<usize, Failure> {
+    let shown = quoted(name);
+    if !project.config.is_env(name) {
+        return Err(unknown_env(project, name));
+    }
+    if name == project.config.default_env {
+        return Err(Failure::new(format!(
+            "{shown} is the default environment and cannot be deleted"
+        )));
+    }
+    let has_nothing_else =
+        |member: &&Member| member.grants.iter().all(|grant| concerns(grant, name));
+    if let Some(member) = project.roster.members.iter().find(has_nothing_else) {
+        let member = quoted(&member.name);
+        return Err(Failure::new(format!("{member} is a member of nothing but {shown}"))
+            .and("nothing was changed"));
+    }
+    Ok(scopes_of(project, name)?.len())
 }

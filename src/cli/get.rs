@@ -74,7 +74,8 @@ fn not_found(
 }
 
 /// A value as a terminal may show it: lines stay lines, every other control character is escaped.
-fn shown_value(entry: &Entry) -> Secret {
+#[must_use]
+pub fn shown_value(entry: &Entry) -> Secret {
     let mut shown = Secret::with_capacity(entry.value.len() + 16);
     for chunk in entry.value.expose().utf8_chunks() {
         for symbol in chunk.valid().chars() {
@@ -96,7 +97,7 @@ fn shown_value(entry: &Entry) -> Secret {
 
 /// The scopes that the words mean: all of them, or those of one service, environment, or both.
 fn chosen_scopes(project: &Project, words: &Words) -> Result<Vec<ScopeName>, Failure> {
-    let service = words.service.clone().or(project.config.inferred_service(&project.below));
+    let service = words.service.clone().or(project.config.inferred_service(&project.site.below));
     let fits = |wanted: &Option<String>, name: &String| {
         wanted.as_ref().is_none_or(|wanted| wanted == name)
     };

@@ -2,7 +2,7 @@
 
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted};
-use crate::cli::{may_delete, open_to_write, remarks, remember, save, single, wants_help};
+use crate::cli::{may_delete, open, open_to_write, remarks, remember, save, single, wants_help};
 use crate::disk::{self, Lock};
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::Project;
@@ -38,9 +38,10 @@ pub fn doctor(mut input: Input) -> Result<u8, Failure> {
     if wants_help(&mut input)? {
         return Ok(0);
     }
-    // Taking the lock has swept what killed writers left.
-    let (project, lock) = open_to_write(&input)?;
     let fixes = input.has("fix");
+    // Asked without the lock. Taking it sweeps what killed writers left.
+    let deletable = if fixes { ask_for_unlisted(&open(&input)?, &input)? } else { Vec::new() };
+    let (project, lock) = open_to_write(&input)?;
     let mut findings = Findings::default();
     terminal::note(&format!(
         "the roster is accepted, at epoch {}",
@@ -50,7 +51,7 @@ pub fn doctor(mut input: Input) -> Result<u8, Failure> {
     for target in project.scopes(ScopeKind::Values)? {
         check_scope(&project, &lock, &target, fixes, &mut findings)?;
     }
-    check_unlisted(&project, &input, fixes, &mut findings)?;
+    check_unlisted(&project, &deletable, &mut findings)?;
     check_plain_files(&project, &mut findings);
     if project.roster.members.iter().filter(|member| member.is_full()).count() == 1 {
         terminal::note(
@@ -135,27 +136,30 @@ fn check_scope(
     Ok(())
 }
 
-/// Scopes of environments that are not listed: leftovers of a stopped `env rename` or `del`, or
-/// of a branch. Deleting them needs a `y`.
+/// Scopes of environments that are not listed are leftovers of a stopped `env rename` or `del`, or
+/// of a branch: those that somebody agrees to delete.
+fn ask_for_unlisted(project: &Project, input: &Input) -> Result<Vec<ScopeName>, Failure> {
+    let mut unlisted = project.unlisted_scopes(ScopeKind::Values)?;
+    unlisted.retain(|name| {
+        let shown = quoted(&project.shown(&name.file()));
+        may_delete(input, &format!("delete {shown}, which belongs to no environment?")).is_ok()
+    });
+    Ok(unlisted)
+}
+
 fn check_unlisted(
     project: &Project,
-    input: &Input,
-    fixes: bool,
+    deletable: &[ScopeName],
     findings: &mut Findings,
 ) -> Result<(), Failure> {
     for name in project.unlisted_scopes(ScopeKind::Values)? {
         let shown = quoted(&project.shown(&name.file()));
-        if fixes
-            && may_delete(input, &format!("delete {shown}, which belongs to no environment?"))
-                .is_ok()
-        {
+        if deletable.contains(&name) {
             disk::remove_with_directory(&project.path(&name.file()))?;
             findings.mended(&format!("deleted {shown}"));
         } else {
-            findings.problem(
-                &format!("{shown} belongs to no environment of kagi.json and is not read"),
-                "",
-            );
+            let line = format!("{shown} belongs to no environment of kagi.json and is not read");
+            findings.problem(&line, "");
         }
     }
     Ok(())
@@ -163,7 +167,8 @@ fn check_unlisted(
 
 /// Plain `.env` files that Git tracks.
 fn check_plain_files(project: &Project, findings: &mut Findings) {
-    let Some(tracked) = process::git(&project.root, &["ls-files", "-z", "--", ".env*", "**/.env*"])
+    let Some(tracked) =
+        process::git(&project.site.root, &["ls-files", "-z", "--", ".env*", "**/.env*"])
     else {
         return;
     };

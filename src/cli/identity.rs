@@ -85,34 +85,42 @@ pub fn trust(mut input: Input) -> Result<u8, Failure> {
 fn trust_checkout(home: &Home, site: &Site, project: &str) -> Result<u8, Failure> {
     let declined =
         || Failure::new("not confirmed; nothing was changed").hint("kagi trust asks on a terminal");
-    if let Some(other) = home.checkout(site.root())?.filter(|other| other != project) {
-        let place = quoted(&site.root().to_string_lossy());
-        terminal::note(&format!("{place} held the project {other} before; now it holds {project}"));
+    let held = home.checkout(&site.root)?.filter(|other| other != project);
+    if let Some(other) = &held {
+        let place = quoted(&site.root.to_string_lossy());
+        terminal::note(&format!("{place} held the project {other} before, and now {project}"));
         if !terminal::ask("kagi: was it replaced on purpose?") {
             return Err(declined());
         }
-        home.set_checkout(site.root(), None)?;
+        home.set_checkout(&site.root, None)?;
     }
-    let opening = Opening { is_strict: false, remembers: true, confirm: &confirm_author };
-    match Project::open(site.clone(), &opening) {
-        Err(error)
-            if matches!(error.kind, Kind::NotWitnessed | Kind::OldEpoch | Kind::ForkedEpoch) =>
-        {
+    let open = |forgets| {
+        let confirm = &confirm_author;
+        Project::open(
+            site.clone(),
+            &Opening { is_strict: false, remembers: true, forgets, confirm },
+        )
+    };
+    let opened = match open(false) {
+        Err(error) if is_pins_doing(error.kind) => {
             Failure::from(error).report();
-            if !terminal::ask(
-                "kagi: forget what this device knows of the project, and ask about its author?",
-            ) {
+            if !terminal::ask("kagi: forget what this device knows of it, and ask for its author?")
+            {
                 return Err(declined());
             }
-            home.change_pin(project, |pin| {
-                pin.accepted = None;
-                pin.sequences.clear();
-                true
-            })?;
-            drop(Project::open(site.clone(), &opening)?);
+            open(true)
         }
-        opened => drop(opened?),
+        opened => opened,
+    };
+    if opened.is_err() && held.is_some() {
+        home.set_checkout(&site.root, held.as_deref())?;
     }
+    opened?;
     terminal::note(&format!("this device trusts {project} here"));
     Ok(0)
+}
+
+/// True for a roster that is refused because of what the device has seen before.
+fn is_pins_doing(kind: Kind) -> bool {
+    matches!(kind, Kind::NotWitnessed | Kind::OldEpoch | Kind::ForkedEpoch)
 }

@@ -3,7 +3,7 @@
 use crate::cli::args::Input;
 use crate::cli::migrate::{self, Candidate};
 use crate::cli::report::{Failure, quoted};
-use crate::cli::{may_delete, now, wants_help};
+use crate::cli::{lock, may_delete, now, wants_help};
 use crate::disk;
 use crate::error::Kind;
 use crate::format::config::Config;
@@ -12,7 +12,7 @@ use crate::format::scope_file::ScopeName;
 use crate::keys::Home;
 use crate::project::{DIRECTORY, Founding, Site, found};
 use crate::scope::{Author, Scope};
-use crate::{process, terminal};
+use crate::terminal;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ pub fn init(mut input: Input) -> Result<u8, Failure> {
         .map_err(|_| Failure::new("the working directory cannot be read"))?;
     let mut config = configuration(&input)?;
     let name = device_name(&input)?;
-    make_room(&input, &root)?;
+    let replaced = replaced_project(&input, &root)?;
     let candidates = if input.has("no-migrate") { Vec::new() } else { offered(&input, &root)? };
     let home = Home::find()?;
     let identity = home.identity_or_new()?;
@@ -42,6 +42,9 @@ pub fn init(mut input: Input) -> Result<u8, Failure> {
     let imported =
         scopes.iter().map(|(name, scope)| format!("imported {name}: {} keys", scope.len()));
     let imported: Vec<_> = imported.collect();
+    if let Some(site) = replaced {
+        set_aside(&site)?;
+    }
     let project = found(home, identity, Founding { root, config, name, scopes })?;
     for line in &imported {
         terminal::note(line);
@@ -101,7 +104,7 @@ fn configuration(input: &Input) -> Result<Config, Failure> {
 /// The device's name: what was given, else user and host.
 fn device_name(input: &Input) -> Result<String, Failure> {
     if let Some(name) = input.text("name")? {
-        check_text(name, NAME_BYTES_MAX)?;
+        check_text("the name", name, NAME_BYTES_MAX)?;
         return if name.is_empty() {
             Err(Failure::usage("the name is empty"))
         } else {
@@ -117,36 +120,37 @@ fn device_name(input: &Input) -> Result<String, Failure> {
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join("@");
-    let is_usable = !name.is_empty() && check_text(&name, NAME_BYTES_MAX).is_ok();
+    let is_usable = !name.is_empty() && check_text("the name", &name, NAME_BYTES_MAX).is_ok();
     Ok(if is_usable { name } else { "first device".to_string() })
 }
 
-/// Refuses a project that is there; with `--force` it becomes a backup.
-fn make_room(input: &Input, root: &Path) -> Result<(), Failure> {
+/// Refuses a project that is there; with `--force` gives back the one that is to be replaced.
+fn replaced_project(input: &Input, root: &Path) -> Result<Option<Site>, Failure> {
     let site = match Site::find() {
         Ok(site) => site,
-        Err(error) if error.kind == Kind::NoProject => return Ok(()),
+        Err(error) if error.kind == Kind::NoProject => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let place = quoted(&site.root().join(DIRECTORY).to_string_lossy());
+    let place = quoted(&site.root.join(DIRECTORY).to_string_lossy());
     if !input.has("force") {
-        let failure =
-            Failure::new(format!("there is a project already: {place}; nothing was changed"));
-        return Err(
-            failure.hint("kagi status shows it; kagi init --force replaces it and keeps a backup")
-        );
+        let message = format!("there is a project already: {place}; nothing was changed");
+        let hint = "kagi status shows it; kagi init --force replaces it and keeps a backup";
+        return Err(Failure::new(message).hint(hint));
     }
-    if site.root() != root {
-        return may_delete(
-            input,
-            &format!("{place} is above this directory; make another project below it?"),
-        );
+    if site.root != root {
+        let question = format!("{place} is above this directory; make another project below it?");
+        return may_delete(input, &question).map(|()| None);
     }
     may_delete(input, &format!("replace {place}? it is kept as a backup"))?;
-    let _lock = site.lock()?;
-    let mut backups = (1..).map(|number| root.join(format!("{DIRECTORY}.backup-{number}")));
+    Ok(Some(site))
+}
+
+/// Keeps the old project under the first free name.
+fn set_aside(site: &Site) -> Result<(), Failure> {
+    let _lock = lock(site)?;
+    let mut backups = (1..).map(|number| site.root.join(format!("{DIRECTORY}.backup-{number}")));
     let backup = backups.find(|path| !disk::exists(path)).unwrap_or_default();
-    disk::rename(&root.join(DIRECTORY), &backup)?;
+    disk::rename(&site.root.join(DIRECTORY), &backup)?;
     terminal::note(&format!("kept the old project as {}", quoted(&backup.to_string_lossy())));
     Ok(())
 }
@@ -191,19 +195,16 @@ pub fn uninit(mut input: Input) -> Result<u8, Failure> {
         return Ok(0);
     }
     let site = Site::find()?;
-    let path = site.root().join(DIRECTORY);
+    let path = site.root.join(DIRECTORY);
     let place = quoted(&path.to_string_lossy());
-    let changes = process::git(site.root(), &["status", "--porcelain", "--", DIRECTORY]);
-    if changes.is_none_or(|changes| !changes.is_empty()) {
-        terminal::note("note: Git does not have all of it; what is not committed is lost");
-    }
+    terminal::note("note: what of it is not committed to Git is lost");
     may_delete(&input, &format!("remove {place} and all secrets in it?"))?;
     {
-        let _lock = site.lock()?;
+        let _lock = lock(&site)?;
         disk::remove_tree(&path)?;
     }
     if let Ok(home) = Home::find() {
-        home.set_checkout(site.root(), None)?;
+        home.set_checkout(&site.root, None)?;
     }
     terminal::note(&format!("removed {place}"));
     Ok(0)

@@ -77,18 +77,28 @@ pub fn open(input: &Input) -> Result<Project, Failure> {
 /// As `open`.
 pub fn open_to_write(input: &Input) -> Result<(Project, Lock), Failure> {
     let site = Site::find()?;
-    let lock = site.lock()?;
+    let lock = lock(&site)?;
     Ok((open_at(site, input)?, lock))
 }
 
 fn open_at(site: Site, input: &Input) -> Result<Project, Failure> {
-    let opening =
-        Opening { is_strict: is_strict(input), remembers: true, confirm: &confirm_author };
+    let opening = Opening {
+        is_strict: is_strict(input),
+        remembers: true,
+        forgets: false,
+        confirm: &confirm_author,
+    };
     let project = Project::open(site, &opening)?;
-    if let Some(error) = &project.unremembered {
-        note_unremembered(error);
-    }
+    note_opening(&project);
     Ok(project)
+}
+
+/// Takes the lock of a project, and says so if that takes a while.
+///
+/// # Errors
+/// `Read` or `Write`.
+pub fn lock(site: &Site) -> Result<Lock, Failure> {
+    Ok(site.lock(&|| terminal::note("waiting for another kagi to finish"))?)
 }
 
 /// True with `--strict` or `KAGI_STRICT=1`.
@@ -100,9 +110,10 @@ pub fn is_strict(input: &Input) -> bool {
 /// Asks whether a member may introduce a project that this device does not know.
 #[must_use]
 pub fn confirm_author(author: &Member) -> bool {
-    let name = quoted(&author.name);
-    terminal::note("this device does not know the project yet");
-    terminal::note(&format!("its list of members was written by {name}, {}", author.id));
+    terminal::note("this device does not know the project yet; its list of members was written by");
+    // The id first and alone: the name is what its owner chose.
+    terminal::note(&format!("  {}", author.id));
+    terminal::note(&format!("  who is called {}", quoted(&author.name)));
     terminal::ask("kagi: is that the id that this member shows with kagi identity show?")
 }
 
@@ -141,6 +152,18 @@ pub fn remember(project: &Project) {
     }
 }
 
+/// Says what a person should know about the project that was opened.
+pub fn note_opening(project: &Project) {
+    if project.is_new_checkout {
+        let id = &project.config.project;
+        let count = project.roster.members.len();
+        terminal::note(&format!("note: the first opening here of {id}, of {count} members"));
+    }
+    if let Some(error) = &project.unremembered {
+        note_unremembered(error);
+    }
+}
+
 fn note_unremembered(error: &Error) {
     let (subject, cause) = (quoted(&error.subject), safe(&error.cause));
     terminal::note(&format!("note: this device cannot remember what it saw: {subject} {cause}"));
@@ -159,6 +182,7 @@ pub fn remarks(found: &Found) -> Vec<&'static str> {
             "holds an older box beside a newer one that contains it: a revert or cherry-pick has no effect here",
         ),
         (found.is_older, "is older than the state that this device has seen"),
+        (found.is_gone, "is gone, though this device has seen it"),
     ];
     remarks.into_iter().filter(|(applies, _)| *applies).map(|(_, line)| line).collect()
 }

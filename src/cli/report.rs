@@ -70,22 +70,19 @@ impl Failure {
 
     /// Prints the failure to standard error.
     pub fn report(&self) {
-        terminal::note(&format!("error: {}", self.message));
+        terminal::note(&safe(&format!("error: {}", self.message)));
         if !self.hint.is_empty() {
-            terminal::note(&format!("hint: {}", self.hint));
+            terminal::note(&safe(&format!("hint: {}", self.hint)));
         }
     }
 }
 
 impl From<lexopt::Error> for Failure {
     fn from(error: lexopt::Error) -> Self {
-        // lexopt's messages may quote what was typed; a value may have been typed.
+        // What was typed may be a value; a flag's name is shown only where the table has it.
         match error {
             lexopt::Error::MissingValue { option: Some(option) } => {
                 Failure::usage(format!("{} needs a value", safe(&option)))
-            }
-            lexopt::Error::UnexpectedOption(option) => {
-                Failure::usage(format!("unknown flag {}", safe(&option)))
             }
             lexopt::Error::UnexpectedValue { option, .. } => {
                 Failure::usage(format!("{} takes no value", safe(&option)))
@@ -147,6 +144,9 @@ fn sentence(kind: Kind, subject: &str, cause: &str, because: &str) -> String {
             "kagi.json is not the one that {subject} vouches for; it was edited or only one of them was merged"
         ),
         Kind::NoIdentity => format!("this device has no identity ({subject} is missing)"),
+        Kind::WrongIdentity => {
+            format!("this identity was made for another project than that of {subject}")
+        }
         Kind::NotMember => {
             format!("this device is not a member of the project (its id is {subject})")
         }
@@ -209,10 +209,10 @@ pub fn safe(text: &str) -> String {
     out
 }
 
-/// A name in double quotes, safe to print.
+/// A name in double quotes, safe to print; a quote in it ends nothing.
 #[must_use]
 pub fn quoted(text: &str) -> String {
-    format!("\"{}\"", safe(text))
+    format!("\"{}\"", safe(text).replace('"', "\\\""))
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{Words, nearest};
-use crate::cli::{check_names, help, is_strict, remarks, single};
+use crate::cli::{check_names, help, is_strict, note_opening, remarks, single};
 use crate::disk;
+use crate::error::{Error, Kind};
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::process;
 use crate::project::{Opening, Project, Site};
@@ -60,8 +61,15 @@ fn no_command() -> Failure {
 }
 
 fn open(input: &Input) -> Result<Project, Failure> {
-    let opening = Opening { is_strict: is_strict(input), remembers: false, confirm: &|_| false };
-    Ok(Project::open(Site::find()?, &opening)?)
+    let opening = Opening {
+        is_strict: is_strict(input),
+        remembers: false,
+        forgets: false,
+        confirm: &|_| false,
+    };
+    let project = Project::open(Site::find()?, &opening)?;
+    note_opening(&project);
+    Ok(project)
 }
 
 fn start(
@@ -90,20 +98,27 @@ fn start(
         }
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let Some(path) = disk::find_program(&program, &path) else {
-        let failure =
-            Failure::new(format!("there is no program {}", quoted(&typed))).with_code(NOT_FOUND);
-        let services = project.services(ScopeKind::Values).unwrap_or_default();
-        let known = services.iter().chain(&project.config.envs).map(String::as_str);
-        return Err(match nearest(&typed, known).filter(|_| !has_dashes) {
-            Some(near) => failure.hint(format!("did you mean {}?", quoted(near))),
-            None => failure,
-        });
+    let started = match disk::find_program(&program, &path) {
+        None => Err(Error::new(Kind::Missing, typed.as_str())),
+        Some(path) => process::become_program(&path, &program, &arguments, &variables),
     };
-    process::become_program(&path, &program, &arguments, variables.into_iter()).map_err(|error| {
-        let code = if error.cause.starts_with("No such file") { NOT_FOUND } else { NOT_STARTED };
-        Failure::from(error).with_code(code)
-    })
+    started.map_err(|error| not_started(project, error, has_dashes))
+}
+
+/// The exit code of a shell, and the service or environment that may have been meant.
+fn not_started(project: &Project, error: Error, has_dashes: bool) -> Failure {
+    if error.kind != Kind::Missing {
+        return Failure::from(error).with_code(NOT_STARTED);
+    }
+    let services = project.services(ScopeKind::Values).unwrap_or_default();
+    let known = services.iter().chain(&project.config.envs).map(String::as_str);
+    let near = nearest(&error.subject, known).filter(|_| !has_dashes);
+    let failure = Failure::new(format!("there is no program {}", quoted(&error.subject)));
+    let failure = failure.with_code(NOT_FOUND);
+    match near {
+        Some(near) => failure.hint(format!("did you mean {}?", quoted(near))),
+        None => failure,
+    }
 }
 
 fn open_scope(project: &Project, target: &ScopeName, is_named: bool) -> Result<Scope, Failure> {
@@ -118,6 +133,11 @@ fn open_scope(project: &Project, target: &ScopeName, is_named: bool) -> Result<S
         terminal::note(&format!("note: {target} has no secrets yet"));
         return Ok(Scope::default());
     };
+    if found.is_gone {
+        let message = format!("{target} is gone, though this device has seen it");
+        let hint = format!("git log -- {}", project.shown(&target.file()));
+        return Err(Failure::new(message).and("the command was not started").hint(hint));
+    }
     for line in remarks(&found) {
         terminal::note(&format!("note: {target} {line}"));
     }

@@ -42,7 +42,7 @@ pub fn status(mut input: Input) -> Result<u8, Failure> {
     let project = open(&input)?;
     let mut status = StatusJson {
         project: project.config.project.clone(),
-        root: project.root.to_string_lossy().into_owned(),
+        root: project.site.root.to_string_lossy().into_owned(),
         member: project.access().member().to_string(),
         is_full_member: project.access().is_full(),
         epoch: project.access().epoch().number,
@@ -57,6 +57,9 @@ pub fn status(mut input: Input) -> Result<u8, Failure> {
         status
             .attention
             .push(format!("{scope} belongs to no environment of kagi.json and is not read"));
+    }
+    for scope in project.gone_scopes() {
+        status.attention.push(format!("{scope} is gone, though this device has seen it"));
     }
     remember(&project);
     let text = if input.has("json") { json::write(&status) } else { text(&project, &status) };

@@ -215,7 +215,12 @@ pub static COMMANDS: &[Command] = &[
         about: "choose between values that two branches gave to one key",
         details: "Without --take it lists what is in conflict, and asks on a terminal. A set of the key resolves it as well.",
         examples: &["kagi resolve", "kagi resolve api production TOKEN --take 2"],
-        flags: &[flag("take", "N", "take the Nth of the values that are listed"), SERVICE, ENV],
+        flags: &[
+            flag("take", "N", "take the Nth of the values that are listed"),
+            flag("show", "", "show the values, after a y"),
+            SERVICE,
+            ENV,
+        ],
         run: values::resolve,
     },
     Command {

@@ -1,21 +1,23 @@
 //! `set`, `unset`, `resolve`: changes of one scope.
 
 use crate::cli::args::Input;
-use crate::cli::report::{Failure, quoted, safe};
+use crate::cli::get::shown_value;
+use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{Words, check_no_key, check_service, nearest, unknown_env};
 use crate::cli::{
-    author, check_names, load, may_delete, missing_key, open_to_write, save, wants_help, written,
+    author, check_names, load, may_delete, may_reveal, missing_key, open, open_to_write, save,
+    wants_help, written,
 };
 use crate::crypto::random;
 use crate::disk;
-use crate::format::names::check_key;
+use crate::format::names::{check_key, check_place};
 use crate::format::scope_file::{ScopeKind, ScopeName};
-use crate::format::snapshot::VALUE_BYTES_MAX;
+use crate::format::snapshot::{Entry, SnapshotId, VALUE_BYTES_MAX};
 use crate::process;
 use crate::project::Project;
+use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::terminal;
-use std::io::Read;
 use std::path::Path;
 
 /// Where a value comes from, if not from the last word.
@@ -36,7 +38,6 @@ pub fn set(mut input: Input) -> Result<u8, Failure> {
     let (project, lock) = open_to_write(&input)?;
     let order = split_words(&project, &input, value.is_none())?;
     let Order { target, key, is_new_service } = order;
-    check_key(&key)?;
     check_names(&input, std::iter::once(key.as_str()))?;
     let value = match value {
         Some(value) => value,
@@ -70,42 +71,21 @@ struct Order {
 /// The last words are the key, and the value unless a flag brought it; what is before them must
 /// be service and environment.
 fn split_words(project: &Project, input: &Input, has_value: bool) -> Result<Order, Failure> {
-    let needed = 1 + usize::from(has_value);
-    let count = input.words.len();
-    if count < needed || count > needed + 2 {
+    let mut leading = input.texts_before(usize::from(has_value))?;
+    let key = leading.pop().filter(|_| leading.len() <= 2);
+    let key = key.ok_or_else(|| {
         let wanted = if has_value {
             "a key and a value"
         } else {
             "a key, and no value beside a flag that brings one"
         };
-        return Err(Failure::usage(format!("set takes {wanted}")).hint("kagi set --help"));
-    }
-    let leading = input.words.get(..count - needed).unwrap_or_default();
-    let leading: Vec<String> =
-        leading.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let key = input
-        .words
-        .get(count - needed)
-        .map(|word| word.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    if project.config.is_env(&key) || project.is_service(&key) {
-        let kind = if project.config.is_env(&key) { "an environment" } else { "a service" };
-        let failure =
-            Failure::new(format!("{} is {kind}; a key may not be named like one", quoted(&key)));
-        return Err(failure.hint(format!(
-            "kagi set {} KEY VALUE",
-            [leading, vec![safe(&key)]].concat().join(" ")
-        )));
-    }
-    if let Some((name, _)) = key.split_once('=').filter(|_| check_key(&key).is_err()) {
-        return Err(
-            Failure::usage("a key holds no =").hint(format!("kagi set {} VALUE", safe(name)))
-        );
-    }
+        Failure::usage(format!("set takes {wanted}")).hint("kagi set --help")
+    })?;
+    check_set_key(project, &key, &leading)?;
     let mut words = Words::from_flags(project, input)?;
     for word in &leading {
         if !words.take(project, word) {
-            take_new_service(project, &mut words, word, leading.len())?;
+            take_new_service(project, &mut words, word)?;
         }
     }
     let target = words.target(project)?;
@@ -117,14 +97,33 @@ fn split_words(project: &Project, input: &Input, has_value: bool) -> Result<Orde
     Ok(Order { target, key, is_new_service })
 }
 
+/// Refuses what can be no key. A word that is none is not shown: it may be a part of the value.
+fn check_set_key(project: &Project, key: &str, leading: &[String]) -> Result<(), Failure> {
+    if project.config.is_env(key) || project.is_service(key) {
+        let kind = if project.config.is_env(key) { "an environment" } else { "a service" };
+        let message = format!("{} is {kind}; a key may not be named like one", quoted(key));
+        let before = [leading, &[key.to_string()]].concat().join(" ");
+        return Err(Failure::new(message).hint(format!("kagi set {before} KEY VALUE")));
+    }
+    match check_key(key) {
+        Ok(()) => Ok(()),
+        Err(_) if key.contains('=') => {
+            Err(Failure::usage("key and value are two words, without =").hint("kagi set KEY VALUE"))
+        }
+        Err(_) => Err(Failure::usage(
+            "the word before the value is no key: letters, digits, _ - and ., not a digit first",
+        )
+        .hint("a value with blanks needs quotes")),
+    }
+}
+
 /// A leading word that is neither an environment nor a service: a new service, if nothing
 /// suggests that it was mistyped.
-fn take_new_service(
-    project: &Project,
-    words: &mut Words,
-    word: &str,
-    leading: usize,
-) -> Result<(), Failure> {
+fn take_new_service(project: &Project, words: &mut Words, word: &str) -> Result<(), Failure> {
+    if check_place(word).is_err() {
+        let message = "a word before the key is neither a service nor an environment";
+        return Err(Failure::usage(message).hint("a value with blanks needs quotes"));
+    }
     if words.service.is_some() {
         return Err(unknown_env(project, word).and("nothing was written"));
     }
@@ -134,18 +133,13 @@ fn take_new_service(
     }
     let services = project.services(ScopeKind::Values)?;
     let known = services.iter().chain(&project.config.envs).map(String::as_str);
-    let near = nearest(word, known).filter(|_| leading > 0);
-    if let Some(near) = near {
-        let failure = Failure::new(format!(
-            "there is no service {}; did you mean {}?",
-            quoted(word),
-            quoted(near)
-        ));
+    if let Some(near) = nearest(word, known) {
+        let (name, near) = (quoted(word), quoted(near));
+        let failure = Failure::new(format!("there is no service {name}; did you mean {near}?"));
         return Err(failure
             .and("nothing was written")
-            .hint(format!("-s {} makes a new service", safe(word))));
+            .hint(format!("-s {word} makes a new service")));
     }
-    check_service(project, word)?;
     words.service = Some(word.to_string());
     Ok(())
 }
@@ -155,7 +149,12 @@ fn value_from_flag(input: &Input) -> Result<Option<Secret>, Failure> {
     let given: Vec<_> = SOURCES.into_iter().filter(|source| input.has(source)).collect();
     let value = match given.as_slice() {
         [] => return Ok(None),
-        ["stdin"] => from_stdin()?,
+        ["stdin"] => {
+            // One line end is cut off again.
+            let mut value = disk::read_stdin(VALUE_BYTES_MAX + 2)?;
+            value.trim_line_end();
+            value
+        }
         ["prompt"] => from_prompt()?,
         ["generate"] => generate(input.text("generate")?.unwrap_or_default())?,
         ["file"] => {
@@ -170,16 +169,6 @@ fn value_from_flag(input: &Input) -> Result<Option<Secret>, Failure> {
         }
     };
     Ok(Some(value))
-}
-
-fn from_stdin() -> Result<Secret, Failure> {
-    let mut bytes = Vec::with_capacity(64 * 1024);
-    let cap = VALUE_BYTES_MAX as u64 + 2;
-    let read = std::io::stdin().lock().take(cap).read_to_end(&mut bytes);
-    let mut value = Secret::from_vec(bytes);
-    read.map_err(|_| Failure::new("cannot read standard input"))?;
-    value.trim_line_end();
-    Ok(value)
 }
 
 fn from_prompt() -> Result<Secret, Failure> {
@@ -221,28 +210,37 @@ pub fn unset(mut input: Input) -> Result<u8, Failure> {
     if wants_help(&mut input)? {
         return Ok(0);
     }
+    if !input.has("yes") {
+        // Asked without the lock, and looked at again with it.
+        let (target, keys, _) = without_keys(&open(&input)?, &input)?;
+        may_delete(&input, &format!("delete {keys} from {target}?"))?;
+    }
     let (project, lock) = open_to_write(&input)?;
-    let words = Words::greedy(&project, &input, usize::MAX)?;
-    let target = words.target(&project)?;
-    let keys = &words.rest;
-    if keys.is_empty() {
+    let (target, keys, scope) = without_keys(&project, &input)?;
+    save(&project, &lock, &target, scope)?;
+    terminal::note(&format!("deleted {keys} from {target}"));
+    Ok(0)
+}
+
+/// The scope without the keys that are named, and their names.
+fn without_keys(project: &Project, input: &Input) -> Result<(ScopeName, String, Scope), Failure> {
+    let words = Words::greedy(project, input, usize::MAX)?;
+    let target = words.target(project)?;
+    if words.rest.is_empty() {
         return Err(Failure::usage("unset takes the keys to delete").hint("kagi unset --help"));
     }
-    let mut scope = load(&project, &target)?.scope;
-    if let Some(missing) = keys.iter().find(|key| scope.get(key).is_empty()) {
-        let failure = missing_key(missing, &target).and("nothing was deleted");
-        return Err(match nearest(missing, scope.iter().map(|(name, _)| name)) {
-            Some(near) => failure.hint(format!("did you mean {}?", quoted(near))),
-            None => failure,
-        });
+    let mut scope = load(project, &target)?.scope;
+    let names: Vec<String> = scope.iter().map(|(name, _)| name.to_string()).collect();
+    for key in &words.rest {
+        if !scope.unset(key) {
+            let failure = missing_key(key, &target).and("nothing was deleted");
+            return Err(match nearest(key, names.iter().map(String::as_str)) {
+                Some(near) => failure.hint(format!("did you mean {}?", quoted(near))),
+                None => failure,
+            });
+        }
     }
-    may_delete(&input, &format!("delete {} from {target}?", keys.join(", ")))?;
-    for key in keys {
-        scope.unset(key);
-    }
-    save(&project, &lock, &target, scope)?;
-    terminal::note(&format!("deleted {} from {target}", keys.join(", ")));
-    Ok(0)
+    Ok((target, words.rest.join(", "), scope))
 }
 
 /// `kagi resolve [service] [env] [KEY]`.
@@ -253,69 +251,107 @@ pub fn resolve(mut input: Input) -> Result<u8, Failure> {
     if wants_help(&mut input)? {
         return Ok(0);
     }
-    let (project, lock) = open_to_write(&input)?;
-    let words = Words::greedy(&project, &input, 1)?;
-    let key = words.rest.first();
-    if key.is_none() && input.has("take") {
-        return Err(Failure::usage("--take needs the key that it is about").hint("kagi resolve"));
+    // Asked without the lock, and looked at again with it.
+    let (choices, count) = choose(&open(&input)?, &input)?;
+    if count == 0 {
+        terminal::note("nothing is in conflict");
     }
-    let scopes = match (&words.service, &words.env, key) {
-        (None, None, None) => project.scopes(ScopeKind::Values)?,
-        _ => vec![words.target(&project)?],
-    };
-    let (mut found, mut left) = (0, 0);
-    for target in scopes {
-        let (seen, open) = resolve_scope(&project, &lock, &input, &target, key)?;
-        (found, left) = (found + seen, left + open);
-    }
-    match (found, left, key) {
-        (0, _, Some(key)) => Err(Failure::new(format!("{} is not in conflict", quoted(key)))),
-        (0, _, None) => {
-            terminal::note("nothing is in conflict");
-            Ok(0)
+    if !choices.is_empty() {
+        let (project, lock) = open_to_write(&input)?;
+        for (target, chosen) in &choices {
+            take(&project, &lock, target, chosen)?;
         }
-        (_, 0, _) => Ok(0),
-        _ => Err(Failure::new(format!("{left} of {found} keys are still in conflict"))
+    }
+    let resolved: usize = choices.iter().map(|(_, chosen)| chosen.len()).sum();
+    match count - resolved {
+        0 => Ok(0),
+        left => Err(Failure::new(format!("{left} of {count} keys are still in conflict"))
             .hint("kagi resolve SERVICE ENV KEY --take N")),
     }
 }
 
-/// Resolves what is chosen in one scope: keys in conflict, and those that are left so.
-fn resolve_scope(
+/// The entry that was chosen for a key: the snapshot that wrote it.
+type Choice = (String, SnapshotId);
+/// What was chosen, by scope.
+type Choices = Vec<(ScopeName, Vec<Choice>)>;
+
+/// Shows the conflicts and asks; what was chosen in which scope, and how many conflicts there are.
+fn choose(project: &Project, input: &Input) -> Result<(Choices, usize), Failure> {
+    let words = Words::greedy(project, input, 1)?;
+    let key = words.rest.first();
+    if key.is_none() && input.has("take") {
+        return Err(Failure::usage("--take needs the key that it is about").hint("kagi resolve"));
+    }
+    if input.has("show") {
+        may_reveal("the values in conflict")?;
+    }
+    let scopes = match (&words.service, &words.env, key) {
+        (None, None, None) => project.scopes(ScopeKind::Values)?,
+        _ => vec![words.target(project)?],
+    };
+    let (mut choices, mut count) = (Vec::new(), 0);
+    for target in scopes {
+        let scope = load(project, &target)?.scope;
+        let mut chosen = Vec::new();
+        for name in scope.conflicts().into_iter().filter(|name| key.is_none_or(|key| key == name)) {
+            count += 1;
+            chosen.extend(ask_for(project, input, &target, name, scope.get(name))?);
+        }
+        choices.extend((!chosen.is_empty()).then_some((target, chosen)));
+    }
+    match key.filter(|_| count == 0) {
+        Some(key) => Err(Failure::new(format!("{} is not in conflict", quoted(key)))),
+        None => Ok((choices, count)),
+    }
+}
+
+/// Shows what a key could be, and takes the answer or `--take`.
+fn ask_for(
     project: &Project,
-    lock: &disk::Lock,
     input: &Input,
     target: &ScopeName,
-    key: Option<&String>,
-) -> Result<(usize, usize), Failure> {
+    name: &str,
+    entries: &[Entry],
+) -> Result<Option<Choice>, Failure> {
+    terminal::note(&format!("{} in {target}", quoted(name)));
+    for (at, entry) in entries.iter().enumerate() {
+        let line = format!("{}: {}, version {}", at + 1, written(project, entry), entry.version);
+        terminal::note(&format!("  {line}"));
+        if input.has("show") {
+            terminal::note_secret(shown_value(entry).expose());
+        }
+    }
+    let answer = match input.text("take")? {
+        Some(number) => number.to_string(),
+        None => terminal::answer("kagi: which one is right? (a number; nothing leaves it): "),
+    };
+    if answer.is_empty() {
+        return Ok(None);
+    }
+    let index = answer.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    if let Some(entry) = index.and_then(|index| entries.get(index)) {
+        return Ok(Some((name.to_string(), entry.writer)));
+    }
+    Err(Failure::usage(format!("{} has no such value; nothing was written", quoted(name))))
+}
+
+/// Writes one scope with what was chosen.
+fn take(
+    project: &Project,
+    lock: &disk::Lock,
+    target: &ScopeName,
+    chosen: &[Choice],
+) -> Result<(), Failure> {
     let mut scope = load(project, target)?.scope;
-    let conflicts: Vec<String> = scope.conflicts().into_iter().map(str::to_string).collect();
-    let wanted: Vec<&String> =
-        conflicts.iter().filter(|name| key.is_none_or(|key| key == *name)).collect();
-    let mut chosen = Vec::new();
-    for name in &wanted {
-        terminal::note(&format!("{} in {target}", quoted(name)));
-        for (at, entry) in scope.get(name).iter().enumerate() {
-            terminal::note(&format!("  {}  written {}", at + 1, written(project, entry)));
-        }
-        let answer = match input.text("take")? {
-            Some(number) => number.to_string(),
-            None => terminal::answer("kagi: which one is right? (a number; nothing leaves it) "),
-        };
-        if answer.is_empty() {
-            continue;
-        }
-        let index = answer.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    for (name, writer) in chosen {
+        let index = scope.get(name).iter().position(|entry| entry.writer == *writer);
         if !index.is_some_and(|index| scope.resolve(name, index, author(project))) {
-            return Err(Failure::usage(format!("there is no such number for {}", quoted(name)))
-                .and("nothing was written"));
+            let message = format!("{} in {target} was changed meanwhile", quoted(name));
+            return Err(Failure::new(message).and("nothing was written").hint("kagi resolve"));
         }
-        chosen.push((*name).clone());
     }
-    let left = wanted.len() - chosen.len();
-    if !chosen.is_empty() {
-        save(project, lock, target, scope)?;
-        terminal::note(&format!("resolved {} in {target}", chosen.join(", ")));
-    }
-    Ok((wanted.len(), left))
+    let names: Vec<_> = chosen.iter().map(|(name, _)| name.as_str()).collect();
+    save(project, lock, target, scope)?;
+    terminal::note(&format!("resolved {} in {target}", names.join(", ")));
+    Ok(())
 }

@@ -94,7 +94,7 @@ impl Words {
     pub fn target(&self, project: &Project) -> Result<ScopeName, Failure> {
         let default =
             Some(project.config.default_service.clone()).filter(|service| !service.is_empty());
-        let inferred = || project.config.inferred_service(&project.below).or(default);
+        let inferred = || project.config.inferred_service(&project.site.below).or(default);
         let service = self.service.clone().or_else(inferred).ok_or_else(|| no_service(project))?;
         let env = self.env.as_ref().unwrap_or(&project.config.default_env);
         Ok(ScopeName::values(&service, env))

@@ -133,13 +133,14 @@ pub fn check_key(text: &str) -> Result<()> {
 /// A person's text (FORMAT 3.6): a member's name or a description, without control characters.
 ///
 /// # Errors
-/// `BadName` with the rule that is broken.
-pub fn check_text(text: &str, bytes_max: usize) -> Result<()> {
+/// `BadText` naming `what` it is, with the rule that is broken.
+pub fn check_text(what: &str, text: &str, bytes_max: usize) -> Result<()> {
+    let bad = |rule: &str| Error::new(Kind::BadText, what).because(rule);
     if text.len() > bytes_max {
-        return Err(bad("the text", &format!("it is longer than {bytes_max} bytes")));
+        return Err(bad(&format!("it is longer than {bytes_max} bytes")));
     }
     if text.chars().any(is_unprintable) {
-        return Err(bad("the text", "it holds a control character"));
+        return Err(bad("it holds a control character"));
     }
     Ok(())
 }

@@ -183,7 +183,7 @@ impl Member {
         if self.id != member_id(&self.public) {
             return Some("a member id is not the hash of its public key"); // FORMAT 3.2
         }
-        if self.name.is_empty() || check_text(&self.name, NAME_BYTES_MAX).is_err() {
+        if self.name.is_empty() || check_text("the name", &self.name, NAME_BYTES_MAX).is_err() {
             return Some("a member's name is malformed"); // FORMAT 3.6
         }
         let texts: Vec<_> = self.grants.iter().map(Grant::to_string).collect();

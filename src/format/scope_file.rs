@@ -200,12 +200,13 @@ pub fn read(subject: &str, bytes: &[u8], project: &str, name: &ScopeName) -> Res
             if !file.boxes.iter().any(|other| other.bytes == sealed.bytes) {
                 file.boxes.push(sealed);
             }
+            if file.boxes.len() > BOXES_MAX {
+                let error = Error::new(Kind::Limit, subject);
+                return Err(error.because("it holds more than 16 boxes")); // FORMAT 7.9
+            }
         } else if line != header && !line.starts_with("key ") {
             return Err(malformed(at + 1)); // FORMAT 7.3
         }
-    }
-    if file.boxes.len() > BOXES_MAX {
-        return Err(Error::new(Kind::Limit, subject).because("it holds more than 16 boxes"));
     }
     Ok(file)
 }

@@ -134,7 +134,7 @@ fn decode_entry(reader: &mut Reader) -> Option<Entry> {
 /// `BadName`, `Unholdable` or `TooLarge`, naming the key.
 pub fn check_entry(name: &str, value: &[u8], description: &str) -> Result<()> {
     check_key(name)?;
-    check_text(description, DESCRIPTION_BYTES_MAX)?;
+    check_text("the description", description, DESCRIPTION_BYTES_MAX)?;
     if value.contains(&0) {
         return Err(Error::new(Kind::Unholdable, name).because("the value holds a NUL byte"));
     }

@@ -84,7 +84,7 @@ impl Home {
     /// As `identity`; `Write`, `Random`.
     pub fn identity_or_new(&self) -> Result<Identity> {
         disk::make_home(&self.0)?;
-        let _lock = disk::lock(&self.0)?;
+        let _lock = disk::lock(&self.0, &|| ())?;
         if let Some(identity) = self.identity()? {
             return Ok(identity);
         }
@@ -120,7 +120,7 @@ impl Home {
         disk::make_home(&self.0)?;
         let below = Path::new("projects").join(project);
         let directory = disk::make_directories(&self.0, &below, Mode::Private)?;
-        let _lock = disk::lock(&directory)?;
+        let _lock = disk::lock(&directory, &|| ())?;
         let mut pin = self.pin(project)?;
         if change(&mut pin) {
             disk::replace(&self.pin_path(project), pin.write().expose(), Mode::Private)?;
@@ -160,7 +160,9 @@ impl Home {
             return disk::remove(&path);
         };
         disk::make_home(&self.0)?;
-        disk::make_directories(&self.0, Path::new("checkouts"), Mode::Private)?;
+        let below = Path::new("checkouts");
+        let directory = disk::make_directories(&self.0, below, Mode::Private)?;
+        let _lock = disk::lock(&directory, &|| ())?;
         disk::replace(&path, format!("{project}\n").as_bytes(), Mode::Private)
     }
 }

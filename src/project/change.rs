@@ -110,7 +110,7 @@ impl Project {
     /// # Errors
     /// `Write`.
     pub fn write_attributes(&self, _lock: &Lock) -> Result<()> {
-        write_attributes_in(&self.root.join(super::DIRECTORY))
+        write_attributes_in(&self.site.root.join(super::DIRECTORY))
     }
 }
 

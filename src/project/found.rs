@@ -11,7 +11,7 @@ use crate::format::pin::Pin;
 use crate::format::roster::{Member, Roster};
 use crate::format::scope_file::ScopeName;
 use crate::keys::Home;
-use crate::project::{CONFIG_FILE, DIRECTORY, Project, ROSTER_FILE, change};
+use crate::project::{CONFIG_FILE, DIRECTORY, Opening, Project, ROSTER_FILE, Site, change};
 use crate::scope::Scope;
 use crate::team::{self, Draft};
 use std::cell::RefCell;
@@ -39,7 +39,7 @@ pub struct Founding {
 pub fn found(home: Home, identity: Identity, founding: Founding) -> Result<Project> {
     let root = founding.root.clone();
     let (unborn, kagi) = (root.join(UNBORN), root.join(DIRECTORY));
-    let _lock = disk::lock(&root)?;
+    let _lock = disk::lock(&root, &|| ())?;
     if disk::exists(&kagi) {
         return Err(Error::new(Kind::Exists, kagi.to_string_lossy()));
     }
@@ -47,10 +47,12 @@ pub fn found(home: Home, identity: Identity, founding: Founding) -> Result<Proje
     disk::make_directories(&root, Path::new(UNBORN), Mode::Public)?;
     let project = write(&unborn, home, identity, founding)?;
     // The pin first: a project that its own maker does not know would be the worse half.
-    if let Some(home) = &project.home {
-        home.set_checkout(&root, None)?;
-    }
-    project.remember(true)?;
+    project.remember(&Opening {
+        is_strict: false,
+        remembers: true,
+        forgets: false,
+        confirm: &|_| false,
+    })?;
     project.remember_seen()?;
     disk::rename(&unborn, &kagi)?;
     Ok(project)
@@ -80,9 +82,7 @@ fn write(unborn: &Path, home: Home, identity: Identity, founding: Founding) -> R
     disk::replace(&unborn.join(CONFIG_FILE), text.as_bytes(), Mode::Public)?;
     disk::replace(&unborn.join(ROSTER_FILE), roster_text.as_bytes(), Mode::Public)?;
     let project = Project {
-        root: founding.root,
-        up: String::new(),
-        below: String::new(),
+        site: Site { root: founding.root, up: String::new(), below: String::new() },
         config,
         roster,
         access,
@@ -91,6 +91,7 @@ fn write(unborn: &Path, home: Home, identity: Identity, founding: Founding) -> R
         home: Some(home),
         pin: Pin::default(),
         seen: RefCell::default(),
+        is_new_checkout: true,
         unremembered: None,
         is_strict: false,
     };

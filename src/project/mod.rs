@@ -18,9 +18,11 @@ use crate::disk::{self, Lock};
 use crate::error::{Error, Kind, Result};
 use crate::format::config::{CONFIG_BYTES_MAX, Config};
 use crate::format::key_text::Identity;
+use crate::format::names::Epoch;
 use crate::format::pin::Pin;
 use crate::format::roster::{Member, ROSTER_BYTES_MAX, Roster};
 use crate::keys::{self, Holder, Home};
+use crate::secret::Key;
 use crate::team::{self, Access, Known};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -39,18 +41,16 @@ pub struct Opening<'a> {
     pub is_strict: bool,
     /// False for `run`: nothing is written, but for a newer epoch that a pin has to learn.
     pub remembers: bool,
+    /// Forget what the device knows of the project, if its roster can be accepted without that.
+    pub forgets: bool,
     /// Asks a person whether this author may introduce the project.
     pub confirm: &'a dyn Fn(&Member) -> bool,
 }
 
 /// A project whose roster was accepted.
 pub struct Project {
-    /// The directory that holds `.kagi/`.
-    pub root: PathBuf,
-    /// The path from the working directory up to the root, as `../`s.
-    pub up: String,
-    /// The working directory below the root, with `/`; empty at the root.
-    pub below: String,
+    /// Where it is.
+    pub site: Site,
     /// `kagi.json`.
     pub config: Config,
     /// `access.json`.
@@ -63,6 +63,8 @@ pub struct Project {
     pin: Pin,
     /// Sequence numbers of the scopes that were opened.
     seen: RefCell<BTreeMap<String, u64>>,
+    /// True if this device has a home and has not opened the project in this checkout before.
+    pub is_new_checkout: bool,
     /// Why the pin could not be written, if so: the project opens all the same.
     pub unremembered: Option<Error>,
     is_strict: bool,
@@ -71,9 +73,12 @@ pub struct Project {
 /// Where a project is, before anything of it is read.
 #[derive(Clone)]
 pub struct Site {
-    root: PathBuf,
+    /// The directory that holds `.kagi/`.
+    pub root: PathBuf,
+    /// The path from the working directory up to the root, as `../`s.
     up: String,
-    below: String,
+    /// The working directory below the root, with `/`; empty at the root.
+    pub below: String,
 }
 
 impl Site {
@@ -101,12 +106,6 @@ impl Site {
         Err(Error::new(Kind::NoProject, start.to_string_lossy()))
     }
 
-    /// The directory that holds `.kagi/`.
-    #[must_use]
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// The project id that `kagi.json` names; nothing vouches for it yet.
     ///
     /// # Errors
@@ -116,13 +115,14 @@ impl Site {
         Ok(Config::read(&shown, &bytes)?.project)
     }
 
-    /// Takes the lock and removes what a killed writer left.
+    /// Takes the lock and removes what a killed writer left. `waiting` is called if somebody
+    /// else holds it.
     ///
     /// # Errors
     /// `Read` or `Write`.
-    pub fn lock(&self) -> Result<Lock> {
+    pub fn lock(&self, waiting: &dyn Fn()) -> Result<Lock> {
         let directory = self.root.join(DIRECTORY);
-        let lock = disk::lock(&directory)?;
+        let lock = disk::lock(&directory, waiting)?;
         disk::sweep(&directory, DEPTH)?;
         Ok(lock)
     }
@@ -149,23 +149,24 @@ impl Project {
             return Err(Error::new(Kind::ConfigMismatch, shown));
         }
         let (holder, home) = holder()?;
-        let (identity, pin, access) = match holder {
-            Holder::ProjectKey(key) => (
-                None,
-                Pin::default(),
-                team::accept_project_key(&shown, &roster, &config_hash, key)?,
-            ),
+        let (mut pin, mut is_new_checkout) = (Pin::default(), false);
+        if let Some(home) = &home {
+            (pin, is_new_checkout) = known(home, &site, &config)?;
+        }
+        if opening.forgets {
+            pin = Pin::default();
+        }
+        let (identity, access) = match holder {
+            Holder::ProjectKey(key) => {
+                (None, team::accept_project_key(&shown, &roster, &config_hash, key)?)
+            }
             Holder::Member(identity) => {
-                let pin =
-                    home.as_ref().map_or(Ok(Pin::default()), |home| known(home, &site, &config))?;
                 let access = accept(&shown, &roster, &config_hash, &identity, &pin, opening)?;
-                (Some(identity), pin, access)
+                (Some(identity), access)
             }
         };
         let mut project = Project {
-            root: site.root,
-            up: site.up,
-            below: site.below,
+            site,
             config,
             roster,
             access,
@@ -174,33 +175,41 @@ impl Project {
             home,
             pin,
             seen: RefCell::default(),
+            is_new_checkout,
             unremembered: None,
             is_strict: opening.is_strict,
         };
-        project.unremembered = project.remember(opening.remembers).err();
+        project.unremembered = project.remember(opening).err();
         Ok(project)
     }
 
     /// Pins what was accepted. `run` changes nothing, but a device that has seen a rotation must
     /// not go back behind it, so a newer epoch is learned all the same.
-    fn remember(&self, everything: bool) -> Result<()> {
+    fn remember(&self, opening: &Opening) -> Result<()> {
         let (Some(home), epoch) = (&self.home, self.access.epoch()) else {
             return Ok(());
         };
-        let pinned = self.pin.accepted.as_ref().map(|(epoch, _)| *epoch);
-        if pinned != Some(epoch) && (everything || pinned.is_some()) {
+        let member = self.access.member();
+        let is_known = |pin: &Pin| pin.accepted.is_some() && pin.member == member;
+        let is_pinned = |pin: &Pin| {
+            let is_old = |(pinned, _): &(Epoch, Key)| pinned.number < epoch.number;
+            is_known(pin) && !pin.accepted.as_ref().is_some_and(is_old)
+        };
+        if !is_pinned(&self.pin) && (opening.remembers || is_known(&self.pin)) {
             home.change_pin(&self.config.project, |pin| {
-                let is_newer =
-                    pin.accepted.as_ref().is_none_or(|(pinned, _)| pinned.number < epoch.number);
-                if is_newer || pin.member != self.access.member() {
-                    pin.accepted = Some((epoch, self.access.witness()));
-                    pin.member = self.access.member().to_string();
+                if is_pinned(pin) && !opening.forgets {
+                    return false;
                 }
+                if opening.forgets || pin.member != member {
+                    pin.sequences.clear();
+                }
+                pin.accepted = Some((epoch, self.access.witness()));
+                pin.member = member.to_string();
                 true
             })?;
         }
-        if everything && home.checkout(&self.root)?.is_none() {
-            home.set_checkout(&self.root, Some(&self.config.project))?;
+        if opening.remembers && self.is_new_checkout {
+            home.set_checkout(&self.site.root, Some(&self.config.project))?;
         }
         Ok(())
     }
@@ -238,13 +247,13 @@ impl Project {
     /// A path below `.kagi/` as it is shown: relative to the working directory.
     #[must_use]
     pub fn shown(&self, name: &str) -> String {
-        format!("{}{DIRECTORY}/{name}", self.up)
+        format!("{}{DIRECTORY}/{name}", self.site.up)
     }
 
     /// The path of a file below `.kagi/`.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
-        self.root.join(DIRECTORY).join(name)
+        self.site.root.join(DIRECTORY).join(name)
     }
 }
 
@@ -261,13 +270,16 @@ fn holder() -> Result<(Holder, Option<Home>)> {
     }
 }
 
-/// What this device knows of the project, if it is the one that it knows in this checkout.
-fn known(home: &Home, site: &Site, config: &Config) -> Result<Pin> {
-    match home.checkout(&site.root)? {
-        Some(other) if other != config.project => {
-            Err(Error::new(Kind::ForeignCheckout, site.root.to_string_lossy()).because(other))
+/// What this device knows of the project, unless the checkout held another one; and whether it
+/// has not opened it in this checkout before.
+fn known(home: &Home, site: &Site, config: &Config) -> Result<(Pin, bool)> {
+    let held = home.checkout(&site.root)?;
+    match &held {
+        Some(other) if *other != config.project => {
+            let error = Error::new(Kind::ForeignCheckout, site.root.to_string_lossy());
+            Err(error.because(other))
         }
-        _ => home.pin(&config.project),
+        _ => Ok((home.pin(&config.project)?, held.is_none())),
     }
 }
 
@@ -280,7 +292,10 @@ fn accept(
     opening: &Opening,
 ) -> Result<Access> {
     let pinned = pin.accepted.as_ref().filter(|_| pin.member == identity.id);
-    let origin = identity.origin.as_ref().filter(|origin| origin.project == roster.project);
+    let origin = identity.origin.as_ref();
+    if origin.is_some_and(|origin| origin.project != roster.project) {
+        return Err(Error::new(Kind::WrongIdentity, shown)); // FORMAT 5.2
+    }
     let known = Known {
         witness: match (pinned, origin) {
             (Some((epoch, key)), _) => Some((*epoch, key)),

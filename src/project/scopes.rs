@@ -25,6 +25,17 @@ pub struct Found {
     pub has_markers: bool,
     /// True if the device has seen a newer state.
     pub is_older: bool,
+    /// True if the device has seen it, but there is no file any more.
+    pub is_gone: bool,
+}
+
+impl Found {
+    /// A scope whose file was deleted. What is written next comes after what was seen.
+    fn gone(sequence: u64) -> Self {
+        let mut found = Found { is_gone: true, ..Found::default() };
+        found.scope.sequence = sequence;
+        found
+    }
 }
 
 impl Project {
@@ -70,14 +81,27 @@ impl Project {
         Ok(scopes)
     }
 
+    /// Scopes of listed environments that this device has seen and that have no file any more.
+    #[must_use]
+    pub fn gone_scopes(&self) -> Vec<ScopeName> {
+        let scopes = self.pin.sequences.keys().filter_map(|pinned| scope_of_pin(pinned));
+        scopes
+            .filter(|name| self.config.is_env(&name.env) && !disk::exists(&self.path(&name.file())))
+            .collect()
+    }
+
     fn scope_files(&self, kind: ScopeKind) -> Result<Vec<ScopeName>> {
         let mut scopes = Vec::new();
-        for directory in disk::list(&self.path(kind.directory()))? {
+        let root = self.path(kind.directory());
+        if disk::exists(&root) && !disk::is_directory(&root) {
+            return Err(Error::new(Kind::NotPlain, self.shown(kind.directory())));
+        }
+        for directory in disk::list(&root)? {
             let service = directory.name;
             if !directory.is_directory || check_place(&service).is_err() {
                 continue;
             }
-            for file in disk::list(&self.path(kind.directory()).join(&service))? {
+            for file in disk::list(&root.join(&service))? {
                 let env = file.name.strip_suffix(".enc").filter(|env| check_place(env).is_ok());
                 let name =
                     |env: &str| ScopeName { kind, service: service.clone(), env: env.into() };
@@ -96,15 +120,22 @@ impl Project {
         if !self.config.is_env(&name.env) {
             return Err(Error::new(Kind::Missing, &name.env).because("no such environment"));
         }
-        let Some((scope, file)) = self.read_scope(name)? else {
-            return Ok(None);
+        let pinned = self.pin.sequences.get(&pinned_as(name));
+        let found = match self.read_scope(name)? {
+            None => match pinned {
+                None => return Ok(None),
+                Some(sequence) => Found::gone(*sequence),
+            },
+            Some((scope, file)) => {
+                let is_older = pinned > Some(&scope.sequence);
+                Found { scope, has_markers: file.has_markers, is_older, is_gone: false }
+            }
         };
-        let is_older = self.pin.sequences.get(&pinned_as(name)) > Some(&scope.sequence);
-        if is_older && self.is_strict {
+        if (found.is_older || found.is_gone) && self.is_strict {
             return Err(Error::new(Kind::RolledBack, self.shown(&name.file())));
         }
-        self.seen.borrow_mut().insert(pinned_as(name), scope.sequence);
-        Ok(Some(Found { scope, has_markers: file.has_markers, is_older }))
+        self.seen.borrow_mut().insert(pinned_as(name), found.scope.sequence);
+        Ok(Some(found))
     }
 
     /// Opens a scope, listed or not.
@@ -128,7 +159,7 @@ impl Project {
     /// # Errors
     /// `Conflict`, `NoAccess`, `TooLarge`, `Random`, `Write`: the old file is as it was.
     pub fn save(&self, _lock: &Lock, name: &ScopeName, scope: Scope) -> Result<()> {
-        self.write_scope(&self.root.join(DIRECTORY), name, &scope.into_snapshot()?)
+        self.write_scope(&self.site.root.join(DIRECTORY), name, &scope.into_snapshot()?)
     }
 
     /// Writes a scope's file below `kagi`, which is `.kagi` or what will be.
@@ -162,7 +193,8 @@ impl Project {
         let bytes = disk::read(&self.path(&name.file()), FILE_BYTES_MAX)?.unwrap_or_default();
         let written = scope_file::index(&bytes);
         // A key in conflict has a line a side; either is right until it is resolved.
-        let is_listed = |name: &str, version| written.contains(&Some((name.to_string(), version)));
+        let is_listed =
+            |name: &str, version| written.binary_search(&Some((name.to_string(), version))).is_ok();
         let mut keys = scope.iter();
         let is_complete =
             keys.all(|(name, entries)| entries.iter().any(|entry| is_listed(name, entry.version)));
@@ -194,6 +226,13 @@ fn open_boxes(shown: &str, boxes: &[SealedBox], key: &ScopeKey) -> Result<Scope>
         return Err(Error::new(Kind::NoBox, shown));
     }
     Ok(scope::join(snapshots))
+}
+
+/// The values that a pin's name means.
+fn scope_of_pin(pinned: &str) -> Option<ScopeName> {
+    let (service, env) = pinned.strip_prefix("values/")?.split_once('/')?;
+    (check_place(service).is_ok() && check_place(env).is_ok())
+        .then(|| ScopeName::values(service, env))
 }
 
 /// What a scope is called in a pin: `values/api/production`.
