@@ -149,7 +149,8 @@ impl Scope {
         self.iter().filter(|(_, slot)| slot.len() > 1).map(|(name, _)| name).collect()
     }
 
-    /// Sets a key; a description of `None` keeps the one that is there. `false` if nothing changed.
+    /// Sets a key; a description of `None` keeps the one that is there. `false` if nothing changed
+    /// (FORMAT 9.9).
     ///
     /// # Errors
     /// `BadName`, `TooLarge`, or `Unholdable` (a NUL byte), naming the key.

@@ -75,7 +75,7 @@ pub fn accept(
     let fail = |kind| Error::new(kind, subject);
     check_config(subject, roster, config)?;
     let member =
-        roster.member(&identity.id).ok_or_else(|| Error::new(Kind::NotMember, &identity.id))?;
+        roster.member(&identity.id).ok_or_else(|| Error::new(Kind::NotMember, &identity.id))?; // FORMAT 5.2
     let statement = roster.statement();
     match known.witness {
         Some((epoch, key)) => check_witness(subject, roster, member, &statement, epoch, key)?,
@@ -416,7 +416,7 @@ fn granted_places<'a>(grants: &'a [Grant], envs: &'a [String]) -> BTreeSet<(&'a 
     places
 }
 
-/// Reads a bundle; `None` unless it is what `bundle` writes for such a member.
+/// Reads a bundle; `None` unless it is what `bundle` writes for such a member (FORMAT 5.9).
 fn decode_bundle(bytes: &[u8], is_full: bool) -> Option<Keys> {
     let mut reader = Reader(bytes);
     let keys = match reader.raw()? {

@@ -2,7 +2,7 @@
 //!
 //! Refuses what the table does not list, with the nearest thing that it does.
 
-use crate::cli::report::Failure;
+use crate::cli::report::{Failure, quoted};
 use crate::cli::table::{COMMANDS, Command, Flag};
 use crate::cli::words::nearest;
 use lexopt::{Arg, Parser};
@@ -27,7 +27,8 @@ pub fn command(mut parser: Parser) -> Result<Option<Input>, Failure> {
         None | Some(Arg::Short('h') | Arg::Long("help")) => return Ok(None),
         Some(Arg::Short('V') | Arg::Long("version")) => "version".to_string(),
         Some(Arg::Value(word)) => word.to_string_lossy().into_owned(),
-        Some(_) => return Err(Failure::usage("the first word must be a command").hint("kagi help")),
+        Some(Arg::Long(flag)) => return Err(no_such_flag(&format!("--{flag}"))),
+        Some(Arg::Short(flag)) => return Err(no_such_flag(&format!("-{flag}"))),
     };
     let mut name = first.clone();
     let is_group =
@@ -35,11 +36,18 @@ pub fn command(mut parser: Parser) -> Result<Option<Input>, Failure> {
     if COMMANDS.iter().any(is_group) && find(&name).is_none() {
         match parser.next()? {
             Some(Arg::Value(second)) => name = format!("{first} {}", second.to_string_lossy()),
+            Some(Arg::Short('h') | Arg::Long("help")) => {
+                (parser, name) = (Parser::from_args([first.as_str()]), "help".to_string());
+            }
             _ => return Err(unknown(&first)),
         }
     }
     let command = find(&name).ok_or_else(|| unknown(&name))?;
     Ok(Some(Input { command, flags: Vec::new(), words: Vec::new(), parser }))
+}
+
+fn no_such_flag(flag: &str) -> Failure {
+    Failure::usage(format!("kagi has no {flag} flag")).hint("kagi help")
 }
 
 /// The command of a name or alias.
@@ -49,30 +57,34 @@ pub fn find(name: &str) -> Option<&'static Command> {
 }
 
 fn unknown(name: &str) -> Failure {
-    let failure =
-        Failure::usage(format!("there is no command {}", crate::cli::report::quoted(name)));
-    let group = format!("{name} ");
+    let group = name.split(' ').next().unwrap_or(name);
     let members: Vec<_> = COMMANDS
         .iter()
         .map(|command| command.name)
-        .filter(|other| other.starts_with(&group))
+        .filter(|other| other.split_once(' ').is_some_and(|(first, _)| first == group))
         .collect();
-    if !members.is_empty() {
-        return Failure::usage(format!("kagi {name} needs one of: {}", members.join(", ")));
-    }
-    match nearest(name, COMMANDS.iter().map(|command| command.name)) {
-        Some(other) => failure.hint(format!("kagi {other}")),
-        None => failure.hint("kagi help"),
+    let failure = if name == group && !members.is_empty() {
+        Failure::usage(format!("kagi {name} needs a second word"))
+    } else {
+        Failure::usage(format!("there is no command {}", quoted(name)))
+    };
+    let known = COMMANDS.iter().flat_map(|command| [&[command.name], command.aliases].concat());
+    match (nearest(name, known), members.as_slice()) {
+        (Some(near), _) => failure.hint(format!("kagi {near}")),
+        (None, []) => failure.hint("kagi help"),
+        (None, members) => failure.hint(format!("kagi {}", members.join(", kagi "))),
     }
 }
 
-/// A word that begins with `-` and is no flag. It is not shown: it may be a value.
+/// A word that begins with `-` and is no flag. `set` does not show it: it may be a value.
 fn unknown_flag(command: &Command, name: &str) -> Failure {
-    let failure =
-        Failure::usage(format!("a word that begins with - is no flag of kagi {}", command.name));
-    match nearest(name, command.flags().map(|flag| flag.long)) {
-        Some(other) => failure.hint(format!("did you mean --{other}?")),
-        None => failure.hint(format!("kagi {} -- {}", command.name, command.words)),
+    let near = nearest(name.trim_start_matches('-'), command.flags().map(|flag| flag.long));
+    let (command, shown) = (command.name, if command.name == "set" { "such" } else { name });
+    let failure = Failure::usage(format!("kagi {command} has no {shown} flag"));
+    match near {
+        Some(near) => failure.hint(format!("did you mean --{near}?")),
+        None if command == "set" => failure.hint("kagi set -- KEY VALUE, if it is a value"),
+        None => failure.hint(format!("kagi {command} --help")),
     }
 }
 
@@ -83,6 +95,9 @@ impl Input {
     /// Usage for a flag that the command does not have.
     pub fn next_word(&mut self) -> Result<Option<OsString>, Failure> {
         loop {
+            if let Some(word) = self.word_with_blank() {
+                return Ok(Some(word));
+            }
             if self
                 .parser
                 .try_raw_args()
@@ -95,15 +110,27 @@ impl Input {
                 Some(Arg::Value(word)) => return Ok(Some(word)),
                 Some(Arg::Long(name)) => {
                     let flag = self.command.flag(name);
-                    flag.ok_or_else(|| unknown_flag(self.command, name))?
+                    flag.ok_or_else(|| unknown_flag(self.command, &format!("--{name}")))?
                 }
                 Some(Arg::Short(letter)) => {
                     let flag = self.command.short_flag(letter);
-                    flag.ok_or_else(|| unknown_flag(self.command, ""))?
+                    flag.ok_or_else(|| unknown_flag(self.command, &format!("-{letter}")))?
                 }
             };
             let value = self.value_of(flag)?;
             self.flags.push((flag.long, value));
+        }
+    }
+
+    /// A word that begins with `-` but has a blank before any `=` is no flag: a PEM block, say.
+    fn word_with_blank(&mut self) -> Option<OsString> {
+        let mut rest = self.parser.try_raw_args()?;
+        let bytes = rest.peek()?.as_encoded_bytes();
+        let end = bytes.iter().position(|byte| matches!(byte, b'=' | b' ' | b'\n' | b'\t'))?;
+        if bytes.first() == Some(&b'-') && bytes.get(end) != Some(&b'=') {
+            rest.next()
+        } else {
+            None
         }
     }
 

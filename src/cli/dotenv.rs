@@ -5,9 +5,10 @@
 
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe};
-use crate::cli::words::Words;
+use crate::cli::words::{Words, check_no_key, check_service, near_place};
 use crate::cli::{
-    author, check_names, load, may_reveal, open, open_to_write, save, single, wants_help,
+    author, check_names, load, may_reveal, note_new_service, open, open_to_write, save, single,
+    wants_help,
 };
 use crate::disk::{self, Mode};
 use crate::format::config::Config;
@@ -113,6 +114,11 @@ pub fn import(mut input: Input) -> Result<u8, Failure> {
         words.env = env_of_file(&project.config, &path)?;
     }
     let target = words.target(&project)?;
+    let is_new_service = !project.is_service(&target.service);
+    if is_new_service {
+        check_service(&project, &target.service)?;
+        check_no_key(&project, &target.service)?;
+    }
     check_assignments(&project, &input, &parsed)?;
     let mut scope = load(&project, &target)?.scope;
     let plan = Plan::new(&scope, &parsed);
@@ -135,6 +141,7 @@ pub fn import(mut input: Input) -> Result<u8, Failure> {
     take_over(&mut scope, parsed, author(&project))?;
     if plan.added.len() + plan.changed.len() > 0 {
         save(&project, &lock, &target, scope)?;
+        note_new_service(&target, is_new_service);
     }
     terminal::note(&format!("imported {} into {target}: {}", quoted(&subject), plan.summary()));
     Ok(0)
@@ -145,16 +152,9 @@ fn take_first_service(project: &Project, words: &mut Words) -> Result<(), Failur
     let Some(word) = words.rest.pop() else {
         return Ok(());
     };
-    let services = project.services(ScopeKind::Values)?;
-    let known = services.iter().chain(&project.config.envs).map(String::as_str);
-    if words.service.is_some()
-        || words.env.is_some()
-        || crate::cli::words::nearest(&word, known).is_some()
-    {
+    if words.service.is_some() || words.has_env_word() || near_place(project, &word).is_some() {
         return Err(words.neither(project, &word).and("nothing was imported"));
     }
-    crate::cli::words::check_service(project, &word)?;
-    terminal::note(&format!("new service {}", quoted(&word)));
     words.service = Some(word);
     Ok(())
 }
@@ -233,6 +233,7 @@ pub fn export(mut input: Input) -> Result<u8, Failure> {
     })?;
     let project = open(&input)?;
     let words = Words::greedy(&project, &input, 0)?;
+    words.check_known(&project)?;
     let target = words.target(&project)?;
     match input.value("out") {
         None => {

@@ -3,7 +3,7 @@
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{check_no_key, unknown_env};
-use crate::cli::{may_delete, open, open_to_write, wants_help};
+use crate::cli::{counted, may_delete, open, open_to_write, wants_help};
 use crate::error::Kind;
 use crate::format::config::ENVS_MAX;
 use crate::format::json::{self, Serialize};
@@ -28,7 +28,6 @@ pub fn list(mut input: Input) -> Result<u8, Failure> {
     if wants_help(&mut input)? {
         return Ok(0);
     }
-    words::<0>(&input)?;
     let config = open(&input)?.config;
     let mut text = String::new();
     if input.has("json") {
@@ -45,13 +44,8 @@ pub fn list(mut input: Input) -> Result<u8, Failure> {
 
 /// Exactly `N` words.
 fn words<const N: usize>(input: &Input) -> Result<[String; N], Failure> {
-    let wrong = |_| {
-        Failure::usage(format!(
-            "kagi {} takes: {}",
-            input.command.name,
-            if N == 0 { "no words" } else { input.command.words }
-        ))
-    };
+    let wrong =
+        |_| Failure::usage(format!("kagi {} takes: {}", input.command.name, input.command.words));
     input.texts()?.try_into().map_err(wrong)
 }
 
@@ -141,9 +135,10 @@ pub fn rename(mut input: Input) -> Result<u8, Failure> {
         }
     })?;
     terminal::note(&format!(
-        "renamed the environment {} to {}, with {count} scopes",
+        "renamed the environment {} to {}, with {}",
         quoted(&old),
-        quoted(&new)
+        quoted(&new),
+        counted(count, "scope")
     ));
     Ok(0)
 }
@@ -166,7 +161,8 @@ pub fn del(mut input: Input) -> Result<u8, Failure> {
     if !input.has("yes") {
         // Asked without the lock, and looked at again with it.
         let gone = check_deletion(&open(&input)?, &name)?;
-        let question = format!("delete the environment {} with {gone} scopes?", quoted(&name));
+        let question =
+            format!("delete the environment {} with {}?", quoted(&name), counted(gone, "scope"));
         may_delete(&input, &question)?;
     }
     let (project, lock) = open_to_write(&input)?;

@@ -2,7 +2,7 @@
 
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe};
-use crate::cli::words::{Words, nearest};
+use crate::cli::words::{Words, did_you_mean, near_place, nearest};
 use crate::cli::{
     MASK, author_name, may_reveal, missing_key, open, remarks, remember, single, wants_help,
 };
@@ -25,6 +25,7 @@ pub fn get(mut input: Input) -> Result<u8, Failure> {
     }
     let project = open(&input)?;
     let words = Words::greedy(&project, &input, 1)?;
+    words.check_known(&project)?;
     let code = match words.rest.first() {
         Some(_) if input.has("json") => {
             Err(Failure::usage("--json never reveals a value").hint("kagi get --json"))
@@ -38,7 +39,8 @@ pub fn get(mut input: Input) -> Result<u8, Failure> {
 
 fn get_key(project: &Project, words: &Words, key: &str) -> Result<u8, Failure> {
     // Without a service the word may have been meant as one.
-    let target = words.target(project).map_err(|_| words.neither(project, key))?;
+    let missing = |missing| words.neither_or(project, key, missing);
+    let target = words.target(project).map_err(missing)?;
     let found = crate::cli::load(project, &target)?;
     let Some(entry) = single(project, &target, key, found.scope.get(key))? else {
         return Err(not_found(project, words, &target, &found, key));
@@ -62,14 +64,12 @@ fn not_found(
     key: &str,
 ) -> Failure {
     let failure = missing_key(key, target);
-    if let Some(near) = nearest(key, found.scope.iter().map(|(name, _)| name)) {
-        return failure.hint(format!("did you mean {}?", quoted(near)));
-    }
-    let services = project.services(ScopeKind::Values).unwrap_or_default();
-    let places = services.iter().chain(&project.config.envs).map(String::as_str);
-    match nearest(key, places).filter(|_| words.service.is_none()) {
-        Some(near) => failure.hint(format!("did you mean {}?", quoted(near))),
+    let near = nearest(key, found.scope.iter().map(|(name, _)| name)).map(str::to_string);
+    // A mistyped place is as likely as a mistyped key, unless both places were named.
+    let near = near.or_else(|| near_place(project, key).filter(|_| words.env.is_none()));
+    match near {
         None => failure.hint(format!("kagi search {}", safe(key))),
+        near => did_you_mean(failure, near.as_deref()),
     }
 }
 
@@ -288,7 +288,7 @@ pub fn search(mut input: Input) -> Result<u8, Failure> {
         may_reveal("which keys hold that text")?;
     }
     let needle = text.to_lowercase();
-    let mut listed = open_scopes(&project, &Words { service: None, env: None, rest: Vec::new() })?;
+    let mut listed = open_scopes(&project, &Words::default())?;
     let code = report_damage(&project, &listed);
     listed.retain(|one| one.found.is_ok());
     let mut lines = String::new();

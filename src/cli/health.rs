@@ -13,6 +13,8 @@ use crate::{process, terminal};
 struct Findings {
     /// What is wrong and stays so.
     problems: usize,
+    /// How many of them `--fix` can mend.
+    mendable: usize,
     /// What was mended.
     mended: usize,
 }
@@ -22,6 +24,12 @@ impl Findings {
         self.problems += 1;
         let hint = if hint.is_empty() { String::new() } else { format!(" ({hint})") };
         terminal::note(&format!("problem: {line}{hint}"));
+    }
+
+    /// A problem that `--fix` mends.
+    fn mendable(&mut self, line: &str) {
+        self.mendable += 1;
+        self.problem(line, "");
     }
 
     fn mended(&mut self, line: &str) {
@@ -60,13 +68,17 @@ pub fn doctor(mut input: Input) -> Result<u8, Failure> {
     }
     remember(&project);
     match findings {
-        Findings { problems: 0, mended: 0 } => terminal::note("nothing is wrong"),
-        Findings { problems: 0, mended } => {
+        Findings { problems: 0, mended: 0, .. } => terminal::note("nothing is wrong"),
+        Findings { problems: 0, mended, .. } => {
             terminal::note(&format!("{mended} mended; nothing is left to do"));
         }
-        Findings { problems, .. } => {
+        Findings { problems, mendable, .. } => {
             let failure = Failure::new(format!("{problems} left to do"));
-            return Err(if fixes { failure } else { failure.hint("kagi doctor --fix") });
+            return Err(if fixes || mendable == 0 {
+                failure
+            } else {
+                failure.hint("kagi doctor --fix")
+            });
         }
     }
     Ok(0)
@@ -85,10 +97,9 @@ fn check_attributes(
             project.write_attributes(lock)?;
             findings.mended(&format!("wrote {shown}"));
         }
-        false => findings.problem(
-            &format!("{shown} was edited or is missing: Git may change or not merge scopes"),
-            "",
-        ),
+        false => findings.mendable(&format!(
+            "{shown} was edited or is missing: Git may change or not merge scopes"
+        )),
     }
     Ok(())
 }
@@ -130,7 +141,7 @@ fn check_scope(
         if fixes && !found.is_older {
             findings.mended(&format!("{target} {line}"));
         } else {
-            findings.problem(&format!("{target} {line}"), "");
+            findings.mendable(&format!("{target} {line}"));
         }
     }
     Ok(())
@@ -159,7 +170,7 @@ fn check_unlisted(
             findings.mended(&format!("deleted {shown}"));
         } else {
             let line = format!("{shown} belongs to no environment of kagi.json and is not read");
-            findings.problem(&line, "");
+            findings.mendable(&line);
         }
     }
     Ok(())
@@ -177,8 +188,10 @@ fn check_plain_files(project: &Project, findings: &mut Findings) {
         let is_harmless =
             ["example", "sample", "template", "dist"].iter().any(|word| name.ends_with(word));
         if !is_harmless {
-            findings
-                .problem(&format!("Git tracks the plain file {}", quoted(path)), "git rm --cached");
+            findings.problem(
+                &format!("Git tracks the plain file {}", quoted(path)),
+                &format!("git rm --cached {path}"),
+            );
         }
     }
 }

@@ -3,6 +3,8 @@
 use crate::cli::args::{Input, find};
 use crate::cli::report::{Failure, quoted};
 use crate::cli::table::{COMMANDS, Command, Flag};
+use crate::cli::wants_help;
+use crate::cli::words::nearest;
 use crate::terminal;
 use std::fmt::Write;
 
@@ -11,7 +13,9 @@ use std::fmt::Write;
 /// # Errors
 /// Usage for a command that is not there.
 pub fn help(mut input: Input) -> Result<u8, Failure> {
-    input.take_words()?;
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
     let name = input.texts()?.join(" ");
     if name.is_empty() {
         return overview();
@@ -22,9 +26,10 @@ pub fn help(mut input: Input) -> Result<u8, Failure> {
         return page(command);
     }
     if in_group.is_empty() {
-        return Err(
-            Failure::usage(format!("there is no command {}", quoted(&name))).hint("kagi help")
-        );
+        let failure = Failure::usage(format!("there is no command {}", quoted(&name)));
+        let near = nearest(&name, COMMANDS.iter().map(|command| command.name));
+        let page = near.map_or(String::new(), |near| format!(" {near}"));
+        return Err(failure.hint(format!("kagi help{page}")));
     }
     let pages: Vec<String> = in_group.into_iter().map(page_text).collect();
     terminal::print(pages.join("\n").as_bytes())?;
@@ -35,7 +40,10 @@ pub fn help(mut input: Input) -> Result<u8, Failure> {
 ///
 /// # Errors
 /// If it cannot be printed.
-pub fn version(_: Input) -> Result<u8, Failure> {
+pub fn version(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
     terminal::print(concat!("kagi ", env!("CARGO_PKG_VERSION"), "\n").as_bytes())?;
     Ok(0)
 }

@@ -27,7 +27,7 @@ pub fn show(mut input: Input) -> Result<u8, Failure> {
         return Ok(0);
     }
     let (identity, kept_in) = match holder_from_environment()? {
-        Some(Holder::Member(identity)) => (identity, "KAGI_IDENTITY".to_string()),
+        Some(Holder::Member(identity)) => (identity, identity_variable().to_string()),
         Some(Holder::ProjectKey(_)) => {
             return Err(Failure::new(
                 "KAGI_PROJECT_KEY is set: it opens a project without an identity",
@@ -52,6 +52,11 @@ pub fn show(mut input: Input) -> Result<u8, Failure> {
     };
     terminal::print(text.as_bytes())?;
     Ok(0)
+}
+
+fn identity_variable() -> &'static str {
+    let is_file = std::env::var_os("KAGI_IDENTITY_FILE").is_some_and(|path| !path.is_empty());
+    if is_file { "KAGI_IDENTITY_FILE" } else { "KAGI_IDENTITY" }
 }
 
 /// `kagi trust [MEMBER_ID]`.

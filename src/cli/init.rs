@@ -3,7 +3,7 @@
 use crate::cli::args::Input;
 use crate::cli::migrate::{self, Candidate};
 use crate::cli::report::{Failure, quoted};
-use crate::cli::{lock, may_delete, now, wants_help};
+use crate::cli::{counted, lock, may_delete, now, wants_help};
 use crate::disk;
 use crate::error::Kind;
 use crate::format::config::Config;
@@ -24,9 +24,6 @@ pub fn init(mut input: Input) -> Result<u8, Failure> {
     if wants_help(&mut input)? {
         return Ok(0);
     }
-    if !input.words.is_empty() {
-        return Err(Failure::usage("init takes no words").hint("kagi init --help"));
-    }
     let root = std::env::current_dir()
         .map_err(|_| Failure::new("the working directory cannot be read"))?;
     let mut config = configuration(&input)?;
@@ -39,8 +36,9 @@ pub fn init(mut input: Input) -> Result<u8, Failure> {
         add_envs(&mut config, &candidates);
     }
     let scopes = read_candidates(&mut config, candidates, &identity.id)?;
-    let imported =
-        scopes.iter().map(|(name, scope)| format!("imported {name}: {} keys", scope.len()));
+    let imported = scopes
+        .iter()
+        .map(|(name, scope)| format!("imported {name}: {}", counted(scope.len(), "key")));
     let imported: Vec<_> = imported.collect();
     if let Some(site) = replaced {
         set_aside(&site)?;

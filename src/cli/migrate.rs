@@ -5,8 +5,8 @@
 use crate::cli::args::Input;
 use crate::cli::dotenv::{full_env_name, read, take_over, warn};
 use crate::cli::report::{Failure, quoted};
-use crate::cli::words::{Words, unknown_env};
-use crate::cli::{author, check_names, load, open_to_write, save, wants_help};
+use crate::cli::words::{Words, check_no_key, check_service, unknown_env};
+use crate::cli::{author, check_names, load, note_new_service, open_to_write, save, wants_help};
 use crate::disk;
 use crate::format::config::Config;
 use crate::format::dotenv::{self, Parsed};
@@ -154,11 +154,9 @@ pub fn read_scopes(
         match parse_safely(&candidate.path, &subject) {
             Ok(parsed) => {
                 warn(&subject, &parsed);
-                take_over(
-                    scopes.entry(ScopeName::values(&service, &env)).or_default(),
-                    parsed,
-                    author,
-                )?;
+                let scope = scopes.entry(ScopeName::values(&service, &env)).or_default();
+                note_replaced(scope, &parsed, &subject);
+                take_over(scope, parsed, author)?;
             }
             Err(failure) => terminal::note(&format!(
                 "note: {} is not imported: {}",
@@ -168,6 +166,16 @@ pub fn read_scopes(
         }
     }
     Ok(scopes.into_iter().collect())
+}
+
+/// Two files of one scope may disagree: the later one counts, and that is said.
+fn note_replaced(scope: &Scope, parsed: &Parsed, subject: &str) {
+    for one in &parsed.assignments {
+        if scope.get(&one.name).iter().any(|entry| entry.value.expose() != one.value.expose()) {
+            let (name, subject) = (quoted(&one.name), quoted(subject));
+            terminal::note(&format!("note: {name} has several values; that in {subject} counts"));
+        }
+    }
 }
 
 fn parse_safely(path: &Path, subject: &str) -> Result<Parsed, Failure> {
@@ -205,6 +213,11 @@ pub fn sync(mut input: Input) -> Result<u8, Failure> {
     if let Some(unknown) = envs.iter().find(|env| !project.config.is_env(env)) {
         return Err(unknown_env(&project, unknown).and("nothing was written"));
     }
+    let is_new_service = !project.is_service(&target.service);
+    if is_new_service {
+        check_service(&project, &target.service)?;
+        check_no_key(&project, &target.service)?;
+    }
     check_names(&input, example.assignments.iter().map(|one| one.name.as_str()))?;
     for env in envs {
         let target = ScopeName::values(&target.service, &env);
@@ -216,6 +229,7 @@ pub fn sync(mut input: Input) -> Result<u8, Failure> {
         let (added, unknown) = fill(&mut scope, &example, &found, author(&project))?;
         if !added.is_empty() && !input.has("dry-run") {
             save(&project, &lock, &target, scope)?;
+            note_new_service(&target, is_new_service);
         }
         let verb = if input.has("dry-run") { "would add" } else { "added" };
         let names = if added.is_empty() { "nothing".to_string() } else { added.join(", ") };

@@ -60,6 +60,9 @@ pub fn wants_help(input: &mut Input) -> Result<bool, Failure> {
         help::page(input.command)?;
         return Ok(true);
     }
+    if input.command.words.is_empty() && !input.words.is_empty() {
+        return Err(Failure::usage(format!("kagi {} takes no words", input.command.name)));
+    }
     Ok(false)
 }
 
@@ -156,8 +159,8 @@ pub fn remember(project: &Project) {
 pub fn note_opening(project: &Project) {
     if project.is_new_checkout {
         let id = &project.config.project;
-        let count = project.roster.members.len();
-        terminal::note(&format!("note: the first opening here of {id}, of {count} members"));
+        let members = counted(project.roster.members.len(), "member");
+        terminal::note(&format!("note: the first opening here of {id}, which has {members}"));
     }
     if let Some(error) = &project.unremembered {
         note_unremembered(error);
@@ -283,6 +286,19 @@ pub fn may_delete(input: &Input, question: &str) -> Result<(), Failure> {
     } else {
         Err(failure.hint("--yes answers without a terminal"))
     }
+}
+
+/// Says that a write made a service.
+pub fn note_new_service(target: &ScopeName, is_new: bool) {
+    if is_new {
+        terminal::note(&format!("new service {}", quoted(&target.service)));
+    }
+}
+
+/// A number with its noun.
+#[must_use]
+pub fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// A key that is not there.

@@ -6,16 +6,17 @@
 
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted};
-use crate::cli::words::{Words, nearest};
+use crate::cli::words::{Words, did_you_mean, near_place};
 use crate::cli::{check_names, help, is_strict, note_opening, remarks, single};
 use crate::disk;
 use crate::error::{Error, Kind};
-use crate::format::scope_file::{ScopeKind, ScopeName};
+use crate::format::scope_file::ScopeName;
 use crate::process;
 use crate::project::{Opening, Project, Site};
 use crate::scope::Scope;
 use crate::terminal;
 use std::ffi::OsString;
+use std::path::Path;
 
 /// Exit code for a program that is not there, as in a shell.
 const NOT_FOUND: u8 = 127;
@@ -86,9 +87,10 @@ fn start(
         None => arguments.remove(0),
     };
     let typed = program.to_string_lossy().into_owned();
-    let target = words
-        .target(project)
-        .map_err(|failure| if has_dashes { failure } else { words.neither(project, &typed) })?;
+    words.check_known(project)?;
+    let target = words.target(project).map_err(|missing| {
+        if has_dashes { missing } else { words.neither_or(project, &typed, missing) }
+    })?;
     let scope = open_scope(project, &target, words.service.is_some())?;
     check_names(input, scope.iter().map(|(name, _)| name))?;
     let mut variables = Vec::with_capacity(scope.len());
@@ -100,9 +102,18 @@ fn start(
     let path = std::env::var_os("PATH").unwrap_or_default();
     let started = match disk::find_program(&program, &path) {
         None => Err(Error::new(Kind::Missing, typed.as_str())),
-        Some(path) => process::become_program(&path, &program, &arguments, &variables),
+        Some(path) => process::become_program(&path, &program, &arguments, &variables)
+            .map_err(|error| with_interpreter(&path, error)),
     };
     started.map_err(|error| not_started(project, error, has_dashes))
+}
+
+/// A program that is there and yet is not found lacks what its first line names.
+fn with_interpreter(path: &Path, error: Error) -> Error {
+    if error.kind == Kind::Missing && disk::exists(path) {
+        return Error::new(Kind::NotStarted, error.subject).because("its interpreter is missing");
+    }
+    error
 }
 
 /// The exit code of a shell, and the service or environment that may have been meant.
@@ -110,15 +121,9 @@ fn not_started(project: &Project, error: Error, has_dashes: bool) -> Failure {
     if error.kind != Kind::Missing {
         return Failure::from(error).with_code(NOT_STARTED);
     }
-    let services = project.services(ScopeKind::Values).unwrap_or_default();
-    let known = services.iter().chain(&project.config.envs).map(String::as_str);
-    let near = nearest(&error.subject, known).filter(|_| !has_dashes);
+    let near = near_place(project, &error.subject).filter(|_| !has_dashes);
     let failure = Failure::new(format!("there is no program {}", quoted(&error.subject)));
-    let failure = failure.with_code(NOT_FOUND);
-    match near {
-        Some(near) => failure.hint(format!("did you mean {}?", quoted(near))),
-        None => failure,
-    }
+    did_you_mean(failure.with_code(NOT_FOUND), near.as_deref())
 }
 
 fn open_scope(project: &Project, target: &ScopeName, is_named: bool) -> Result<Scope, Failure> {

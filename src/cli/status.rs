@@ -2,7 +2,7 @@
 
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, safe};
-use crate::cli::{open, remarks, remember, single, wants_help};
+use crate::cli::{counted, open, remarks, remember, single, wants_help};
 use crate::format::json::{self, Serialize};
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::Project;
@@ -125,8 +125,11 @@ fn text(project: &Project, status: &StatusJson) -> String {
     let _ = writeln!(text, "environments  {}", envs.join(", "));
     for (at, scope) in status.scopes.iter().enumerate() {
         let head = if at == 0 { "scopes" } else { "" };
-        let keys =
-            if scope.is_open { format!("{} keys", scope.keys) } else { "not open".to_string() };
+        let keys = if scope.is_open {
+            counted(usize::try_from(scope.keys).unwrap_or(0), "key")
+        } else {
+            "not open".to_string()
+        };
         let _ = writeln!(text, "{head:<13} {}/{}  {keys}", scope.service, scope.env);
     }
     for (at, line) in status.attention.iter().enumerate() {

@@ -213,10 +213,15 @@ pub static COMMANDS: &[Command] = &[
         group: "values",
         words: "[service] [env] [KEY]",
         about: "choose between values that two branches gave to one key",
-        details: "Without --take it lists what is in conflict, and asks on a terminal. A set of the key resolves it as well.",
-        examples: &["kagi resolve", "kagi resolve api production TOKEN --take 2"],
+        details: "Without --take it lists what is in conflict, and asks on a terminal. All keys of a scope are resolved\n\
+                  at once. Where only one is in conflict, a set of it resolves it as well.",
+        examples: &["kagi resolve", "kagi resolve api production --take 2"],
         flags: &[
-            flag("take", "N", "take the Nth of the values that are listed"),
+            flag(
+                "take",
+                "N",
+                "take the Nth of the values that are listed, for every key that is meant",
+            ),
             flag("show", "", "show the values, after a y"),
             SERVICE,
             ENV,

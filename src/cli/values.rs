@@ -3,10 +3,12 @@
 use crate::cli::args::Input;
 use crate::cli::get::shown_value;
 use crate::cli::report::{Failure, quoted};
-use crate::cli::words::{Words, check_no_key, check_service, nearest, unknown_env};
+use crate::cli::words::{
+    Words, check_no_key, check_service, did_you_mean, near_place, nearest, unknown_env, wrong_order,
+};
 use crate::cli::{
-    author, check_names, load, may_delete, may_reveal, missing_key, open, open_to_write, save,
-    wants_help, written,
+    author, check_names, load, may_delete, may_reveal, missing_key, note_new_service, open,
+    open_to_write, save, wants_help, written,
 };
 use crate::crypto::random;
 use crate::disk;
@@ -54,9 +56,7 @@ pub fn set(mut input: Input) -> Result<u8, Failure> {
     }
     let version = scope.get(&key).first().map_or(1, |entry| entry.version);
     save(&project, &lock, &target, scope)?;
-    if is_new_service {
-        terminal::note(&format!("new service {}", quoted(&target.service)));
-    }
+    note_new_service(&target, is_new_service);
     terminal::note(&format!("set {} in {target} (version {version})", quoted(&key)));
     Ok(0)
 }
@@ -127,18 +127,17 @@ fn take_new_service(project: &Project, words: &mut Words, word: &str) -> Result<
     if words.service.is_some() {
         return Err(unknown_env(project, word).and("nothing was written"));
     }
-    if words.env.is_some() {
-        return Err(Failure::usage("the service comes before the environment")
-            .hint("kagi set SERVICE ENV KEY VALUE"));
+    if words.has_env_word() {
+        return Err(wrong_order().hint("kagi set SERVICE ENV KEY VALUE"));
     }
-    let services = project.services(ScopeKind::Values)?;
-    let known = services.iter().chain(&project.config.envs).map(String::as_str);
-    if let Some(near) = nearest(word, known) {
-        let (name, near) = (quoted(word), quoted(near));
-        let failure = Failure::new(format!("there is no service {name}; did you mean {near}?"));
-        return Err(failure
-            .and("nothing was written")
-            .hint(format!("-s {word} makes a new service")));
+    let failure = Failure::new(format!("there is no service {}", quoted(word)));
+    let failure = failure.and("nothing was written").hint(format!("-s {word} makes a new one"));
+    if let Some(near) = near_place(project, word) {
+        return Err(failure.and(&format!("did you mean {}?", quoted(&near))));
+    }
+    // `set MOTTO two words`, or `set --generate 64 KEY`: what was meant is no service.
+    if !word.contains(|symbol: char| symbol.is_ascii_lowercase()) {
+        return Err(failure.and("a value with blanks needs quotes"));
     }
     words.service = Some(word.to_string());
     Ok(())
@@ -224,7 +223,10 @@ pub fn unset(mut input: Input) -> Result<u8, Failure> {
 
 /// The scope without the keys that are named, and their names.
 fn without_keys(project: &Project, input: &Input) -> Result<(ScopeName, String, Scope), Failure> {
-    let words = Words::greedy(project, input, usize::MAX)?;
+    let mut words = Words::greedy(project, input, usize::MAX)?;
+    words.check_known(project)?;
+    words.rest.sort();
+    words.rest.dedup();
     let target = words.target(project)?;
     if words.rest.is_empty() {
         return Err(Failure::usage("unset takes the keys to delete").hint("kagi unset --help"));
@@ -234,10 +236,9 @@ fn without_keys(project: &Project, input: &Input) -> Result<(ScopeName, String, 
     for key in &words.rest {
         if !scope.unset(key) {
             let failure = missing_key(key, &target).and("nothing was deleted");
-            return Err(match nearest(key, names.iter().map(String::as_str)) {
-                Some(near) => failure.hint(format!("did you mean {}?", quoted(near))),
-                None => failure,
-            });
+            let near = nearest(key, names.iter().map(String::as_str)).map(str::to_string);
+            let near = near.or_else(|| near_place(project, key));
+            return Err(did_you_mean(failure, near.as_deref()));
         }
     }
     Ok((target, words.rest.join(", "), scope))
@@ -278,10 +279,8 @@ type Choices = Vec<(ScopeName, Vec<Choice>)>;
 /// Shows the conflicts and asks; what was chosen in which scope, and how many conflicts there are.
 fn choose(project: &Project, input: &Input) -> Result<(Choices, usize), Failure> {
     let words = Words::greedy(project, input, 1)?;
+    words.check_known(project)?;
     let key = words.rest.first();
-    if key.is_none() && input.has("take") {
-        return Err(Failure::usage("--take needs the key that it is about").hint("kagi resolve"));
-    }
     if input.has("show") {
         may_reveal("the values in conflict")?;
     }

@@ -10,6 +10,7 @@ use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::Project;
 
 /// The words of a command line, the leading ones understood.
+#[derive(Default)]
 pub struct Words {
     /// The service that was named.
     pub service: Option<String>,
@@ -17,6 +18,8 @@ pub struct Words {
     pub env: Option<String>,
     /// What follows.
     pub rest: Vec<String>,
+    /// True once a word was the environment: a service does not follow it.
+    has_env_word: bool,
 }
 
 impl Words {
@@ -33,11 +36,8 @@ impl Words {
         if let Some(env) = env.filter(|env| !project.config.is_env(env)) {
             return Err(unknown_env(project, env));
         }
-        Ok(Words {
-            service: service.map(str::to_string),
-            env: env.map(str::to_string),
-            rest: Vec::new(),
-        })
+        let (service, env) = (service.map(str::to_string), env.map(str::to_string));
+        Ok(Words { service, env, ..Words::default() })
     }
 
     /// Takes a word as the service or environment that it is; `false` if it is neither, or
@@ -45,12 +45,35 @@ impl Words {
     pub fn take(&mut self, project: &Project, word: &str) -> bool {
         if self.env.is_none() && project.config.is_env(word) {
             self.env = Some(word.to_string());
-        } else if self.service.is_none() && self.env.is_none() && project.is_service(word) {
+            self.has_env_word = true;
+        } else if self.service.is_none() && !self.has_env_word && project.is_service(word) {
             self.service = Some(word.to_string());
         } else {
             return false;
         }
         true
+    }
+
+    /// True once a word was the environment.
+    #[must_use]
+    pub fn has_env_word(&self) -> bool {
+        self.has_env_word
+    }
+
+    /// Refuses a service that was named by `-s` but is not there, for commands that make none.
+    ///
+    /// # Errors
+    /// With the nearest service.
+    pub fn check_known(&self, project: &Project) -> Result<(), Failure> {
+        let known = |service: &&String| {
+            project.is_service(service)
+                || **service == project.config.default_service
+                || project.config.inferred_service(&project.site.below).as_ref() == Some(*service)
+        };
+        match self.service.as_ref().filter(|service| !known(service)) {
+            None => Ok(()),
+            Some(service) => Err(unknown_service(project, service)),
+        }
     }
 
     /// Takes leading words as far as they are services and environments; the rest is the
@@ -74,17 +97,22 @@ impl Words {
     /// Why a word that should be a service or an environment is none.
     #[must_use]
     pub fn neither(&self, project: &Project, word: &str) -> Failure {
+        if self.has_env_word && project.is_service(word) {
+            return wrong_order();
+        }
         if self.service.is_some() && self.env.is_none() {
             return unknown_env(project, word);
         }
-        let failure =
-            Failure::new(format!("{} is neither a service nor an environment", quoted(word)));
-        let services = project.services(ScopeKind::Values).unwrap_or_default();
-        let known = services.iter().chain(&project.config.envs).map(String::as_str);
-        match nearest(word, known) {
-            Some(other) => failure.hint(format!("did you mean {}?", quoted(other))),
-            None => failure,
-        }
+        let message = format!("{} is neither a service nor an environment", quoted(word));
+        did_you_mean(Failure::usage(message), near_place(project, word).as_deref())
+    }
+
+    /// The same where the word may also have been meant as what the command is about: if no place
+    /// has a name like it, what is missing is the service.
+    #[must_use]
+    pub fn neither_or(&self, project: &Project, word: &str, missing: Failure) -> Failure {
+        let is_place = near_place(project, word).is_some() || project.is_service(word);
+        if is_place { self.neither(project, word) } else { missing }
     }
 
     /// The scope: what was named, else inferred from the directory, else configured.
@@ -110,15 +138,45 @@ fn no_service(project: &Project) -> Failure {
     })
 }
 
+/// A service that stands behind its environment.
+#[must_use]
+pub fn wrong_order() -> Failure {
+    Failure::usage("the service comes before the environment")
+}
+
+/// Why a word is no service.
+#[must_use]
+pub fn unknown_service(project: &Project, word: &str) -> Failure {
+    let services = project.services(ScopeKind::Values).unwrap_or_default();
+    let near = nearest(word, services.iter().map(String::as_str));
+    did_you_mean(Failure::new(format!("there is no service {}", quoted(word))), near)
+}
+
 /// Why a word is no environment.
 #[must_use]
 pub fn unknown_env(project: &Project, word: &str) -> Failure {
     let failure = Failure::new(format!("there is no environment {}", quoted(word)));
     match nearest(word, project.config.envs.iter().map(String::as_str)) {
-        Some(other) => failure.hint(format!("did you mean {}?", quoted(other))),
-        None if check_place(word).is_ok() => failure.hint(format!("kagi env add {word}")),
+        None => failure.hint("kagi env list"),
+        near => did_you_mean(failure, near),
+    }
+}
+
+/// The failure with what may have been meant.
+#[must_use]
+pub fn did_you_mean(failure: Failure, near: Option<&str>) -> Failure {
+    match near {
+        Some(near) => failure.hint(format!("did you mean {}?", quoted(near))),
         None => failure,
     }
+}
+
+/// The service or environment that a word may have meant.
+#[must_use]
+pub fn near_place(project: &Project, word: &str) -> Option<String> {
+    let services = project.services(ScopeKind::Values).unwrap_or_default();
+    let known = services.iter().chain(&project.config.envs).map(String::as_str);
+    nearest(word, known).map(str::to_string)
 }
 
 /// Refuses a name that can be no service here.
@@ -161,11 +219,16 @@ pub fn check_no_key(project: &Project, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The nearest of some names: one slip away, or two in a longer word.
+/// The nearest of some other names: one slip away, or two in a longer word.
 pub fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = if word.chars().count() < 5 { 1 } else { 2 };
-    let near =
-        names.map(|name| (distance(word, name), name)).filter(|(slips, _)| *slips <= allowed);
+    let allowed = match word.chars().count() {
+        0..3 => 0,
+        3..5 => 1,
+        _ => 2,
+    };
+    let near = names
+        .map(|name| (distance(word, name), name))
+        .filter(|(slips, name)| *slips <= allowed && *name != word);
     near.min_by_key(|(slips, _)| *slips).map(|(_, name)| name)
 }
 

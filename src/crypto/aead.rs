@@ -1,4 +1,4 @@
-//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03), in place on a wiped buffer.
+//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03, FORMAT 1.3), in place on a wiped buffer.
 
 use crate::secret::{Key, Secret};
 use chacha20poly1305::aead::{AeadInOut, KeyInit};

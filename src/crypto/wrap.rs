@@ -1,4 +1,4 @@
-//! X25519 (RFC 7748), and the wrap: a few keys sealed to one public key.
+//! X25519 (RFC 7748, FORMAT 1.4), and the wrap: a few keys sealed to one public key.
 //!
 //! Refuses public keys that are not canonical and DH results that are all zero (FORMAT 1.5, 1.6).
 

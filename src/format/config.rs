@@ -97,14 +97,15 @@ impl Config {
         self.envs.iter().any(|env| env == word)
     }
 
-    /// True if the word is a listed environment in whatever case: no other name may be that.
+    /// True if the word is a listed environment in whatever case: no other name may be that
+    /// (FORMAT 3.7).
     #[must_use]
     pub fn is_env_like(&self, word: &str) -> bool {
         self.envs.iter().any(|env| env.eq_ignore_ascii_case(word))
     }
 
     /// The service that a directory means: `below` is its path below the root, with `/`.
-    /// The longest mapping wins, then the first directory of a nested project.
+    /// The longest mapping wins, then the first directory of a nested project (FORMAT 6.8).
     #[must_use]
     pub fn inferred_service(&self, below: &str) -> Option<String> {
         let within = |path: &str| {

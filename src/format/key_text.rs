@@ -99,6 +99,7 @@ impl Identity {
     }
 }
 
+/// FORMAT 10.2.
 fn decode(content: &[u8], public: Option<[u8; 32]>) -> Option<Identity> {
     let mut reader = Reader(content);
     let secret = reader.key()?;

@@ -1,7 +1,7 @@
 //! Bytes to structs and back, pure: every file and text that kagi reads or writes.
 //!
 //! Promises: canonical or rejected. A reader checks the length, parses, checks every rule of
-//! `docs/FORMAT.md`, encodes again and compares. Refuses: to repair anything, to read a version
+//! `docs/FORMAT.md`, encodes again and compares (FORMAT 1.11). Refuses: to repair anything, to read a version
 //! it does not know, and to put a part of what it read into an error.
 
 pub mod bytes;

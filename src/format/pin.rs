@@ -81,7 +81,7 @@ impl Pin {
     }
 }
 
-/// Puts `"name": "secret"` before the first member of a JSON object.
+/// Puts `"name": "secret"` before the first member of a JSON object (FORMAT 11.5).
 #[must_use]
 pub fn with_secret(name: &str, secret: &Secret, rest: &str) -> Secret {
     let members = rest.strip_prefix('{').unwrap_or(rest);

@@ -85,7 +85,8 @@ pub struct Roster {
     pub members: Vec<Member>,
     /// Ids that were removed ever, sorted.
     pub removed: Vec<String>,
-    /// MAC under the epoch's witness key of the empty id, for holders of the project key alone.
+    /// MAC under the epoch's witness key of the empty id, for holders of the project key alone
+    /// (FORMAT 4.8).
     pub seal: Digest,
 }
 
@@ -249,7 +250,7 @@ fn witness(text: &str) -> Option<(Epoch, Digest)> {
 impl RosterText {
     fn decode(self) -> Option<Roster> {
         Some(Roster {
-            project: (self.format == 1).then_some(self.project)?,
+            project: (self.format == 1).then_some(self.project)?, // FORMAT 4.1
             epoch: Epoch::parse(&self.epoch)?,
             sequence: self.sequence,
             author: self.author,

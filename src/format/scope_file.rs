@@ -176,7 +176,7 @@ pub struct ScopeFile {
 pub fn read(subject: &str, bytes: &[u8], project: &str, name: &ScopeName) -> Result<ScopeFile> {
     let header = name.header(project);
     if bytes.len() > FILE_BYTES_MAX {
-        return Err(Error::new(Kind::TooLarge, subject));
+        return Err(Error::new(Kind::TooLarge, subject)); // FORMAT 7.9
     }
     let malformed =
         |line: usize| Error::new(Kind::NotCanonical, subject).because(format!("line {line}"));
@@ -234,7 +234,8 @@ pub fn write(project: &str, name: &ScopeName, index: &Snapshot, boxes: &[SealedB
 }
 
 /// The index lines of a file as they stand, sorted and without doubles, for `doctor`: names that
-/// are well formed, with their versions. A line that is neither is given back as `None`.
+/// are well formed, with their versions. A line that is neither is given back as `None`
+/// (FORMAT 7.10).
 #[must_use]
 pub fn index(bytes: &[u8]) -> Vec<Option<(String, u32)>> {
     let text = String::from_utf8_lossy(bytes);

@@ -167,7 +167,7 @@ impl Home {
     }
 }
 
-/// Who the environment says this process is; `None` if it says nothing.
+/// Who the environment says this process is; `None` if it says nothing (FORMAT 10.4).
 ///
 /// # Errors
 /// `BadText` naming the variable, also if two of them are set; `Exposed`, `Read` for a file.
@@ -176,27 +176,39 @@ pub fn holder_from_environment() -> Result<Option<Holder>> {
     let identity = variable_or_file("KAGI_IDENTITY")?;
     match (project_key, identity) {
         (None, None) => Ok(None),
-        (Some(text), None) => key_text::project_key("KAGI_PROJECT_KEY", &text)
-            .map(|key| Some(Holder::ProjectKey(key))),
-        (None, Some(text)) => {
-            identity_from("KAGI_IDENTITY", &text).map(|identity| Some(Holder::Member(identity)))
+        (Some((name, text)), None) => {
+            key_text::project_key(&name, &text).map(|key| Some(Holder::ProjectKey(key)))
         }
-        (Some(_), Some(_)) => Err(Error::new(Kind::BadText, "KAGI_PROJECT_KEY")
-            .because("KAGI_IDENTITY is set as well, and only one can be meant")),
+        (None, Some((name, text))) => {
+            identity_from(&name, &text).map(|identity| Some(Holder::Member(identity)))
+        }
+        (Some((name, _)), Some((other, _))) => Err(both_set(&name, &other)),
     }
 }
 
-/// The text of `NAME`, or of the file that `NAME_FILE` names.
-fn variable_or_file(name: &str) -> Result<Option<Secret>> {
+fn both_set(name: &str, other: &str) -> Error {
+    Error::new(Kind::BadText, name).because(format!("{other} is set too, and one must be meant"))
+}
+
+/// The text of `NAME`, or of the file that `NAME_FILE` names, and which of them it was.
+fn variable_or_file(name: &str) -> Result<Option<(String, Secret)>> {
     let file = format!("{name}_FILE");
     let given = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
     match (given(name), given(&file)) {
         (None, None) => Ok(None),
-        (Some(_), Some(_)) => Err(Error::new(Kind::BadText, name)
-            .because(format!("{file} is set as well, and only one can be meant"))),
-        (Some(text), None) => Ok(Some(Secret::from_vec(text.into_encoded_bytes()))),
-        // Mounted secrets have the modes of the one who mounts them, often behind a link.
-        (None, Some(path)) => disk::read_given(Path::new(&path), IDENTITY_BYTES_MAX).map(Some),
+        (Some(_), Some(_)) => Err(both_set(name, &file)),
+        (Some(text), None) => {
+            Ok(Some((name.to_string(), Secret::from_vec(text.into_encoded_bytes()))))
+        }
+        (None, Some(path)) => {
+            // Mounted secrets have the modes of the one who mounts them, often behind a link.
+            let text = disk::read_given(Path::new(&path), IDENTITY_BYTES_MAX);
+            let text = text.map_err(|error| {
+                let cause = format!("{} {}", error.subject, error.cause);
+                Error::new(error.kind, &file).because(cause)
+            })?;
+            Ok(Some((file, text)))
+        }
     }
 }
 

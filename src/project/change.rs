@@ -17,7 +17,7 @@ use crate::team::Draft;
 
 const ATTRIBUTES_FILE: &str = ".gitattributes";
 /// Keeps Git from changing a byte, whatever the root's attributes say; boxes of two branches are
-/// both kept by the merge that is built in.
+/// both kept by the merge that is built in (FORMAT 7.11).
 const ATTRIBUTES: &str = "* -text -filter -ident !working-tree-encoding -merge
 *.enc merge=union text eol=lf
 ";

@@ -146,7 +146,7 @@ impl Project {
         let (shown, bytes) = site.read(ROSTER_FILE, ROSTER_BYTES_MAX)?;
         let roster = Roster::read(&shown, &bytes)?;
         if roster.project != config.project {
-            return Err(Error::new(Kind::ConfigMismatch, shown));
+            return Err(Error::new(Kind::ConfigMismatch, shown)); // FORMAT 5.11
         }
         let (holder, home) = holder()?;
         let (mut pin, mut is_new_checkout) = (Pin::default(), false);

@@ -132,7 +132,7 @@ impl Project {
             }
         };
         if (found.is_older || found.is_gone) && self.is_strict {
-            return Err(Error::new(Kind::RolledBack, self.shown(&name.file())));
+            return Err(Error::new(Kind::RolledBack, self.shown(&name.file()))); // FORMAT 11.4
         }
         self.seen.borrow_mut().insert(pinned_as(name), found.scope.sequence);
         Ok(Some(found))
