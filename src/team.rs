@@ -169,7 +169,9 @@ fn check_introduction(
     if !key.is_some_and(|key| same(&member.introduction, &member.vouch(&key, statement))) {
         return Err(Error::new(Kind::Unauthentic, subject));
     }
-    if known.anchors.contains(&author.id) || (known.confirm)(author) {
+    // Nobody else can introduce a roster in this member's own name.
+    let is_own = author.id == identity.id;
+    if is_own || known.anchors.contains(&author.id) || (known.confirm)(author) {
         return Ok(());
     }
     Err(Error::new(Kind::UnknownProject, subject).because(&author.id))

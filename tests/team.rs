@@ -134,6 +134,27 @@ fn an_anchor_introduces_without_a_question_and_another_member_does_not() {
 }
 
 #[test]
+fn a_member_introduces_itself_on_a_new_machine() {
+    let (anna, ben, eve) = (identity(1), identity(2), identity(3));
+    let members = [(&anna, "*"), (&ben, "*")];
+    assert_eq!(
+        kind(accept(
+            &roster(&anna, epoch(1, 1), 9, &members),
+            &anna,
+            &stranger()
+        )),
+        None
+    );
+    // Whoever lacks its key cannot write in its name.
+    let mut forged = roster(&eve, epoch(1, 1), 8, &[(&anna, "*"), (&eve, "*")]);
+    forged.author.clone_from(&anna.id);
+    assert_eq!(
+        kind(accept(&forged, &anna, &stranger())),
+        Some(Kind::Unauthentic)
+    );
+}
+
+#[test]
 fn a_pin_decides_alone_and_nobody_is_asked() {
     let (anna, ben, eve) = (identity(1), identity(2), identity(3));
     let known_roster = roster(&anna, epoch(3, 1), 9, &[(&anna, "*"), (&ben, "*")]);

@@ -114,7 +114,7 @@ pub fn import(mut input: Input) -> Result<u8, Failure> {
         words.env = env_of_file(&project.config, &path)?;
     }
     let target = words.target(&project)?;
-    let is_new_service = !project.is_service(&target.service);
+    let is_new_service = !project.is_known(&target.service);
     if is_new_service {
         check_service(&project, &target.service)?;
         check_no_key(&project, &target.service)?;

@@ -104,7 +104,7 @@ pub fn rename(mut input: Input) -> Result<u8, Failure> {
     let [old, new] = words(&input)?;
     let (project, lock) = open_to_write(&input)?;
     if !project.config.is_env(&old) {
-        return Err(unknown_env(&project, &old));
+        return Err(unknown_env(&project, &old).hint("kagi env list"));
     }
     check_new(&project, &new)?;
     let mut config = project.config.clone();
@@ -189,7 +189,7 @@ fn concerns(grant: &Grant, name: &str) -> bool {
 fn check_deletion(project: &Project, name: &str) -> Result<usize, Failure> {
     let shown = quoted(name);
     if !project.config.is_env(name) {
-        return Err(unknown_env(project, name));
+        return Err(unknown_env(project, name).hint("kagi env list"));
     }
     if name == project.config.default_env {
         return Err(Failure::new(format!(

@@ -213,7 +213,7 @@ pub fn sync(mut input: Input) -> Result<u8, Failure> {
     if let Some(unknown) = envs.iter().find(|env| !project.config.is_env(env)) {
         return Err(unknown_env(&project, unknown).and("nothing was written"));
     }
-    let is_new_service = !project.is_service(&target.service);
+    let is_new_service = !project.is_known(&target.service);
     if is_new_service {
         check_service(&project, &target.service)?;
         check_no_key(&project, &target.service)?;

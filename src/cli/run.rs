@@ -87,7 +87,6 @@ fn start(
         None => arguments.remove(0),
     };
     let typed = program.to_string_lossy().into_owned();
-    words.check_known(project)?;
     let target = words.target(project).map_err(|missing| {
         if has_dashes { missing } else { words.neither_or(project, &typed, missing) }
     })?;
@@ -129,11 +128,10 @@ fn not_started(project: &Project, error: Error, has_dashes: bool) -> Failure {
 fn open_scope(project: &Project, target: &ScopeName, is_named: bool) -> Result<Scope, Failure> {
     let Some(found) = project.load(target)? else {
         if is_named {
-            let failure =
-                Failure::new(format!("{target} has no secrets; the command was not started"));
-            return Err(
-                failure.hint(format!("kagi set {} {} KEY VALUE", target.service, target.env))
-            );
+            let message = format!("{target} has no secrets; the command was not started");
+            let hint = format!("kagi set {} {} KEY VALUE", target.service, target.env);
+            let near = near_place(project, &target.service);
+            return Err(did_you_mean(Failure::new(message).hint(hint), near.as_deref()));
         }
         terminal::note(&format!("note: {target} has no secrets yet"));
         return Ok(Scope::default());

@@ -89,7 +89,7 @@ fn split_words(project: &Project, input: &Input, has_value: bool) -> Result<Orde
         }
     }
     let target = words.target(project)?;
-    let is_new_service = !project.is_service(&target.service);
+    let is_new_service = !project.is_known(&target.service);
     if is_new_service {
         check_service(project, &target.service)?;
         check_no_key(project, &target.service)?;
@@ -130,14 +130,15 @@ fn take_new_service(project: &Project, words: &mut Words, word: &str) -> Result<
     if words.has_env_word() {
         return Err(wrong_order().hint("kagi set SERVICE ENV KEY VALUE"));
     }
+    check_no_key(project, word)?;
     let failure = Failure::new(format!("there is no service {}", quoted(word)));
-    let failure = failure.and("nothing was written").hint(format!("-s {word} makes a new one"));
+    let failure = failure.and("nothing was written").hint(format!("-s {word} makes a new service"));
     if let Some(near) = near_place(project, word) {
         return Err(failure.and(&format!("did you mean {}?", quoted(&near))));
     }
     // `set MOTTO two words`, or `set --generate 64 KEY`: what was meant is no service.
     if !word.contains(|symbol: char| symbol.is_ascii_lowercase()) {
-        return Err(failure.and("a value with blanks needs quotes"));
+        return Err(failure.and("a value with blanks needs quotes, and a flag's number a ="));
     }
     words.service = Some(word.to_string());
     Ok(())

@@ -66,8 +66,7 @@ impl Words {
     /// With the nearest service.
     pub fn check_known(&self, project: &Project) -> Result<(), Failure> {
         let known = |service: &&String| {
-            project.is_service(service)
-                || **service == project.config.default_service
+            project.is_known(service)
                 || project.config.inferred_service(&project.site.below).as_ref() == Some(*service)
         };
         match self.service.as_ref().filter(|service| !known(service)) {
@@ -104,7 +103,7 @@ impl Words {
             return unknown_env(project, word);
         }
         let message = format!("{} is neither a service nor an environment", quoted(word));
-        did_you_mean(Failure::usage(message), near_place(project, word).as_deref())
+        did_you_mean(Failure::new(message), near_place(project, word).as_deref())
     }
 
     /// The same where the word may also have been meant as what the command is about: if no place
@@ -157,7 +156,7 @@ pub fn unknown_service(project: &Project, word: &str) -> Failure {
 pub fn unknown_env(project: &Project, word: &str) -> Failure {
     let failure = Failure::new(format!("there is no environment {}", quoted(word)));
     match nearest(word, project.config.envs.iter().map(String::as_str)) {
-        None => failure.hint("kagi env list"),
+        None if check_place(word).is_ok() => failure.hint(format!("kagi env add {word}")),
         near => did_you_mean(failure, near),
     }
 }

@@ -187,7 +187,8 @@ pub fn holder_from_environment() -> Result<Option<Holder>> {
 }
 
 fn both_set(name: &str, other: &str) -> Error {
-    Error::new(Kind::BadText, name).because(format!("{other} is set too, and one must be meant"))
+    Error::new(Kind::BadText, name)
+        .because(format!("{other} is set as well, and only one can be meant"))
 }
 
 /// The text of `NAME`, or of the file that `NAME_FILE` names, and which of them it was.

@@ -58,6 +58,12 @@ impl Project {
         check_place(word).is_ok() && self.config.envs.iter().any(|env| has(env))
     }
 
+    /// True for a service, and for the default one even before it has a scope.
+    #[must_use]
+    pub fn is_known(&self, word: &str) -> bool {
+        word == self.config.default_service || self.is_service(word)
+    }
+
     /// Every scope of a listed environment, sorted by service, then as `kagi.json` lists the
     /// environments.
     ///
