@@ -5,12 +5,13 @@
 use crate::cli::args::Input;
 use crate::cli::dotenv::{full_env_name, read, take_over, warn};
 use crate::cli::report::{Failure, quoted};
+use crate::cli::variables::is_unsafe_key;
 use crate::cli::words::{Words, check_no_key, check_service, unknown_env};
 use crate::cli::{author, check_names, load, note_new_service, open_to_write, save, wants_help};
 use crate::disk;
 use crate::format::config::Config;
 use crate::format::dotenv::{self, Parsed};
-use crate::format::names::{check_place, is_unsafe_key};
+use crate::format::names::check_place;
 use crate::format::scope_file::ScopeName;
 use crate::scope::{Author, Scope};
 use crate::terminal;

@@ -17,11 +17,11 @@ pub mod run;
 pub mod status;
 pub mod table;
 pub mod values;
+pub mod variables;
 pub mod words;
 
 use crate::disk::Lock;
 use crate::error::{Error, Kind};
-use crate::format::names::is_unsafe_key;
 use crate::format::roster::Member;
 use crate::format::scope_file::ScopeName;
 use crate::format::snapshot::Entry;
@@ -30,6 +30,7 @@ use crate::scope::{Author, Scope};
 use crate::terminal;
 use args::Input;
 use report::{Failure, quoted, safe};
+use variables::is_unsafe_key;
 
 /// What stands where a value is: always of one length.
 pub const MASK: &str = "********";

@@ -153,65 +153,6 @@ pub fn is_unprintable(symbol: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Prefixes of variables that load code into programs or change kagi itself.
-const UNSAFE_PREFIXES: [&str; 5] = ["LD_", "DYLD_", "KAGI_", "BASH_FUNC_", "GIT_CONFIG"];
-/// Variables that load code, start programs or change how a shell reads its script.
-const UNSAFE_NAMES: [&str; 45] = [
-    "PATH",
-    "IFS",
-    "ENV",
-    "BASH_ENV",
-    "SHELLOPTS",
-    "BASHOPTS",
-    "PS4",
-    "PROMPT_COMMAND",
-    "CDPATH",
-    "GLOBIGNORE",
-    "ZDOTDIR",
-    "FPATH",
-    "NODE_OPTIONS",
-    "NODE_PATH",
-    "PYTHONPATH",
-    "PYTHONHOME",
-    "PYTHONSTARTUP",
-    "PYTHONINSPECT",
-    "PERL5LIB",
-    "PERL5OPT",
-    "PERL5DB",
-    "PERLLIB",
-    "RUBYLIB",
-    "RUBYOPT",
-    "JAVA_TOOL_OPTIONS",
-    "JDK_JAVA_OPTIONS",
-    "_JAVA_OPTIONS",
-    "CLASSPATH",
-    "GCONV_PATH",
-    "LOCPATH",
-    "NLSPATH",
-    "EDITOR",
-    "VISUAL",
-    "PAGER",
-    "BROWSER",
-    "SHELL",
-    "COMSPEC",
-    "GIT_SSH",
-    "GIT_SSH_COMMAND",
-    "GIT_EXEC_PATH",
-    "GIT_EXTERNAL_DIFF",
-    "GIT_ASKPASS",
-    "GIT_EDITOR",
-    "GIT_PAGER",
-    "GIT_PROXY_COMMAND",
-];
-
-/// True for a name that a value should not be injected under unless somebody insists.
-#[must_use]
-pub fn is_unsafe_key(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    UNSAFE_NAMES.contains(&name.as_str())
-        || UNSAFE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-}
-
 /// What one member may open (FORMAT 3.8).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Grant {
@@ -276,7 +217,6 @@ mod tests {
         for bad in ["", "1A", "-A", "A B", "A=B", "É", "A\n"] {
             assert!(check_key(bad).is_err(), "{bad}");
         }
-        assert!(is_unsafe_key("ld_preload") && is_unsafe_key("PATH") && !is_unsafe_key("PATHS"));
     }
 
     #[test]

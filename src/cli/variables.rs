@@ -1,0 +1,74 @@
+//! Names of variables that a value should not be injected under.
+//!
+//! Refuses, unless somebody insists: names that load code into programs, start other programs, or
+//! change kagi itself. Whoever may write a scope could run code through them.
+
+/// Prefixes of variables that load code into programs or change kagi itself.
+const UNSAFE_PREFIXES: [&str; 5] = ["LD_", "DYLD_", "KAGI_", "BASH_FUNC_", "GIT_CONFIG"];
+/// Variables that load code, start programs or change how a shell reads its script.
+const UNSAFE_NAMES: [&str; 45] = [
+    "PATH",
+    "IFS",
+    "ENV",
+    "BASH_ENV",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "PS4",
+    "PROMPT_COMMAND",
+    "CDPATH",
+    "GLOBIGNORE",
+    "ZDOTDIR",
+    "FPATH",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSTARTUP",
+    "PYTHONINSPECT",
+    "PERL5LIB",
+    "PERL5OPT",
+    "PERL5DB",
+    "PERLLIB",
+    "RUBYLIB",
+    "RUBYOPT",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "_JAVA_OPTIONS",
+    "CLASSPATH",
+    "GCONV_PATH",
+    "LOCPATH",
+    "NLSPATH",
+    "EDITOR",
+    "VISUAL",
+    "PAGER",
+    "BROWSER",
+    "SHELL",
+    "COMSPEC",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_EXEC_PATH",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_ASKPASS",
+    "GIT_EDITOR",
+    "GIT_PAGER",
+    "GIT_PROXY_COMMAND",
+];
+
+/// True for a name that a value should not be injected under unless somebody insists.
+#[must_use]
+pub fn is_unsafe_key(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    UNSAFE_NAMES.contains(&name.as_str())
+        || UNSAFE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_holds_in_any_case_and_names_whole_words() {
+        assert!(["ld_preload", "PATH", "Path", "KAGI_HOME"].into_iter().all(is_unsafe_key));
+        assert!(!["PATHS", "MY_PATH", "GIT_TOKEN", "_"].into_iter().any(is_unsafe_key));
+    }
+}
