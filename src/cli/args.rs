@@ -181,6 +181,18 @@ impl Input {
         self.flags.iter().rev().find(|(name, _)| *name == long).map(|(_, value)| value)
     }
 
+    /// All values of a flag that was given several times, as text.
+    ///
+    /// # Errors
+    /// Usage if one is not UTF-8.
+    pub fn all(&self, long: &str) -> Result<Vec<String>, Failure> {
+        self.flags
+            .iter()
+            .filter(|(name, _)| *name == long)
+            .map(|(_, value)| text_of(value))
+            .collect()
+    }
+
     /// A flag's value as text.
     ///
     /// # Errors

@@ -7,8 +7,8 @@ use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::words::{Words, check_no_key, check_service, near_place};
 use crate::cli::{
-    author, check_names, load, may_reveal, note_new_service, open, open_to_write, save, single,
-    wants_help,
+    author, check_names, counted, load, may_reveal, note_new_service, open, open_to_write, save,
+    single, wants_help,
 };
 use crate::disk::{self, Mode};
 use crate::format::config::Config;
@@ -295,7 +295,11 @@ fn export_files(
             format!("{} is there already; nothing was exported", quoted(&path.to_string_lossy()));
         return Err(Failure::new(message).hint("--force overwrites it"));
     }
-    may_reveal(&format!("all values of {} in {} files", quoted(&target.service), files.len()))?;
+    may_reveal(&format!(
+        "all values of {} in {}",
+        quoted(&target.service),
+        counted(files.len(), "file")
+    ))?;
     disk::make_home(directory)?;
     let _lock = disk::lock(directory, &|| ())?;
     for (path, text) in files {

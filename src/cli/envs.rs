@@ -104,7 +104,7 @@ pub fn rename(mut input: Input) -> Result<u8, Failure> {
     let [old, new] = words(&input)?;
     let (project, lock) = open_to_write(&input)?;
     if !project.config.is_env(&old) {
-        return Err(unknown_env(&project, &old).hint("kagi env list"));
+        return Err(unlisted(&project, &old));
     }
     check_new(&project, &new)?;
     let mut config = project.config.clone();
@@ -141,6 +141,13 @@ pub fn rename(mut input: Input) -> Result<u8, Failure> {
         counted(count, "scope")
     ));
     Ok(0)
+}
+
+/// An environment that is not there, and that nobody wants to add.
+fn unlisted(project: &Project, name: &str) -> Failure {
+    let failure = unknown_env(project, name);
+    let is_near = failure.hint_text().starts_with("did you mean");
+    if is_near { failure } else { failure.hint("kagi env list") }
 }
 
 fn scopes_of(project: &Project, env: &str) -> Result<Vec<ScopeName>, Failure> {
@@ -189,7 +196,7 @@ fn concerns(grant: &Grant, name: &str) -> bool {
 fn check_deletion(project: &Project, name: &str) -> Result<usize, Failure> {
     let shown = quoted(name);
     if !project.config.is_env(name) {
-        return Err(unknown_env(project, name).hint("kagi env list"));
+        return Err(unlisted(project, name));
     }
     if name == project.config.default_env {
         return Err(Failure::new(format!(

@@ -47,7 +47,7 @@ fn get_key(project: &Project, words: &Words, key: &str) -> Result<u8, Failure> {
     };
     may_reveal(&format!("{} of {target}", quoted(key)))?;
     if std::io::stdout().is_terminal() {
-        let mut text = shown_value(entry);
+        let mut text = shown_value(entry, "");
         text.push(b"\n");
         terminal::print(text.expose())?;
     } else {
@@ -73,9 +73,10 @@ fn not_found(
     }
 }
 
-/// A value as a terminal may show it: lines stay lines, every other control character is escaped.
+/// A value as a terminal may show it: lines stay lines, each but the first after `indent`, and
+/// every other control character is escaped.
 #[must_use]
-pub fn shown_value(entry: &Entry) -> Secret {
+pub fn shown_value(entry: &Entry, indent: &str) -> Secret {
     let mut shown = Secret::with_capacity(entry.value.len() + 16);
     for chunk in entry.value.expose().utf8_chunks() {
         for symbol in chunk.valid().chars() {
@@ -84,6 +85,7 @@ pub fn shown_value(entry: &Entry) -> Secret {
             let text: &str = symbol.encode_utf8(&mut buffer);
             if is_layout {
                 shown.push(text.as_bytes());
+                shown.push(if symbol == '\n' { indent.as_bytes() } else { b"" });
             } else {
                 shown.push(Secret::from_vec(safe(text).into_bytes()).expose());
             }
@@ -97,15 +99,25 @@ pub fn shown_value(entry: &Entry) -> Secret {
 
 /// The scopes that the words mean: all of them, or those of one service, environment, or both.
 fn chosen_scopes(project: &Project, words: &Words) -> Result<Vec<ScopeName>, Failure> {
-    let service = words.service.clone().or(project.config.inferred_service(&project.site.below));
-    let fits = |wanted: &Option<String>, name: &String| {
-        wanted.as_ref().is_none_or(|wanted| wanted == name)
-    };
     let mut scopes = project.scopes(ScopeKind::Values)?;
-    scopes.retain(|name| fits(&service, &name.service) && fits(&words.env, &name.env));
+    scopes.retain(|name| is_chosen(project, words, name));
     // A limited member sees what it may open.
     scopes.retain(|name| project.access().scope_key(name).is_some());
     Ok(scopes)
+}
+
+fn is_chosen(project: &Project, words: &Words, name: &ScopeName) -> bool {
+    let inferred = || project.config.inferred_service(&project.site.below);
+    let service = words.service.clone().or_else(inferred);
+    service.is_none_or(|service| service == name.service)
+        && words.env.as_ref().is_none_or(|env| *env == name.env)
+}
+
+/// Scopes that the words mean, that this device has seen, and that are not there any more.
+fn gone_scopes(project: &Project, words: &Words) -> Vec<ScopeName> {
+    let mut gone = project.gone_scopes();
+    gone.retain(|name| is_chosen(project, words, name));
+    gone
 }
 
 /// A scope, or why it does not open.
@@ -135,7 +147,11 @@ fn get_scopes(project: &Project, words: &Words, input: &Input) -> Result<u8, Fai
         if shows {
             may_reveal("all these values")?;
         }
-        if listed.is_empty() {
+        let gone = gone_scopes(project, words);
+        for name in &gone {
+            terminal::note(&format!("note: {name} is gone, though this device has seen it"));
+        }
+        if listed.is_empty() && gone.is_empty() {
             terminal::note("there are no secrets here yet");
         }
         terminal::print(tree(project, &listed, shows).expose())?;
@@ -203,7 +219,7 @@ fn line(
     match entries {
         [entry] => {
             if shows {
-                out.push(shown_value(entry).expose());
+                out.push(shown_value(entry, &" ".repeat(width + 6)).expose());
             } else {
                 out.push(MASK.as_bytes());
             }

@@ -59,6 +59,10 @@ pub fn doctor(mut input: Input) -> Result<u8, Failure> {
     for target in project.scopes(ScopeKind::Values)? {
         check_scope(&project, &lock, &target, fixes, &mut findings)?;
     }
+    for name in project.gone_scopes() {
+        let hint = format!("git checkout -- {}", project.shown(&name.file()));
+        findings.problem(&format!("{name} is gone, though this device has seen it"), &hint);
+    }
     check_unlisted(&project, &deletable, &mut findings)?;
     check_plain_files(&project, &mut findings);
     if project.roster.members.iter().filter(|member| member.is_full()).count() == 1 {

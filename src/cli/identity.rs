@@ -88,8 +88,10 @@ pub fn trust(mut input: Input) -> Result<u8, Failure> {
 }
 
 fn trust_checkout(home: &Home, site: &Site, project: &str) -> Result<u8, Failure> {
-    let declined =
-        || Failure::new("not confirmed; nothing was changed").hint("kagi trust asks on a terminal");
+    let declined = || {
+        let failure = Failure::new("not confirmed; nothing was changed");
+        if terminal::can_ask() { failure } else { failure.hint("kagi trust asks on a terminal") }
+    };
     let held = home.checkout(&site.root)?.filter(|other| other != project);
     if let Some(other) = &held {
         let place = quoted(&site.root.to_string_lossy());

@@ -50,7 +50,9 @@ pub fn init(mut input: Input) -> Result<u8, Failure> {
     if !imported.is_empty() {
         terminal::note("note: the .env files are still there; delete them when kagi get is right");
     }
-    let envs = project.config.envs.join(", ");
+    let default = &project.config.default_env;
+    let mark = |env: &String| if env == default { format!("{env} (default)") } else { env.clone() };
+    let envs = project.config.envs.iter().map(mark).collect::<Vec<_>>().join(", ");
     terminal::note(&format!("made the project {} with {envs}", project.config.project));
     let service = if project.config.nested { "SERVICE " } else { "" };
     terminal::note(&format!("next: kagi set {service}KEY VALUE, then git add {DIRECTORY}"));
@@ -132,7 +134,11 @@ fn replaced_project(input: &Input, root: &Path) -> Result<Option<Site>, Failure>
     let place = quoted(&site.root.join(DIRECTORY).to_string_lossy());
     if !input.has("force") {
         let message = format!("there is a project already: {place}; nothing was changed");
-        let hint = "kagi status shows it; kagi init --force replaces it and keeps a backup";
+        let hint = if site.root == root {
+            "kagi status shows it; kagi init --force replaces it and keeps a backup"
+        } else {
+            "kagi status shows it; kagi init --force makes another one here"
+        };
         return Err(Failure::new(message).hint(hint));
     }
     if site.root != root {

@@ -214,7 +214,7 @@ pub fn sync(mut input: Input) -> Result<u8, Failure> {
     if let Some(unknown) = envs.iter().find(|env| !project.config.is_env(env)) {
         return Err(unknown_env(&project, unknown).and("nothing was written"));
     }
-    let is_new_service = !project.is_known(&target.service);
+    let mut is_new_service = !project.is_known(&target.service);
     if is_new_service {
         check_service(&project, &target.service)?;
         check_no_key(&project, &target.service)?;
@@ -230,8 +230,11 @@ pub fn sync(mut input: Input) -> Result<u8, Failure> {
         let (added, unknown) = fill(&mut scope, &example, &found, author(&project))?;
         if !added.is_empty() && !input.has("dry-run") {
             save(&project, &lock, &target, scope)?;
-            note_new_service(&target, is_new_service);
         }
+        note_new_service(
+            &target,
+            std::mem::take(&mut is_new_service) && !added.is_empty() && !input.has("dry-run"),
+        );
         let verb = if input.has("dry-run") { "would add" } else { "added" };
         let names = if added.is_empty() { "nothing".to_string() } else { added.join(", ") };
         terminal::note(&format!("{target}: {verb} {names}"));

@@ -21,7 +21,7 @@ pub mod variables;
 pub mod words;
 
 use crate::disk::Lock;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::format::roster::Member;
 use crate::format::scope_file::ScopeName;
 use crate::format::snapshot::Entry;
@@ -208,7 +208,7 @@ pub fn single<'a>(
             let sides: Vec<_> = several.iter().map(|entry| written(project, entry)).collect();
             let message =
                 format!("{} in {target} has different values: {}", quoted(name), sides.join("; "));
-            let hint = format!("kagi resolve {} {} {name}", target.service, target.env);
+            let hint = format!("kagi resolve {} {}", target.service, target.env);
             Err(Failure::new(message).hint(hint))
         }
     }
@@ -305,6 +305,5 @@ pub fn counted(count: usize, noun: &str) -> String {
 /// A key that is not there.
 #[must_use]
 pub fn missing_key(name: &str, target: &ScopeName) -> Failure {
-    let error = Error::new(Kind::Missing, name).because(format!("no such key in {target}"));
-    Failure::from(error)
+    Failure::new(format!("there is no key {} in {target}", quoted(name)))
 }

@@ -160,6 +160,7 @@ fn sentence(kind: Kind, subject: &str, cause: &str, because: &str) -> String {
         Kind::BadName => format!("{subject} cannot be a name{because}"),
         Kind::BadText => format!("{subject} cannot be used{because}"),
         Kind::Limit => format!("{subject} is at a limit{because}"),
+        Kind::Missing if cause.starts_with("no such file") => format!("there is no {subject}"),
         Kind::Missing => format!("there is no {subject}{because}"),
         Kind::Exists => format!("{subject} is there already"),
         Kind::Syntax => format!("{subject} {cause}"),
@@ -174,7 +175,12 @@ fn hint(kind: Kind, subject: &str) -> String {
     match kind {
         Kind::NoProject => "kagi init".to_string(),
         Kind::Exposed => format!("chmod 600 {path}"),
-        Kind::NotCanonical | Kind::Unauthentic | Kind::Misplaced | Kind::NoBox
+        Kind::NotCanonical
+        | Kind::Unauthentic
+        | Kind::Misplaced
+        | Kind::NoBox
+        | Kind::Missing
+        | Kind::NotPlain
             if path.contains(".kagi/") =>
         {
             format!("git checkout -- {path}")
@@ -185,8 +191,7 @@ fn hint(kind: Kind, subject: &str) -> String {
             "kagi trust".to_string()
         }
         Kind::NoIdentity => {
-            "KAGI_IDENTITY or KAGI_PROJECT_KEY opens a project without one; kagi init makes one"
-                .to_string()
+            "KAGI_IDENTITY or KAGI_PROJECT_KEY opens a project without one".to_string()
         }
         Kind::Conflict => "kagi resolve".to_string(),
         Kind::NoHome => "set KAGI_HOME to a directory of your own".to_string(),

@@ -215,12 +215,16 @@ pub static COMMANDS: &[Command] = &[
         about: "choose between values that two branches gave to one key",
         details: "Without --take it lists what is in conflict, and asks on a terminal. All keys of a scope are resolved\n\
                   at once. Where only one is in conflict, a set of it resolves it as well.",
-        examples: &["kagi resolve", "kagi resolve api production --take 2"],
+        examples: &[
+            "kagi resolve",
+            "kagi resolve api production --take 2",
+            "kagi resolve api --take PORT=1 --take TOKEN=2",
+        ],
         flags: &[
             flag(
                 "take",
-                "N",
-                "take the Nth of the values that are listed, for every key that is meant",
+                "N|KEY=N",
+                "take the Nth of the values that are listed, for all or for one",
             ),
             flag("show", "", "show the values, after a y"),
             SERVICE,
@@ -315,6 +319,7 @@ pub static COMMANDS: &[Command] = &[
                 "environments to fill (default: the default one; all: every one)",
             ),
             flag("dry-run", "", "say what would be done, and do nothing"),
+            UNSAFE_NAME,
             SERVICE,
         ],
         run: migrate::sync,

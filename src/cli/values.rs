@@ -79,13 +79,17 @@ fn split_words(project: &Project, input: &Input, has_value: bool) -> Result<Orde
         } else {
             "a key, and no value beside a flag that brings one"
         };
-        Failure::usage(format!("set takes {wanted}")).hint("kagi set --help")
+        let is_joined =
+            matches!(input.words.as_slice(), [word] if word.to_string_lossy().contains('='));
+        let joined = || Failure::usage(JOINED).hint("kagi set KEY VALUE");
+        let failure = Failure::usage(format!("set takes {wanted}")).hint("kagi set --help");
+        if is_joined { joined() } else { failure }
     })?;
     check_set_key(project, &key, &leading)?;
     let mut words = Words::from_flags(project, input)?;
     for word in &leading {
         if !words.take(project, word) {
-            take_new_service(project, &mut words, word)?;
+            take_new_service(project, &mut words, word, input)?;
         }
     }
     let target = words.target(project)?;
@@ -107,19 +111,28 @@ fn check_set_key(project: &Project, key: &str, leading: &[String]) -> Result<(),
     }
     match check_key(key) {
         Ok(()) => Ok(()),
-        Err(_) if key.contains('=') => {
-            Err(Failure::usage("key and value are two words, without =").hint("kagi set KEY VALUE"))
+        Err(_) if key.contains('=') => Err(Failure::usage(JOINED).hint("kagi set KEY VALUE")),
+        Err(error) => {
+            let message = format!("the word before the value is no key: {}", error.cause);
+            Err(Failure::usage(message).hint("a value with blanks needs quotes"))
         }
-        Err(_) => Err(Failure::usage(
-            "the word before the value is no key: letters, digits, _ - and ., not a digit first",
-        )
-        .hint("a value with blanks needs quotes")),
     }
 }
 
+/// Said of `KEY=VALUE`, without showing it.
+const JOINED: &str = "key and value are two words, without =";
+
 /// A leading word that is neither an environment nor a service: a new service, if nothing
 /// suggests that it was mistyped.
-fn take_new_service(project: &Project, words: &mut Words, word: &str) -> Result<(), Failure> {
+fn take_new_service(
+    project: &Project,
+    words: &mut Words,
+    word: &str,
+    input: &Input,
+) -> Result<(), Failure> {
+    if input.has("generate") && word.parse::<usize>().is_ok() {
+        return Err(Failure::usage("the length comes after a =").hint(format!("--generate={word}")));
+    }
     if check_place(word).is_err() {
         let message = "a word before the key is neither a service nor an environment";
         return Err(Failure::usage(message).hint("a value with blanks needs quotes"));
@@ -136,9 +149,9 @@ fn take_new_service(project: &Project, words: &mut Words, word: &str) -> Result<
     if let Some(near) = near_place(project, word) {
         return Err(failure.and(&format!("did you mean {}?", quoted(&near))));
     }
-    // `set MOTTO two words`, or `set --generate 64 KEY`: what was meant is no service.
+    // `set MOTTO two words`: what was meant is no service.
     if !word.contains(|symbol: char| symbol.is_ascii_lowercase()) {
-        return Err(failure.and("a value with blanks needs quotes, and a flag's number a ="));
+        return Err(failure.and("a value with blanks needs quotes"));
     }
     words.service = Some(word.to_string());
     Ok(())
@@ -268,7 +281,7 @@ pub fn resolve(mut input: Input) -> Result<u8, Failure> {
     match count - resolved {
         0 => Ok(0),
         left => Err(Failure::new(format!("{left} of {count} keys are still in conflict"))
-            .hint("kagi resolve SERVICE ENV KEY --take N")),
+            .hint("kagi resolve SERVICE ENV --take N")),
     }
 }
 
@@ -285,13 +298,23 @@ fn choose(project: &Project, input: &Input) -> Result<(Choices, usize), Failure>
     if input.has("show") {
         may_reveal("the values in conflict")?;
     }
-    let scopes = match (&words.service, &words.env, key) {
-        (None, None, None) => project.scopes(ScopeKind::Values)?,
-        _ => vec![words.target(project)?],
+    let is_one = key.is_some() || words.service.is_some() || words.env.is_some();
+    let scopes = if is_one || input.has("take") {
+        vec![words.target(project)?]
+    } else {
+        project.scopes(ScopeKind::Values)?
     };
     let (mut choices, mut count) = (Vec::new(), 0);
     for target in scopes {
-        let scope = load(project, &target)?.scope;
+        // One damaged scope does not hide the conflicts of the others.
+        let scope = match load(project, &target) {
+            Ok(found) => found.scope,
+            Err(failure) if is_one => return Err(failure),
+            Err(failure) => {
+                failure.report();
+                continue;
+            }
+        };
         let mut chosen = Vec::new();
         for name in scope.conflicts().into_iter().filter(|name| key.is_none_or(|key| key == name)) {
             count += 1;
@@ -318,11 +341,11 @@ fn ask_for(
         let line = format!("{}: {}, version {}", at + 1, written(project, entry), entry.version);
         terminal::note(&format!("  {line}"));
         if input.has("show") {
-            terminal::note_secret(shown_value(entry).expose());
+            terminal::note_secret(shown_value(entry, "     ").expose());
         }
     }
-    let answer = match input.text("take")? {
-        Some(number) => number.to_string(),
+    let answer = match taken(input, name)? {
+        Some(number) => number,
         None => terminal::answer("kagi: which one is right? (a number; nothing leaves it): "),
     };
     if answer.is_empty() {
@@ -335,6 +358,19 @@ fn ask_for(
     Err(Failure::usage(format!("{} has no such value; nothing was written", quoted(name))))
 }
 
+/// What `--take N`, or `--take KEY=N` for this key, says.
+fn taken(input: &Input, name: &str) -> Result<Option<String>, Failure> {
+    let mut taken = None;
+    for text in input.all("take")? {
+        match text.split_once('=') {
+            None => taken = Some(text.clone()),
+            Some((key, number)) if key == name => return Ok(Some(number.to_string())),
+            Some(_) => {}
+        }
+    }
+    Ok(taken)
+}
+
 /// Writes one scope with what was chosen.
 fn take(
     project: &Project,
@@ -342,7 +378,7 @@ fn take(
     target: &ScopeName,
     chosen: &[Choice],
 ) -> Result<(), Failure> {
-    let mut scope = load(project, target)?.scope;
+    let mut scope = project.load(target)?.unwrap_or_default().scope;
     for (name, writer) in chosen {
         let index = scope.get(name).iter().position(|entry| entry.writer == *writer);
         if !index.is_some_and(|index| scope.resolve(name, index, author(project))) {

@@ -87,10 +87,18 @@ impl Words {
                 words.rest.push(word);
             }
         }
-        match words.rest.first().filter(|_| words.rest.len() > rest_max) {
-            None => Ok(words),
-            Some(word) => Err(words.neither(project, word)),
+        let Some(word) = words.rest.first().filter(|_| words.rest.len() > rest_max) else {
+            return Ok(words);
+        };
+        let is_complete = words.service.is_some() && words.env.is_some();
+        let may_be_place = !is_complete && (rest_max == 0 || words.service.is_none());
+        let may_be_place = may_be_place || near_place(project, word).is_some();
+        if may_be_place {
+            return Err(words.neither(project, word));
         }
+        let name = input.command.name;
+        Err(Failure::usage(format!("too many words for kagi {name}"))
+            .hint(format!("kagi {name} --help")))
     }
 
     /// Why a word that should be a service or an environment is none.

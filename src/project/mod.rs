@@ -127,9 +127,15 @@ impl Site {
         Ok(lock)
     }
 
+    /// Reads a file below `.kagi/`; an error names it as it is shown.
+    fn read_if_there(&self, name: &str, bytes_max: usize) -> Result<Option<Vec<u8>>> {
+        let shown = |error| Error { subject: format!("{}{DIRECTORY}/{name}", self.up), ..error };
+        disk::read(&self.root.join(DIRECTORY).join(name), bytes_max).map_err(shown)
+    }
+
     fn read(&self, name: &str, bytes_max: usize) -> Result<(String, Vec<u8>)> {
         let shown = format!("{}{DIRECTORY}/{name}", self.up);
-        let bytes = disk::read(&self.root.join(DIRECTORY).join(name), bytes_max)?;
+        let bytes = self.read_if_there(name, bytes_max)?;
         bytes.map(|bytes| (shown.clone(), bytes)).ok_or_else(|| Error::new(Kind::Missing, shown))
     }
 }

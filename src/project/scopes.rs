@@ -147,7 +147,7 @@ impl Project {
     /// Opens a scope, listed or not.
     pub(super) fn read_scope(&self, name: &ScopeName) -> Result<Option<(Scope, ScopeFile)>> {
         let shown = self.shown(&name.file());
-        let Some(bytes) = disk::read(&self.path(&name.file()), FILE_BYTES_MAX)? else {
+        let Some(bytes) = self.site.read_if_there(&name.file(), FILE_BYTES_MAX)? else {
             return Ok(None);
         };
         let key = self.scope_key(name)?;
@@ -196,7 +196,7 @@ impl Project {
         let Some((scope, _)) = self.read_scope(name)? else {
             return Ok(false);
         };
-        let bytes = disk::read(&self.path(&name.file()), FILE_BYTES_MAX)?.unwrap_or_default();
+        let bytes = self.site.read_if_there(&name.file(), FILE_BYTES_MAX)?.unwrap_or_default();
         let written = scope_file::index(&bytes);
         // A key in conflict has a line a side; either is right until it is resolved.
         let is_listed =
