@@ -1,0 +1,176 @@
+//! Limits whose files would be too large to commit: at the limit accepted, one above refused.
+
+use crate::world::{self, Member, Roster, base32, entry, hex, member, person, seed, snapshot};
+use kagi::crypto::hash;
+use kagi::error::Kind;
+use kagi::format::key_text::Identity;
+use kagi::format::roster::{self, GRANTS_MAX, MEMBERS_MAX, REMOVED_MAX};
+use kagi::format::scope_file::{self, FILE_BYTES_MAX, ScopeName};
+use kagi::format::snapshot::{
+    ANCESTORS_MAX, ENTRIES_MAX, SNAPSHOT_BYTES_MAX, Snapshot, VALUE_BYTES_MAX,
+};
+use kagi::secret::Key;
+use kagi::team::{self, Known};
+
+fn read(roster: &Roster) -> Option<Kind> {
+    let text = roster.json();
+    let read = roster::Roster::read("access.json", text.as_bytes());
+    read.err().map(|error| error.kind)
+}
+
+/// A roster that is not composed: a reader of the text checks no MAC.
+fn shallow(others: Vec<Member>) -> Roster {
+    let mut roster = world::roster(&person("alice"), others);
+    for member in &mut roster.members {
+        member.witnesses = vec![(roster.epoch, [0; 32])];
+    }
+    roster
+}
+
+/// Any 32 bytes below the prime are a public key for a reader of the text.
+fn stranger(at: usize) -> Member {
+    let mut stranger = member(&person("alice"), &["*"]);
+    stranger.public = seed(&format!("stranger {at}"));
+    stranger.public[31] &= 0x3f;
+    stranger.id = world::member_id(&stranger.public);
+    stranger
+}
+
+#[test]
+fn members() {
+    let others = |count| (1..count).map(stranger).collect();
+    assert_eq!(read(&shallow(others(MEMBERS_MAX))), None);
+    assert_eq!(read(&shallow(others(MEMBERS_MAX + 1))), Some(Kind::BadText));
+}
+
+#[test]
+fn removed_ids() {
+    let removed = |count| {
+        let mut roster = shallow(Vec::new());
+        let id = |at| format!("kgm_{}", &base32(&seed(&format!("removed {at}")))[..20]);
+        roster.removed = (0..count).map(id).collect();
+        roster.removed.sort();
+        roster
+    };
+    assert_eq!(read(&removed(REMOVED_MAX)), None);
+    assert_eq!(read(&removed(REMOVED_MAX + 1)), Some(Kind::BadText));
+}
+
+#[test]
+fn grants_of_a_member() {
+    let with = |count| {
+        let mut ci = member(&person("ci"), &[]);
+        ci.grants = (0..count).map(|at| format!("a{at:03}/b")).collect();
+        shallow(vec![ci])
+    };
+    assert_eq!(read(&with(GRANTS_MAX)), None);
+    assert_eq!(read(&with(GRANTS_MAX + 1)), Some(Kind::BadText));
+}
+
+#[test]
+fn ancestors_of_a_snapshot() {
+    let with = |count: u64| {
+        let mut snapshot = snapshot(1, &[]);
+        snapshot.ancestors = (0..count).map(u64::to_be_bytes).collect();
+        Snapshot::decode(&snapshot.plaintext())
+    };
+    assert!(with(1024).is_some_and(|read| read.ancestors.len() == ANCESTORS_MAX));
+    assert!(with(1025).is_none());
+}
+
+#[test]
+fn symbols_of_a_box() {
+    let place = world::api();
+    let name = ScopeName::values(place.service, place.env);
+    let with = |symbols: usize| {
+        let line = format!("box {} {}\n", place.epoch.text(), "A".repeat(symbols));
+        let text = place.header() + &line;
+        let read = scope_file::read("file", text.as_bytes(), &place.project, &name);
+        read.err().map(|error| error.kind)
+    };
+    assert_eq!(with(8_388_664), None);
+    assert_eq!(with(8_388_668), Some(Kind::NotCanonical));
+}
+
+#[test]
+fn bytes_of_a_scope_file() {
+    let place = world::api();
+    let name = ScopeName::values(place.service, place.env);
+    let with = |length: usize| {
+        let head = place.header() + "key ";
+        let text = format!("{head}{}\n", "x".repeat(length - head.len() - 1));
+        let read = scope_file::read("file", text.as_bytes(), &place.project, &name);
+        read.err().map(|error| error.kind)
+    };
+    assert_eq!(with(FILE_BYTES_MAX), None);
+    assert_eq!(with(FILE_BYTES_MAX + 1), Some(Kind::TooLarge));
+}
+
+#[test]
+fn entries_of_a_snapshot() {
+    let plaintext = |count: usize| {
+        let entries: Vec<_> = (0..count)
+            .map(|at| entry(&format!("K{at:05}"), ""))
+            .collect();
+        snapshot(1, &entries).plaintext()
+    };
+    assert!(Snapshot::decode(&plaintext(ENTRIES_MAX)).is_some());
+    assert!(Snapshot::decode(&plaintext(ENTRIES_MAX + 1)).is_none());
+}
+
+#[test]
+fn bytes_of_a_snapshot() {
+    let large = "x".repeat(VALUE_BYTES_MAX);
+    let plaintext = |last: usize| {
+        let mut entries: Vec<_> = (0..5).map(|at| entry(&format!("K{at}"), &large)).collect();
+        entries.push(entry("K5", &large[..last]));
+        snapshot(1, &entries).plaintext()
+    };
+    let rest = SNAPSHOT_BYTES_MAX - plaintext(0).len();
+    assert_eq!(plaintext(rest).len(), SNAPSHOT_BYTES_MAX);
+    assert!(Snapshot::decode(&plaintext(rest)).is_some());
+    let above = plaintext(rest + 256);
+    assert_eq!(above.len(), SNAPSHOT_BYTES_MAX + 256);
+    assert!(Snapshot::decode(&above).is_none());
+}
+
+/// Whether a wrap with so many scope keys opens.
+fn opens(keys: usize) -> bool {
+    let (alice, ci) = (person("alice"), person("ci"));
+    let mut subject = member(&ci, &["api/*"]);
+    let place = |at| (format!("e{at:04}"), "api".to_string());
+    let places: Vec<_> = (0..keys).map(place).collect();
+    let bundle = world::limited_bundle(&world::project(), world::epoch(3), &ci.id, &places);
+    subject.bundle = Some(bundle);
+    let text = world::roster(&alice, vec![subject]).composed().json();
+    let roster = roster::Roster::read("access.json", text.as_bytes()).expect("a roster");
+    let config = hash::hash(world::config().json().as_bytes());
+    let known = Known {
+        witness: None,
+        anchors: &[alice.id],
+        confirm: &|_| false,
+    };
+    let identity = Identity::new(Key::new(ci.secret));
+    let access = team::accept("access.json", &roster, &config, &identity, &known);
+    assert_eq!(hex(&identity.public), hex(&ci.public));
+    access.is_ok()
+}
+
+#[test]
+fn keys_in_a_wrap() {
+    assert!(opens(512));
+    assert!(!opens(513));
+}
+
+#[test]
+fn symbols_of_an_identity() {
+    let (ci, alice) = (person("ci"), person("alice"));
+    let reads = |anchors: usize| {
+        let content = world::identity_content(&ci, None, &vec![alice.id.as_str(); anchors]);
+        let text = world::identity_text(&content);
+        let read = Identity::from_text("text", &text, None).is_ok();
+        (text.len() - "kagi_identity_v1_".len(), read)
+    };
+    assert_eq!(reads(364), (16_372, true));
+    assert_eq!(reads(365), (16_416, false));
+}

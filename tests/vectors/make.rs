@@ -1,0 +1,1819 @@
+//! Every vector. Fixed keys, nonces and times; each differs from an accepted one in one place.
+//! The long functions are tables, a vector a row, and are not reformatted.
+
+use crate::world::{
+    self, Epoch, Labelled, Member, Person, Place7, Roster, api, base64, box_id, config, entry,
+    epoch, hex, joined, lp, lps, member, person, pin, project, project_key, raw, roster, seed,
+    short, snapshot, witness_key,
+};
+use crate::{Field, Vector};
+use kagi::crypto::kdf::{self, Place};
+use kagi::crypto::{aead, hash, wrap};
+use kagi::secret::{Key, Secret};
+
+pub fn all() -> Vec<Vector> {
+    let rooms = [
+        texts(),
+        places(),
+        other_names(),
+        derivations(),
+        wraps(),
+        rosters(),
+        roster_members(),
+        acceptance(),
+        accepted_bundles(),
+        configs(),
+        scope_files(),
+        boxes(),
+        snapshots(),
+        snapshot_entries(),
+        joins(),
+        conflicts(),
+        other_joins(),
+        identities(),
+        pins(),
+        devices(),
+        opened(),
+    ];
+    rooms.into_iter().flatten().collect()
+}
+
+// --- Writing a vector ---
+
+fn accept(path: &str, rule: &str, what: &str) -> Vector {
+    Vector::new(path, rule, "accept", what)
+}
+
+fn reject(path: &str, rule: &str, kind: &str, what: &str) -> Vector {
+    Vector::new(path, rule, &format!("reject {kind}"), what)
+}
+
+fn field(name: &str, value: &str) -> Field {
+    let is_plain = |symbol: char| symbol.is_ascii_graphic() || symbol == ' ';
+    let fits = !value.is_empty() && value.trim() == value && value.chars().all(is_plain);
+    let lines = if fits {
+        vec![format!(" {value}")]
+    } else {
+        lines_of(value)
+    };
+    Field {
+        name: name.into(),
+        lines,
+    }
+}
+
+fn lines_of(text: &str) -> Vec<String> {
+    let is_plain = |symbol: char| !symbol.is_control() && !symbol.is_whitespace() || symbol == ' ';
+    let lines = text.split_inclusive('\n');
+    lines
+        .map(|line| {
+            let body = line.strip_suffix('\n').unwrap_or(line);
+            match (body.chars().all(is_plain), body.len() < line.len()) {
+                (false, _) => format!("#{}", hex(line.as_bytes())),
+                (true, true) => format!("|{body}"),
+                (true, false) => format!("!{body}"),
+            }
+        })
+        .collect()
+}
+
+fn hex_lines(bytes: &[u8]) -> Vec<String> {
+    let chunks = bytes.chunks(32);
+    chunks.map(|chunk| format!("#{}", hex(chunk))).collect()
+}
+
+/// Bytes with notes; many equal bytes as one line.
+fn noted(fields: &Labelled) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (bytes, note) in fields {
+        if bytes.len() > 32 && bytes.iter().all(|byte| *byte == bytes[0]) {
+            lines.push(format!("*{} {:02x}  {note}", bytes.len(), bytes[0]));
+            continue;
+        }
+        for (at, chunk) in bytes.chunks(32).enumerate() {
+            let note = if at == 0 {
+                format!("  {note}")
+            } else {
+                String::new()
+            };
+            lines.push(format!("#{}{note}", hex(chunk)));
+        }
+    }
+    lines
+}
+
+impl Vector {
+    fn with(mut self, name: &str, value: &str) -> Self {
+        self.inputs.push(field(name, value));
+        self
+    }
+
+    fn with_hex(self, name: &str, bytes: &[u8]) -> Self {
+        self.with(name, &hex(bytes))
+    }
+
+    /// A block of lines that are written already.
+    fn with_lines(mut self, name: &str, lines: Vec<String>) -> Self {
+        self.inputs.push(Field {
+            name: name.into(),
+            lines,
+        });
+        self
+    }
+
+    fn with_text(self, name: &str, text: &str) -> Self {
+        self.with_lines(name, lines_of(text))
+    }
+
+    fn with_bytes(self, name: &str, bytes: &[u8]) -> Self {
+        self.with_lines(name, hex_lines(bytes))
+    }
+
+    fn gives(mut self, name: &str, value: &str) -> Self {
+        self.outputs.push(field(name, value));
+        self
+    }
+
+    fn gives_hex(self, name: &str, bytes: &[u8]) -> Self {
+        self.gives(name, &hex(bytes))
+    }
+}
+
+// --- Texts ---
+
+#[rustfmt::skip]
+fn texts() -> Vec<Vector> {
+    let rule = |encoding: &str| match encoding {
+        "base32" => "1.7",
+        "base64" => "1.8",
+        _ => "1.9",
+    };
+    let good = |name: &str, encoding: &str, text: &str, bytes: &[u8]| {
+        let what = format!("{encoding} of {} bytes", bytes.len());
+        accept(&format!("text/{encoding}_{name}"), rule(encoding), &what).with("encoding", encoding).with("text", text).gives_hex("bytes", bytes)
+    };
+    let bad = |name: &str, encoding: &str, text: &str, what: &str| reject(&format!("text/{encoding}_{name}"), rule(encoding), "none", what).with("encoding", encoding).with("text", text);
+    vec![
+        good("empty", "base32", "", b""),
+        good("one", "base32", "my", b"f"),
+        good("five", "base32", "mzxw6ytb", b"fooba"),
+        bad("upper_case", "base32", "MY", "upper case"),
+        bad("padding", "base32", "my======", "padding"),
+        bad("left_over_bits", "base32", "mz", "left-over bits that are not zero"),
+        bad("one_symbol", "base32", "a", "one symbol is no whole byte"),
+        bad("three_symbols", "base32", "mya", "three symbols hold a symbol too many"),
+        bad("digit_one", "base32", "m1", "1 is no symbol"),
+        good("one", "base64", "Zg==", b"f"),
+        good("two", "base64", "Zm8=", b"fo"),
+        good("three", "base64", "Zm9v", b"foo"),
+        good("last_symbols", "base64", "+/8=", &[0xfb, 0xff]),
+        bad("no_padding", "base64", "Zg", "the padding is missing"),
+        bad("more_padding", "base64", "Zm9v====", "padding that is not needed"),
+        bad("left_over_bits", "base64", "Zh==", "left-over bits that are not zero"),
+        bad("for_addresses", "base64", "-_8=", "the alphabet for addresses"),
+        bad("blank", "base64", "Zm 9v", "a blank inside"),
+        bad("line_feed", "base64", "Zm9v\n", "a line feed at the end"),
+        bad("one_symbol", "base64", "A===", "one symbol is no whole byte"),
+        good("two", "hex", "00ff", &[0, 255]),
+        bad("upper_case", "hex", "00FF", "upper case"),
+        bad("half", "hex", "000", "half a byte"),
+        bad("blank", "hex", " 00ff", "a blank before"),
+    ]
+}
+
+// --- Names ---
+
+fn name(path: &str, rule: &str, is: &str, text: &str) -> Vector {
+    let what = format!("a {is} that may be");
+    accept(&format!("names/{path}"), rule, &what)
+        .with("name", is)
+        .with("text", text)
+}
+
+fn no_name(path: &str, rule: &str, is: &str, text: &str, what: &str) -> Vector {
+    let by_option = ["epoch", "grant", "project id", "member id"].contains(&is);
+    let kind = match is {
+        _ if by_option => "none",
+        "member" | "description" => "BadText",
+        _ => "BadName",
+    };
+    reject(&format!("names/{path}"), rule, kind, what)
+        .with("name", is)
+        .with("text", text)
+}
+
+#[rustfmt::skip]
+fn places() -> Vec<Vector> {
+    let good = |path: &str, text: &str| name(path, "3.4", "place", text);
+    let bad = |path: &str, text: &str, what: &str| no_name(path, "3.4", "place", text, what);
+    vec![
+        good("place", "my-api.v2_B"),
+        good("place_64", &"a".repeat(64)),
+        bad("place_empty", "", "no name"),
+        bad("place_65", &"a".repeat(65), "65 bytes"),
+        bad("place_dot", ".hidden", "a dot first"),
+        bad("place_underscore", "_a", "an underscore first"),
+        bad("place_slash", "a/b", "a slash"),
+        bad("place_blank", "a b", "a blank"),
+        bad("place_letter", "é", "a letter beyond ASCII"),
+        bad("place_last_dot", "a.", "a dot last"),
+        bad("place_device", "con", "a device of Windows"),
+        bad("place_device_ending", "NUL.x", "a device of Windows with an ending"),
+        bad("place_project_id", "kgp_a", "it looks like a project id"),
+        bad("place_member_id", "KGM_a", "it looks like a member id"),
+    ]
+}
+
+#[rustfmt::skip]
+fn other_names() -> Vec<Vector> {
+    let key = |path: &str, text: &str| name(path, "3.5", "key", text);
+    let no_key = |path: &str, text: &str, what: &str| no_name(path, "3.5", "key", text, what);
+    let no_text = |path: &str, text: &str, what: &str| no_name(path, "3.6", "member", text, what);
+    let no_epoch = |path: &str, text: &str, what: &str| no_name(path, "3.3", "epoch", text, what);
+    let grant = |path: &str, text: &str| name(path, "3.8", "grant", text);
+    let no_grant = |path: &str, text: &str, what: &str| no_name(path, "3.8", "grant", text, what);
+    let no_id = |path: &str, text: &str, what: &str| no_name(path, "3.1", "project id", text, what);
+    let three = "3.9f2c81d04be6a713";
+    let random: [u8; 13] = short("project");
+    let alice = person("alice");
+    vec![
+        key("key", "DATABASE_URL"),
+        key("key_256", &"A".repeat(256)),
+        no_key("key_empty", "", "no name"),
+        no_key("key_257", &"A".repeat(257), "257 bytes"),
+        no_key("key_digit", "1A", "a digit first"),
+        no_key("key_equals", "A=B", "an equals sign"),
+        no_key("key_line_feed", "A\n", "a line feed"),
+        name("member", "3.6", "member", "Zoë 7 \"the laptop\""),
+        name("description_1024", "3.6", "description", &"é".repeat(512)),
+        no_name("description_1025", "3.6", "description", &"a".repeat(1025), "1,025 bytes"),
+        no_text("member_65", &"a".repeat(65), "65 bytes"),
+        no_text("member_escape", "a\u{1b}[2J", "a control character"),
+        no_text("member_c1", "a\u{9b}2J", "a control character beyond ASCII"),
+        no_text("member_reordered", "a\u{202e}b", "a character that reorders text"),
+        no_text("member_hidden", "a\u{200b}b", "a character that nobody sees"),
+        name("epoch", "3.3", "epoch", three).gives("bytes", "030000009f2c81d04be6a713"),
+        name("epoch_last", "3.3", "epoch", "4294967295.0000000000000000").gives("bytes", "ffffffff0000000000000000"),
+        no_epoch("epoch_zero", "0.9f2c81d04be6a713", "the number 0"),
+        no_epoch("epoch_leading_zero", "03.9f2c81d04be6a713", "a leading zero"),
+        no_epoch("epoch_too_large", "4294967296.9f2c81d04be6a713", "the number 2^32"),
+        no_epoch("epoch_without_id", "3", "no id"),
+        no_epoch("epoch_short_id", "3.9f2c81d04be6a7", "an id of 7 bytes"),
+        no_epoch("epoch_upper_case", "3.9F2C81D04BE6A713", "upper case"),
+        grant("grant_full", "*"),
+        grant("grant_env", "*/production"),
+        grant("grant_service", "api/*"),
+        grant("grant_scope", "api/production"),
+        no_grant("grant_stars", "*/*", "everything has one text only: *"),
+        no_grant("grant_without_env", "api/", "no environment"),
+        no_grant("grant_without_service", "/production", "no service"),
+        no_grant("grant_bad_service", "../production", "a service that may not be"),
+        no_grant("grant_bad_env", "api/a*", "an environment that may not be"),
+        name("project_id", "3.1", "project id", &project()),
+        no_id("project_id_of_member", &alice.id, "another prefix"),
+        no_id("project_id_short", &project()[..23], "19 characters"),
+        no_id("project_id_digit", "kgp_aaaaaaaaaaaaaaaaaaa1", "1 is no symbol"),
+        accept("names/project_id_new", "3.1", "a project id from random bytes").with("name", "new project id").with_hex("random", &random).gives("id", &project()),
+        name("member_id", "3.2", "member id", &alice.id),
+        no_name("member_id_of_project", "3.2", "member id", &project(), "another prefix"),
+        accept("names/member_id_of_key", "3.2", "the member id of a public key").with("name", "id of a key").with_hex("public_key", &alice.public).gives("id", &alice.id),
+    ]
+}
+
+// --- Derivations ---
+
+fn derivations() -> Vec<Vector> {
+    let (p, e) = (project(), epoch(3));
+    let project_key = project_key(e);
+    let derive = |path: &str, rule: &str, op: &str, from: &Key| {
+        accept(&format!("kdf/{path}"), rule, &format!("derives {op}"))
+            .with("op", op)
+            .with_hex("key", from.expose())
+    };
+    let placed = |vector: Vector| vector.with("project", &p).with("epoch", &e.text());
+    let at = |derived: &dyn Fn(Place) -> Key| raw(&world::at(&p, e, derived));
+    let env = world::env_key(&p, e, "production");
+    let scope = |kind: &str| {
+        let derived = at(&|place| kdf::scope(&env, place, "production", "api", kind));
+        placed(derive(
+            &format!("scope_{kind}"),
+            "2.1, 2.3",
+            "K_scope",
+            &env,
+        ))
+        .with("env", "production")
+        .with("service", "api")
+        .with("kind", kind)
+        .gives_hex("derived", &derived)
+    };
+    let roster_key = world::roster_key(&p, e);
+    let (alice, bob) = (person("alice"), person("bob"));
+    let shared = wrap::agree(&Key::new(alice.secret), &bob.public).expect("a good key");
+    let wrap_key = at(&|place| kdf::wrap(&shared, &alice.public, &bob.public, place));
+    let introduction = at(&|place| kdf::introduction(&shared, &alice.public, &bob.public, place));
+    vec![
+        placed(derive("env", "2.1, 2.2", "K_env", &project_key))
+            .with("env", "production")
+            .gives_hex("derived", env.expose()),
+        scope("values"),
+        scope("files"),
+        placed(derive("roster", "2.4", "K_roster", &project_key))
+            .gives_hex("derived", roster_key.expose()),
+        placed(derive("state", "2.5", "K_state", &project_key))
+            .gives_hex("derived", &at(&|place| kdf::state(&project_key, place))),
+        derive("witness", "2.6", "W", &roster_key)
+            .with("member", &alice.id)
+            .gives_hex("derived", witness_key(&p, e, &alice.id).expose()),
+        derive("witness_of_nobody", "2.6, 4.8", "W", &roster_key)
+            .gives_hex("derived", witness_key(&p, e, "").expose()),
+        placed(derive("wrap", "2.7", "wrap key", &shared))
+            .with_hex("ephemeral", &alice.public)
+            .with_hex("recipient", &bob.public)
+            .gives_hex("derived", &wrap_key),
+        placed(derive("introduction", "2.8", "introduction key", &shared))
+            .with_hex("author", &alice.public)
+            .with_hex("member", &bob.public)
+            .gives_hex("derived", &introduction),
+        primitives("length_prefix", "1.1", "LP")
+            .with("field", "ab")
+            .with("field", "")
+            .with("field", &"x".repeat(258))
+            .gives_hex("bytes", &lps(&[b"ab", b"", &[b'x'; 258]])),
+        primitives("hash", "1.2", "H")
+            .with("message", "kagi")
+            .gives_hex("hash", &hash::hash(b"kagi")),
+        primitives("mac", "1.2", "MAC")
+            .with_hex("key", &seed("a key"))
+            .with("message", "kagi")
+            .gives_hex("mac", &hash::mac(&Key::new(seed("a key")), b"kagi")),
+        sealed_text(),
+        primitives("agreement", "1.4", "DH")
+            .with_hex("secret", &alice.secret)
+            .with_hex("public_key", &bob.public)
+            .gives_hex("shared", shared.expose()),
+    ]
+}
+
+fn primitives(path: &str, rule: &str, op: &str) -> Vector {
+    accept(&format!("kdf/{path}"), rule, &format!("computes {op}")).with("op", op)
+}
+
+fn sealed_text() -> Vector {
+    let (key, nonce): ([u8; 32], [u8; 24]) = (seed("a key"), short("a nonce"));
+    let plaintext = Secret::copy_of(b"kagi");
+    let sealed = aead::seal(&Key::new(key), &nonce, b"aad", &plaintext);
+    primitives("cipher", "1.3", "AEAD")
+        .with_hex("key", &key)
+        .with_hex("nonce", &nonce)
+        .with("aad", "aad")
+        .with("plaintext", "kagi")
+        .gives_hex("sealed", &sealed)
+}
+
+// --- Public keys and wraps ---
+
+fn public_key(path: &str, rule: &str, public: &[u8], what: &str) -> Vector {
+    reject(&format!("wrap/{path}"), rule, "none", what)
+        .with_hex("secret", &person("alice").secret)
+        .with_hex("public_key", public)
+}
+
+struct Wrapped {
+    project: String,
+    epoch: Epoch,
+    recipient: Person,
+    statement: [u8; 32],
+    keys: Vec<u8>,
+    wrap: Vec<u8>,
+}
+
+fn wrapped() -> Wrapped {
+    let recipient = person("bob");
+    let (statement, keys) = (seed("a statement"), b"some keys".to_vec());
+    let ephemeral = Key::new(seed("an ephemeral key"));
+    let plaintext = Secret::copy_of(&keys);
+    let wrap = world::at(&project(), epoch(3), |place| {
+        wrap::seal(&ephemeral, &recipient.public, place, &statement, &plaintext)
+    });
+    Wrapped {
+        project: project(),
+        epoch: epoch(3),
+        recipient,
+        statement,
+        keys,
+        wrap: wrap.expect("a good key"),
+    }
+}
+
+impl Wrapped {
+    fn inputs(&self, vector: Vector) -> Vector {
+        vector
+            .with("project", &self.project)
+            .with("epoch", &self.epoch.text())
+            .with_hex("secret", &self.recipient.secret)
+            .with_bytes("statement", &self.statement)
+            .with_bytes("wrap", &self.wrap)
+    }
+}
+
+#[rustfmt::skip]
+fn wraps() -> Vec<Vector> {
+    let mut prime = [0xff; 32];
+    (prime[0], prime[31]) = (0xed, 0x7f);
+    let mut masked = person("bob").public;
+    masked[31] |= 0x80;
+    let mut one = [0; 32];
+    one[0] = 1;
+    let mut before_prime = prime;
+    before_prime[0] = 0xec;
+    let order_8 = crate::unhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800");
+    let bad = |path: &str, what: &str, edit: &dyn Fn(&mut Wrapped)| {
+        let mut defect = wrapped();
+        edit(&mut defect);
+        defect.inputs(reject(&format!("wrap/{path}"), "4.4", "none", what))
+    };
+    let whole = wrapped();
+    vec![
+        public_key("key_prime", "1.5", &prime, "the prime is zero, encoded a second time"),
+        public_key("key_top_bit", "1.5", &masked, "the top bit is set"),
+        public_key("key_zero", "1.6", &[0; 32], "a key of low order: 0"),
+        public_key("key_one", "1.6", &one, "a key of low order: 1"),
+        public_key("key_minus_one", "1.6", &before_prime, "a key of low order: p - 1"),
+        public_key("key_order_8", "1.6", &order_8, "a key of order 8"),
+        whole.inputs(accept("wrap/opens", "4.4", "a wrap, opened and sealed again")).with_hex("ephemeral", &seed("an ephemeral key")).gives_hex("keys", &whole.keys),
+        bad("other_project", "wrapped for another project", &|it| {
+            it.project = world::other_project();
+        }),
+        bad("other_epoch", "wrapped for another epoch", &|it| it.epoch = epoch(4)),
+        bad("other_recipient", "wrapped to another key", &|it| it.recipient = person("ci")),
+        bad("other_statement", "wrapped beside another statement", &|it| it.statement[0] ^= 1),
+        bad("changed", "one bit of the tag differs", &|it| {
+            *it.wrap.last_mut().expect("a byte") ^= 1;
+        }),
+        bad("short", "too short for an ephemeral key", &|it| it.wrap.truncate(31)),
+        bad("without_tag", "too short for a tag", &|it| it.wrap.truncate(47)),
+        bad("bad_ephemeral", "an ephemeral key that is not canonical", &|it| it.wrap[31] |= 0x80),
+    ]
+}
+
+// --- access.json: its text ---
+
+/// The smallest roster.
+fn small() -> Roster {
+    let mut roster = roster(&person("alice"), Vec::new());
+    roster.earlier.clear();
+    roster
+}
+
+/// Everything that a roster can hold.
+fn team() -> Roster {
+    let others = vec![
+        member(&person("bob"), &["*"]),
+        member(&person("ci"), &["api/production"]),
+        member(&person("dora"), &["*/development", "web/*"]),
+    ];
+    let mut roster = roster(&person("alice"), others);
+    roster.removed = vec![person("eve").id, person("fritz").id];
+    roster.removed.sort();
+    roster
+}
+
+fn roster_vector(vector: Vector, text: &str) -> Vector {
+    vector.with_text("access.json", text)
+}
+
+/// A roster whose defect was there before everything was wrapped and vouched for.
+fn bad_roster(path: &str, rule: &str, what: &str, edit: &dyn Fn(&mut Roster)) -> Vector {
+    let mut defect = small();
+    edit(&mut defect);
+    let vector = reject(&format!("roster/{path}"), rule, "BadText", what);
+    roster_vector(vector, &defect.composed().json())
+}
+
+/// A roster that was changed after it was composed.
+fn late_roster(path: &str, rule: &str, what: &str, edit: &dyn Fn(&mut Roster)) -> Vector {
+    let mut defect = small().composed();
+    edit(&mut defect);
+    let vector = reject(&format!("roster/{path}"), rule, "BadText", what);
+    roster_vector(vector, &defect.json())
+}
+
+/// The text of the smallest roster with a member's value replaced.
+fn valued_roster(path: &str, rule: &str, what: &str, name: &str, value: &str) -> Vector {
+    let vector = reject(&format!("roster/{path}"), rule, "BadText", what);
+    roster_vector(vector, &small().composed().json_with(name, value))
+}
+
+/// A text that is not in canonical form, or no JSON for a roster.
+fn edited_roster(path: &str, what: &str, edit: &dyn Fn(String) -> String) -> Vector {
+    let vector = reject(&format!("roster/{path}"), "1.10", "NotCanonical", what);
+    roster_vector(vector, &edit(small().composed().json()))
+}
+
+fn good_roster(path: &str, rule: &str, what: &str, roster: &Roster) -> Vector {
+    let vector = accept(&format!("roster/{path}"), rule, what);
+    roster_vector(vector, &roster.json()).gives_hex("statement", &roster.statement())
+}
+
+fn witnessed_16() -> Roster {
+    let mut roster = small();
+    roster.epoch = epoch(17);
+    roster.earlier = (2..17).map(epoch).collect();
+    roster
+}
+
+#[rustfmt::skip]
+fn rosters() -> Vec<Vector> {
+    let id = |name: &'static str| person(name).id;
+    let eve = person("eve");
+    vec![
+        good_roster("founder", "4.1, 4.3", "the roster of a new project", &small().composed()),
+        good_roster("team", "4.1, 4.3, 4.5, 4.6, 4.9", "full and limited members", &team().composed()),
+        good_roster("witnesses_16", "4.6", "16 witnesses", &witnessed_16().composed()),
+        reject("roster/too_large", "4.1", "TooLarge", "one byte above 2 MiB").with_lines("access.json", vec!["*2097153 20".into()]),
+        edited_roster("empty", "no byte", &|_| String::new()),
+        edited_roster("no_line_feed", "no line feed at the end", &|text| text.trim_end().into()),
+        edited_roster("carriage_return", "CRLF", &|text| text.replace('\n', "\r\n")),
+        edited_roster("byte_order_mark", "a byte order mark", &|text| format!("\u{feff}{text}")),
+        edited_roster("narrow", "one blank of indentation", &|text| text.replace("  ", " ")),
+        edited_roster("escaped", "an escape that is not needed", &|text| text.replacen("alice", "\\u0061lice", 1)),
+        edited_roster("unknown_name", "a member that the format does not have", &|text| text.replacen("  \"seal\"", "  \"more\": 1,\n  \"seal\"", 1)),
+        edited_roster("double_name", "a member twice", &|text| text.replacen("  \"sequence\"", "  \"sequence\": 6,\n  \"sequence\"", 1)),
+        edited_roster("missing_name", "a member is missing", &|text| text.replacen("  \"sequence\": 7,\n", "", 1)),
+        edited_roster("other_order", "two members in another order", &|text| {
+            let sequence = "  \"sequence\": 7,\n";
+            let rest = text.replacen(sequence, "", 1);
+            rest.replacen("  \"epoch\"", &format!("{sequence}  \"epoch\""), 1)
+        }),
+        edited_roster("number_too_large", "the number 2^64", &|text| text.replacen(": 7", ": 18446744073709551616", 1)),
+        valued_roster("format_2", "4.1", "another format", "format", "2"),
+        bad_roster("project_id", "3.1", "a project id of 19 characters", &|it| {
+            it.project.truncate(23);
+        }),
+        valued_roster("epoch", "3.3", "an epoch without number", "epoch", "\".9f2c81d04be6a713\""),
+        valued_roster("config_short", "4.1", "a hash of 31 bytes", "config", &format!("\"{}\"", "00".repeat(31))),
+        valued_roster("seal_short", "4.8", "a seal of 31 bytes", "seal", &format!("\"{}\"", "00".repeat(31))),
+        valued_roster("no_members", "4.2", "nobody is a member", "members", "[]"),
+        bad_roster("author_unknown", "4.2", "the author is not a member", &|it| it.author = person("eve")),
+        bad_roster("author_limited", "4.2", "the author is a limited member", &|it| {
+            it.members[0].grants = vec!["*/production".into()];
+        }),
+        bad_roster("unsorted", "4.2", "the members are not sorted", &|it| {
+            it.members.push(member(&person("bob"), &["*"]));
+            it.members.sort_by(|one, next| next.id.cmp(&one.id));
+        }),
+        bad_roster("double", "4.2", "a member twice", &|it| {
+            it.members.push(it.members[0].clone());
+        }),
+        bad_roster("removed_malformed", "4.9", "a removed id of 19 characters", &|it| {
+            it.removed = vec![eve.id[..23].into()];
+        }),
+        bad_roster("removed_unsorted", "4.9", "the removed ids are not sorted", &|it| {
+            it.removed = vec![id("eve"), id("fritz")];
+            it.removed.sort();
+            it.removed.reverse();
+        }),
+        bad_roster("removed_double", "4.9", "a removed id twice", &|it| {
+            it.removed = vec![id("eve"), id("eve")];
+        }),
+        bad_roster("removed_member", "4.9", "a member that was removed", &|it| {
+            it.removed = vec![id("alice")];
+        }),
+    ]
+}
+
+#[rustfmt::skip]
+fn roster_members() -> Vec<Vector> {
+    let grants = |list: &[&str]| list.iter().map(|grant| (*grant).to_string()).collect::<Vec<_>>();
+    let with_ci = |path: &str, what: &str, list: Vec<String>| {
+        bad_roster(path, "3.8", what, &|it| {
+            let mut ci = member(&person("ci"), &[]);
+            ci.grants.clone_from(&list);
+            it.members.push(ci);
+            it.members.sort_by(|one, next| one.id.cmp(&next.id));
+        })
+    };
+    let replaced = |path: &str, rule: &str, what: &str, name: &str, from: &str, to: &str| {
+        let text = small().composed().json();
+        let start = text.find(&format!("\"{name}\"")).expect("it is there");
+        let (head, tail) = text.split_at(start);
+        let vector = reject(&format!("roster/{path}"), rule, "BadText", what);
+        roster_vector(vector, &format!("{head}{}", tail.replacen(from, to, 1)))
+    };
+    let witness = epoch(3).text();
+    vec![
+        bad_roster("key_not_canonical", "1.5", "a public key that is not canonical", &|it| {
+            let mut other = member(&person("bob"), &["*"]);
+            other.public = [0xff; 32];
+            other.id = world::member_id(&other.public);
+            it.members.push(other);
+            it.members.sort_by(|one, next| one.id.cmp(&next.id));
+        }),
+        bad_roster("id_of_another", "3.2", "an id that is not the hash of the key", &|it| {
+            it.members[0].public = person("bob").public;
+        }),
+        bad_roster("name_empty", "3.6", "a member without name", &|it| it.members[0].name.clear()),
+        bad_roster("name_control", "3.6", "a name with a line feed", &|it| it.members[0].name.push('\n')),
+        bad_roster("name_65", "3.6", "a name of 65 bytes", &|it| it.members[0].name = "a".repeat(65)),
+        with_ci("grants_none", "no grant", Vec::new()),
+        with_ci("grants_unsorted", "the grants are not sorted", grants(&["b/production", "a/production"])),
+        with_ci("grants_double", "a grant twice", grants(&["a/production", "a/production"])),
+        with_ci("grants_full_and_more", "the full grant beside another", grants(&["*", "a/production"])),
+        with_ci("grants_malformed", "a grant that is none", grants(&["a"])),
+        late_roster("wrap_too_large", "4.4", "a wrap of 128 KiB and one byte", &|_| {}).with_large_wrap(),
+        replaced("wrap_malformed", "1.8, 4.4", "a wrap that is no base64", "wrap", "\": \"", "\": \"-"),
+        late_roster("witnesses_none", "4.6", "no witness", &|it| it.members[0].witnesses.clear()),
+        bad_roster("witnesses_17", "4.6", "17 witnesses", &|it| {
+            it.epoch = epoch(18);
+            it.earlier = (2..18).map(epoch).collect();
+        }),
+        late_roster("witnesses_without_own", "4.6", "no witness of the roster's own epoch", &|it| {
+            it.members[0].witnesses[0].0 = epoch(2);
+        }),
+        late_roster("witnesses_other_id", "4.6", "the last witness is of another epoch with that number", &|it| {
+            it.members[0].witnesses[0].0.1[0] ^= 1;
+        }),
+        bad_roster("witnesses_unsorted", "4.6", "the witnesses are not sorted", &|it| {
+            it.earlier = vec![epoch(2), epoch(1)];
+        }),
+        bad_roster("witnesses_double", "4.6", "two witnesses of one number", &|it| {
+            it.earlier = vec![Epoch(3, short("another"))];
+        }),
+        replaced("witness_two_blanks", "4.6", "two blanks in a witness", "witnesses", &witness, &format!("{witness} ")),
+        replaced("witness_epoch", "3.3, 4.6", "a witness whose epoch has a leading zero", "witnesses", &witness, &format!("0{witness}")),
+        replaced("witness_short", "4.6", "a witness with a MAC of 31 bytes", "witnesses", &hex(&small().composed().members[0].witnesses[0].1), &"00".repeat(31)),
+        replaced("introduction_short", "4.7", "an introduction of 31 bytes", "introduction", &hex(&small().composed().members[0].introduction), &"00".repeat(31)),
+        replaced("public_key_short", "4.1", "a public key of 31 bytes", "public_key", &hex(&person("alice").public), &"00".repeat(31)),
+    ]
+}
+
+impl Vector {
+    /// Puts 128 KiB and one byte in the place of the wrap, as a repetition.
+    fn with_large_wrap(mut self) -> Self {
+        let lines = &mut self.inputs[0].lines;
+        let at = lines.iter().position(|line| line.contains("\"wrap\""));
+        let at = at.expect("a wrap");
+        let parts = [
+            format!("!{}\"wrap\": \"", " ".repeat(6)),
+            "*43690 41414141".into(),
+            "!AAAA".into(),
+            "|\",".into(),
+        ];
+        lines.splice(at..=at, parts);
+        self
+    }
+}
+
+// --- Acceptance ---
+
+/// Alice's roster for ci, who may open api/production.
+fn for_ci() -> Roster {
+    roster(
+        &person("alice"),
+        vec![member(&person("ci"), &["api/production"])],
+    )
+}
+
+fn ci_of(roster: &mut Roster) -> &mut Member {
+    let id = person("ci").id;
+    let mut members = roster.members.iter_mut();
+    members.find(|member| member.id == id).expect("ci")
+}
+
+/// The inputs of a member that reads the roster beside the usual `kagi.json`.
+fn reads(vector: Vector, roster: &Roster, who: &Person) -> Vector {
+    vector
+        .with_text("kagi.json", &config().json())
+        .with_text("access.json", &roster.json())
+        .with_hex("secret", &who.secret)
+}
+
+/// A device that has pinned an epoch.
+fn knows(vector: Vector, who: &Person, known: Epoch) -> Vector {
+    vector
+        .with("known_epoch", &known.text())
+        .with_hex("witness", witness_key(&project(), known, &who.id).expose())
+}
+
+/// What an access gives, by the roster's own epoch.
+fn given(vector: Vector, who: &str, epoch: Epoch, full: bool, scopes: &[(&str, bool)]) -> Vector {
+    let state = world::at(&project(), epoch, |place| {
+        kdf::state(&project_key(epoch), place)
+    });
+    let witness = witness_key(&project(), epoch, who);
+    let names: Vec<_> = scopes.iter().map(|(name, _)| *name).collect();
+    let mut vector = vector
+        .with("scopes", &names.join(" "))
+        .gives("member", who)
+        .gives("epoch", &epoch.text())
+        .gives("full", if full { "yes" } else { "no" })
+        .gives_hex("state", state.expose())
+        .gives_hex("witness", witness.expose());
+    for (name, opens) in scopes {
+        let parts: Vec<_> = name.split('/').collect();
+        let key = world::scope_key(&project(), epoch, parts[0], parts[1], parts[2]);
+        let key = if *opens {
+            hex(key.expose())
+        } else {
+            "none".into()
+        };
+        vector = vector.gives(&format!("key {name}"), &key);
+    }
+    vector
+}
+
+const CI_SCOPES: [(&str, bool); 4] = [
+    ("values/api/production", true),
+    ("files/api/production", true),
+    ("values/web/production", false),
+    ("values/api/development", false),
+];
+
+#[rustfmt::skip]
+fn acceptance() -> Vec<Vector> {
+    let (alice, bob, ci, dora) = (person("alice"), person("bob"), person("ci"), person("dora"));
+    let good = |path: &str, rule: &str, what: &str| accept(&format!("accept/{path}"), rule, what);
+    let bad = |path: &str, rule: &str, kind: &str, what: &str| reject(&format!("accept/{path}"), rule, kind, what);
+    let (e, now) = (epoch(3), for_ci().composed());
+    let edited = |edit: &dyn Fn(&mut Roster)| {
+        let mut roster = for_ci().composed();
+        edit(&mut roster);
+        roster
+    };
+    let before_composed = |edit: &dyn Fn(&mut Roster)| {
+        let mut roster = for_ci();
+        edit(&mut roster);
+        roster.composed()
+    };
+    // Alice's own key changed to eve's after she composed: what a host of the repository could do.
+    let swapped_wrap = edited(&|it| {
+        let shell = it.clone();
+        let statement = it.statement();
+        let ci = ci_of(it);
+        let mut bundle = shell.bundle(ci);
+        bundle[1..33].copy_from_slice(&seed("a key of the attacker"));
+        ci.bundle = Some(bundle);
+        ci.wrap = shell.wrap(ci, &statement);
+    });
+    let far = before_composed(&|it| {
+        it.epoch = epoch(19);
+        it.earlier.clear();
+    });
+    let full = [("values/api/production", true), ("files/web/development", true)];
+    let dora_scopes = [("values/api/development", true), ("files/web/development", true), ("values/web/production", true), ("files/web/production", true), ("values/api/production", false)];
+    let other_config = |edit: &dyn Fn(&mut Roster)| before_composed(edit);
+    let team = team().composed();
+    vec![
+        given(reads(knows(good("witness", "5.5", "a witness of the pinned epoch"), &ci, e), &now, &ci), &ci.id, e, false, &CI_SCOPES),
+        given(reads(knows(good("witness_of_earlier", "5.5", "a witness of an epoch before"), &ci, epoch(1)), &now, &ci), &ci.id, e, false, &CI_SCOPES),
+        given(reads(knows(good("full_member", "4.5, 5.9", "a full member opens everything"), &bob, epoch(2)), &team, &bob), &bob.id, e, true, &full),
+        given(reads(knows(good("limited_member", "4.5, 5.9", "an environment and a service"), &dora, e), &team, &dora), &dora.id, e, false, &dora_scopes),
+        given(reads(good("introduced", "5.6, 5.7", "a new device, introduced by an anchor").with("anchors", &format!("{} {}", bob.id, alice.id)), &now, &ci), &ci.id, e, false, &CI_SCOPES),
+        given(reads(good("introduced_by_itself", "5.7", "a new device that wrote the roster itself"), &now, &alice), &alice.id, e, true, &full),
+        given(reads(good("confirmed", "5.7", "a new device, and a person who confirms the author").with("confirmed", &alice.id), &now, &ci), &ci.id, e, false, &CI_SCOPES),
+        given(
+            reads(knows(good("config_before", "5.1", "kagi.json is still the one before"), &ci, e), &other_config(&|it| it.config = seed("the next kagi.json")), &ci),
+            &ci.id,
+            e,
+            false,
+            &CI_SCOPES,
+        ),
+        given(
+            good("project_key", "4.8, 5.10", "the holder of the project key")
+                .with_text("kagi.json", &config().json())
+                .with_text("access.json", &now.json())
+                .with_hex("project_key", project_key(e).expose()),
+            "",
+            e,
+            true,
+            &full,
+        ),
+        reads(
+            knows(bad("config", "5.1", "ConfigMismatch", "kagi.json is another one"), &ci, e),
+            &other_config(&|it| {
+                it.config = seed("another kagi.json");
+                it.config_before = seed("the one before");
+            }),
+            &ci,
+        ),
+        reads(knows(bad("not_member", "5.2", "NotMember", "the reader is no member"), &bob, e), &now, &bob),
+        reads(knows(bad("old_epoch", "5.3", "OldEpoch", "the roster is of an epoch before the pinned one"), &ci, epoch(4)), &now, &ci),
+        reads(knows(bad("forked_epoch", "5.4", "ForkedEpoch", "the pinned epoch has the roster's number, but another id"), &ci, Epoch(3, short("a fork"))), &now, &ci),
+        reads(knows(bad("forked_earlier", "5.4", "ForkedEpoch", "the pinned epoch has the number of an earlier one, but another id"), &ci, Epoch(2, short("a fork"))), &now, &ci),
+        reads(knows(bad("not_witnessed", "5.5", "NotWitnessed", "no witness of the pinned epoch"), &ci, epoch(2)), &before_composed(&|it| it.earlier = vec![epoch(1)]), &ci),
+        reads(
+            bad("witness_wrong", "5.5", "Unauthentic", "the pinned witness key is another member's")
+                .with("known_epoch", &e.text())
+                .with_hex("witness", witness_key(&project(), e, &bob.id).expose()),
+            &now,
+            &ci,
+        ),
+        reads(knows(bad("statement_changed", "4.3, 5.5", "Unauthentic", "a name was changed afterwards"), &ci, e), &edited(&|it| ci_of(it).name.push('x')), &ci),
+        reads(knows(bad("grants_changed", "4.3, 5.5", "Unauthentic", "a grant was changed afterwards"), &ci, e), &edited(&|it| ci_of(it).grants = vec!["api/*".into()]), &ci),
+        reads(
+            knows(bad("removed_changed", "4.3, 5.5", "Unauthentic", "a removed id was taken out afterwards"), &ci, e),
+            &{
+                let mut roster = before_composed(&|it| it.removed = vec![person("eve").id]);
+                roster.removed.clear();
+                roster
+            },
+            &ci,
+        ),
+        reads(knows(bad("wrap_swapped", "4.6, 5.5", "Unauthentic", "somebody sealed other keys to the member's public key"), &ci, e), &swapped_wrap, &ci),
+        reads(bad("wrap_swapped_new", "4.7, 5.7", "Unauthentic", "the same, and the reader is a new device").with("anchors", &alice.id), &swapped_wrap, &ci),
+        reads(bad("introduction_wrong", "5.7", "Unauthentic", "an introduction that does not hold").with("anchors", &alice.id), &edited(&|it| ci_of(it).introduction[0] ^= 1), &ci),
+        reads(
+            bad("author_changed", "5.7", "Unauthentic", "another author, who did not write it").with("anchors", &bob.id),
+            &{
+                let others = vec![member(&ci, &["api/production"]), member(&bob, &["*"])];
+                let mut roster = roster(&alice, others).composed();
+                roster.author = bob.clone();
+                roster
+            },
+            &ci,
+        ),
+        reads(bad("author_of_low_order", "1.6, 5.7", "Unauthentic", "the author's public key is of low order").with("anchors", &low_order().id), &by_low_order(), &ci),
+        reads(
+            knows(bad("out_of_reach", "5.6", "NotWitnessed", "16 epochs later neither an anchor nor a person counts").with("anchors", &alice.id).with("confirmed", &alice.id), &ci, e),
+            &far,
+            &ci,
+        ),
+        reads(bad("own_name", "5.7", "Unauthentic", "a roster in the reader's name that another full member wrote"), &{
+            let mut roster = roster(&bob, vec![member(&alice, &["*"])]);
+            roster.author = alice.clone();
+            let mut composed = roster.clone().composed();
+            roster.author = bob.clone();
+            let statement = composed.statement();
+            let alice_member = composed.members.iter_mut().find(|member| member.id == alice.id).expect("alice");
+            alice_member.introduction = roster.introduction(alice_member, &statement);
+            composed
+        }, &alice),
+        reads(bad("unknown", "5.7", "UnknownProject", "a new device, and nobody vouches"), &now, &ci),
+        reads(bad("unknown_author", "5.7", "UnknownProject", "the author is not the anchor").with("anchors", &bob.id), &now, &ci),
+        bad("project_key_of_another_epoch", "5.10", "WrongKey", "the project key of the epoch before")
+            .with_text("kagi.json", &config().json())
+            .with_text("access.json", &now.json())
+            .with_hex("project_key", project_key(epoch(2)).expose()),
+        bad("seal_changed", "4.8, 5.10", "WrongKey", "the seal was changed")
+            .with_text("kagi.json", &config().json())
+            .with_text("access.json", &edited(&|it| it.seal[0] ^= 1).json())
+            .with_hex("project_key", project_key(e).expose()),
+        bad("project_key_config", "5.1, 5.10", "ConfigMismatch", "kagi.json is another one")
+            .with_text("kagi.json", &config().json().replace("false", "true"))
+            .with_text("access.json", &now.json())
+            .with_hex("project_key", project_key(e).expose()),
+    ]
+}
+
+/// Somebody whose public key everybody can agree with, to zero.
+fn low_order() -> Person {
+    let mut nobody = person("nobody");
+    nobody.public = [0; 32];
+    nobody.public[0] = 1;
+    nobody.id = world::member_id(&nobody.public);
+    nobody
+}
+
+fn by_low_order() -> Roster {
+    let ci = member(&person("ci"), &["api/production"]);
+    let mut roster = roster(&low_order(), vec![ci]).composed();
+    let statement = roster.statement();
+    // The MAC under the key that follows from an all-zero agreement.
+    let (shared, author) = (Key::new([0; 32]), low_order().public);
+    let ci = ci_of(&mut roster);
+    let key = world::at(&project(), epoch(3), |place| {
+        kdf::introduction(&shared, &author, &ci.public, place)
+    });
+    ci.introduction = ci.vouch(&key, &statement);
+    roster
+}
+
+#[rustfmt::skip]
+fn accepted_bundles() -> Vec<Vector> {
+    let (alice, ci) = (person("alice"), person("ci"));
+    let rule = "4.5, 5.9";
+    let bad = |path: &str, what: &str, edit: &dyn Fn(&mut Vec<u8>)| {
+        let mut roster = for_ci();
+        let shell = roster.clone();
+        let ci_member = ci_of(&mut roster);
+        let mut bundle = shell.bundle(ci_member);
+        edit(&mut bundle);
+        ci_member.bundle = Some(bundle);
+        let vector = reject(&format!("accept/{path}"), rule, "Unauthentic", what);
+        reads(knows(vector, &ci, epoch(3)), &roster.composed(), &ci)
+    };
+    let full = |path: &str, what: &str, edit: &dyn Fn(&mut Vec<u8>)| {
+        let mut roster = roster(&alice, Vec::new());
+        let mut bundle = roster.bundle(&roster.members[0]);
+        edit(&mut bundle);
+        roster.members[0].bundle = Some(bundle);
+        let vector = reject(&format!("accept/{path}"), rule, "Unauthentic", what);
+        reads(knows(vector, &alice, epoch(3)), &roster.composed(), &alice)
+    };
+    let limited = |places: &[(&str, &str)]| {
+        let places = places.iter();
+        let places: Vec<_> = places.map(|(env, service)| ((*env).to_string(), (*service).to_string())).collect();
+        world::limited_bundle(&project(), epoch(3), &ci.id, &places)
+    };
+    let mut other_statement = for_ci().composed();
+    let (shell, statement) = (other_statement.clone(), other_statement.statement());
+    let member = ci_of(&mut other_statement);
+    member.wrap = shell.wrap(member, &seed("another statement"));
+    let vouched = member.witnesses.iter();
+    let vouched = vouched.map(|(epoch, _)| {
+        let key = witness_key(&project(), *epoch, &ci.id);
+        (*epoch, member.vouch(&key, &statement))
+    });
+    member.witnesses = vouched.collect();
+    let vector = reject("accept/wrap_of_another_statement", "4.4, 5.9", "Unauthentic", "the wrap is bound to another statement");
+    vec![
+        reads(knows(vector, &ci, epoch(3)), &other_statement, &ci),
+        bad("bundle_kind", "a kind of content that the format does not have", &|it| it[0] = 3),
+        bad("bundle_empty", "no content", &Vec::clear),
+        bad("bundle_full", "a limited member is given the project key", &|it| {
+            *it = world::full_bundle(&project(), epoch(3), &[]);
+        }),
+        bad("bundle_longer", "a byte after the last key", &|it| it.push(0)),
+        bad("bundle_shorter", "the last key is cut short", &|it| it.truncate(it.len() - 1)),
+        bad("bundle_unsorted", "the scopes are not sorted", &|it| {
+            *it = limited(&[("production", "api"), ("development", "api")]);
+        }),
+        bad("bundle_double", "a scope twice", &|it| {
+            *it = limited(&[("production", "api"), ("production", "api")]);
+        }),
+        full("bundle_limited", "a full member is given a limited one's keys", &|it| {
+            *it = world::limited_bundle(&project(), epoch(3), &alice.id, &[]);
+        }),
+        full("bundle_earlier_16", "16 roster keys of epochs before", &|it| {
+            let earlier: Vec<_> = (1..17).map(epoch).collect();
+            *it = world::full_bundle(&project(), epoch(3), &earlier);
+        }),
+        full("bundle_earlier_unsorted", "the epochs before are not sorted", &|it| {
+            *it = world::full_bundle(&project(), epoch(3), &[epoch(2), epoch(1)]);
+        }),
+        {
+            let mut roster = for_ci();
+            let shell = roster.clone();
+            let ci_member = ci_of(&mut roster);
+            let mut bundle = shell.bundle(ci_member);
+            bundle[33..65].copy_from_slice(&seed("another witness key"));
+            ci_member.bundle = Some(bundle);
+            let vector = reject("accept/own_witness", "5.8", "Unauthentic", "the witness key in the wrap is not the one of the witness");
+            reads(knows(vector, &ci, epoch(2)), &roster.composed(), &ci)
+        },
+    ]
+}
+
+// --- kagi.json ---
+
+fn bad_config(path: &str, rule: &str, what: &str, edit: &dyn Fn(&mut world::Config)) -> Vector {
+    let mut defect = config();
+    edit(&mut defect);
+    reject(&format!("config/{path}"), rule, "BadText", what).with_text("kagi.json", &defect.json())
+}
+
+fn edited_config(path: &str, what: &str, edit: &dyn Fn(String) -> String) -> Vector {
+    let text = edit(config().json());
+    reject(&format!("config/{path}"), "1.10", "NotCanonical", what).with_text("kagi.json", &text)
+}
+
+fn whole_config() -> world::Config {
+    let mut whole = config();
+    whole.nested = true;
+    whole.envs.push("staging.eu".into());
+    whole.default_env = "staging.eu".into();
+    whole.default_service = "web".into();
+    let path = |path: &str, service: &str| (path.to_string(), service.to_string());
+    whole.paths = vec![
+        path("apps/api", "api"),
+        path("apps/api/jobs", "jobs"),
+        path("ünï \"x\"", "odd"),
+    ];
+    whole.sync = "https://secrets.example:8443/kagi".into();
+    whole
+}
+
+#[rustfmt::skip]
+fn configs() -> Vec<Vector> {
+    let path = |text: &'static str, what: &str, name: &str| {
+        bad_config(&format!("path_{name}"), "6.6", what, &|it| {
+            it.paths = vec![(text.into(), "api".into())];
+        })
+    };
+    let whole = whole_config();
+    let inferred = [("apps/api", "api"), ("apps/api/src", "api"), ("apps/api/jobs/nightly", "jobs"), ("apps/apis", "apps"), ("web/src", "web"), ("Production/x", "none"), (".git", "none")];
+    let mut nested = accept("config/whole", "6.1, 6.8", "every member is used").with_text("kagi.json", &whole.json());
+    nested = nested.gives_hex("hash", &whole.hash());
+    for (below, service) in inferred {
+        nested = nested.with("below", below).gives(&format!("service in {below}"), service);
+    }
+    vec![
+        accept("config/new", "6.1", "the configuration of a new project")
+            .with_text("kagi.json", &config().json())
+            .with("below", "apps/api")
+            .gives_hex("hash", &config().hash())
+            .gives("service in apps/api", "none"),
+        nested,
+        reject("config/too_large", "6.1", "TooLarge", "one byte above 64 KiB").with_lines("kagi.json", vec!["*65537 20".into()]),
+        edited_config("unknown_name", "a member that the format does not have", &|text| text.replacen("  \"sync\"", "  \"more\": 1,\n  \"sync\"", 1)),
+        edited_config("double_name", "a member twice", &|text| text.replacen("  \"nested\"", "  \"nested\": true,\n  \"nested\"", 1)),
+        {
+            let mut unsorted = whole_config();
+            unsorted.paths.reverse();
+            reject("config/paths_unsorted", "1.10, 6.6", "NotCanonical", "the paths are not sorted").with_text("kagi.json", &unsorted.json())
+        },
+        {
+            let mut double = config();
+            double.paths = vec![("a".into(), "b".into()), ("a".into(), "c".into())];
+            reject("config/paths_double", "1.10, 6.6", "NotCanonical", "a path twice").with_text("kagi.json", &double.json())
+        },
+        bad_config("format_2", "6.1", "another format", &|it| it.format = 2),
+        bad_config("project_id", "6.2", "a member id in the place of a project id", &|it| it.project = person("alice").id),
+        bad_config("envs_none", "6.3", "no environment", &|it| it.envs.clear()),
+        bad_config("envs_65", "6.3", "65 environments", &|it| {
+            it.envs = (0..65).map(|at| format!("e{at}")).collect();
+            it.default_env = "e0".into();
+        }),
+        bad_config("env_malformed", "3.4, 6.3", "an environment that may not be", &|it| it.envs.push("../x".into())),
+        bad_config("env_double", "6.3", "an environment twice", &|it| it.envs.push("production".into())),
+        bad_config("env_case", "6.3", "two environments that differ by case alone", &|it| it.envs.push("Production".into())),
+        bad_config("default_env", "6.4", "the default environment is not listed", &|it| it.default_env = "staging".into()),
+        bad_config("default_env_case", "6.4", "the default environment in another case", &|it| it.default_env = "Development".into()),
+        bad_config("default_service", "6.5", "a default service that may not be", &|it| it.default_service = "a/b".into()),
+        bad_config("default_service_env", "3.7, 6.5", "a default service named like an environment", &|it| it.default_service = "PRODUCTION".into()),
+        path("", "an empty path", "empty"),
+        path("a//b", "an empty part", "empty_part"),
+        path("a/./b", "a part that means itself", "dot"),
+        path("../api", "a part that leads upwards", "parent"),
+        path("a\\b", "a backslash", "backslash"),
+        path("a\tb", "a control character", "control"),
+        bad_config("path_1025", "6.6", "a path of 1,025 bytes", &|it| it.paths = vec![("a".repeat(1025), "api".into())]),
+        bad_config("path_service", "3.4, 6.6", "a path to a service that may not be", &|it| it.paths = vec![("a".into(), String::new())]),
+        bad_config("path_service_env", "3.7, 6.6", "a path to a service named like an environment", &|it| it.paths = vec![("a".into(), "Production".into())]),
+        bad_config("paths_257", "6.6", "257 paths", &|it| {
+            it.paths = (0..257).map(|at| (format!("p{at:03}"), "api".into())).collect();
+        }),
+        bad_config("sync_blank", "6.7", "a remote with a blank", &|it| it.sync = "https://a b".into()),
+        bad_config("sync_letter", "6.7", "a remote with a letter beyond ASCII", &|it| it.sync = "https://é".into()),
+        bad_config("sync_1025", "6.7", "a remote of 1,025 bytes", &|it| it.sync = "a".repeat(1025)),
+    ]
+}
+
+// --- Scope files ---
+
+fn in_file(vector: Vector, text: &str) -> Vector {
+    vector
+        .with("project", &project())
+        .with("scope", "values/api/production")
+        .with_text("file", text)
+}
+
+/// The boxes of two branches.
+fn two_boxes() -> [Vec<u8>; 2] {
+    let one = snapshot(1, &[entry("PORT", "8080")]).plaintext();
+    let two = snapshot(1, &[entry("PORT", "9090")]).plaintext();
+    [api().seal("one", &one), api().seal("two", &two)]
+}
+
+fn with_boxes(vector: Vector, markers: bool, boxes: &[&Vec<u8>]) -> Vector {
+    let vector = vector.gives("markers", if markers { "yes" } else { "no" });
+    boxes.iter().fold(vector, |vector, sealed| {
+        let value = format!("{} {} bytes", hex(&box_id(sealed)), sealed.len());
+        vector.gives(&format!("box {}", api().epoch.text()), &value)
+    })
+}
+
+#[rustfmt::skip]
+fn scope_files() -> Vec<Vector> {
+    let [one, two] = two_boxes();
+    let head = api().header();
+    let index = "key PORT 1\n";
+    let (first, second) = (api().line(&one), api().line(&two));
+    let good = |path: &str, rule: &str, what: &str, text: &str, markers: bool, boxes: &[&Vec<u8>]| {
+        let vector = accept(&format!("scope_file/{path}"), rule, what);
+        with_boxes(in_file(vector, text), markers, boxes)
+    };
+    let bad = |path: &str, rule: &str, kind: &str, what: &str, text: &str| in_file(reject(&format!("scope_file/{path}"), rule, kind, what), text);
+    let merged = format!("{head}{index}<<<<<<< HEAD\n{first}=======\n{second}>>>>>>> theirs\n");
+    let merged_3 = format!("<<<<<<< HEAD\n{head}{index}{first}||||||| 1a2b3c4\n=======\n{head}{index}{second}>>>>>>> theirs\n");
+    let placed = |edit: &dyn Fn(&mut Place7)| {
+        let mut other = api();
+        edit(&mut other);
+        other.header() + &first
+    };
+    let small_box = |at: u32| api().line(&lp(&at.to_le_bytes().repeat(6)));
+    let many = |count| (0..count).map(small_box).collect::<String>();
+    let payload = base64(&one);
+    let boxed = |text: &str| format!("{head}box {text}\n");
+    let e = epoch(3).text();
+    let not = "NotCanonical";
+    vec![
+        good("one_box", "7.1, 7.4, 7.5", "as it is written", &(head.clone() + index + &first), false, &[&one]),
+        good("two_boxes", "7.4", "two branches, merged", &(head.clone() + index + &first + &second), false, &[&one, &two]),
+        good("no_box", "7.4", "no box", &head, false, &[]),
+        good("double_lines", "7.6", "lines that a merge doubled", &(head.clone() + &head + index + index + &first + &first), false, &[&one]),
+        good("carriage_return", "7.6", "CRLF", &(head.clone() + index + &first).replace('\n', "\r\n"), false, &[&one]),
+        good("markers", "7.6", "conflict markers", &merged, true, &[&one, &two]),
+        good("markers_first", "7.6", "conflict markers around the header, and an empty base", &merged_3, true, &[&one, &two]),
+        good("index", "7.10", "index lines that mean nothing", &(head.clone() + "key \nkey PORT 9\nkey ../x é 1\n" + &first + "key LATE 1\n"), false, &[&one]),
+        reject("scope_file/too_large", "7.9", "TooLarge", "one byte above the limit")
+            .with("project", &project())
+            .with("scope", "values/api/production")
+            .with_lines("file", vec!["*33558737 0a".into()]),
+        bad("empty", "7.1", not, "no byte", ""),
+        bad("no_line_feed", "7.1", not, "no line feed at the end", (head.clone() + &first).trim_end()),
+        reject("scope_file/not_utf_8", "7.1", not, "a byte that is no UTF-8")
+            .with("project", &project())
+            .with("scope", "values/api/production")
+            .with_lines("file", [lines_of(&head), vec!["#6b657920ff0a".into()]].concat()),
+        bad("other_project", "7.2", "Misplaced", "the header names another project", &placed(&|it| it.project = world::other_project())),
+        bad("other_service", "7.2", "Misplaced", "the header names another service", &placed(&|it| it.service = "web")),
+        bad("other_env", "7.2", "Misplaced", "the header names another environment", &placed(&|it| it.env = "development")),
+        bad("other_format", "7.2", not, "another format", &(head.replacen('1', "2", 1) + &first)),
+        bad("no_header", "7.2", not, "a box before the header", &(first.clone() + &head)),
+        bad("blank_line", "7.3", not, "an empty line", &(head.clone() + "\n" + &first)),
+        bad("unknown_line", "7.3", not, "a line of another kind", &(head.clone() + "note x\n" + &first)),
+        bad("indented", "7.3", not, "a blank before a line", &(head.clone() + " " + &first)),
+        bad("second_header", "7.3", "NotCanonical", "a second header that names another scope", &(head.clone() + &placed(&|it| it.env = "development"))),
+        bad("box_epoch", "3.3, 7.4", not, "a box of no epoch", &boxed(&format!("03.9f2c81d04be6a713 {payload}"))),
+        bad("box_without_bytes", "7.4", not, "a box without its bytes", &boxed(&e)),
+        bad("box_two_blanks", "7.4", not, "two blanks in a box line", &boxed(&format!("{e}  {payload}"))),
+        bad("box_base64", "1.8, 7.4", not, "a box that is no base64", &boxed(&format!("{e} {}", payload.replace('=', "")))),
+        good("boxes_16", "7.9", "16 boxes", &(head.clone() + &many(16)), false, &[]).with_small_boxes(),
+        bad("boxes_17", "7.9", "Limit", "17 boxes", &(head.clone() + &many(17))),
+    ]
+}
+
+impl Vector {
+    fn with_small_boxes(mut self) -> Self {
+        for at in 0..16u32 {
+            let sealed = lp(&at.to_le_bytes().repeat(6));
+            let value = format!("{} {} bytes", hex(&box_id(&sealed)), sealed.len());
+            self = self.gives(&format!("box {}", api().epoch.text()), &value);
+        }
+        self
+    }
+}
+
+#[rustfmt::skip]
+fn boxes() -> Vec<Vector> {
+    let plain = snapshot(4, &[entry("DATABASE_URL", "postgres://db/app"), entry("PORT", "8080")]);
+    let sealed = api().seal("box", &plain.plaintext());
+    let index = "key DATABASE_URL 1\nkey PORT 1\n";
+    let with = |vector: Vector, place: &Place7, sealed: &[u8]| {
+        let mut shown = api();
+        shown.epoch = place.epoch;
+        vector
+            .with("project", &place.project)
+            .with("scope", &format!("{}/{}/{}", place.kind, place.service, place.env))
+            .with_hex("key", api().key().expose())
+            .with_text("file", &(place.header() + index + &shown.line(sealed)))
+    };
+    // The key stays that of the scope, so that only what the box is bound to differs.
+    let bad = |path: &str, what: &str, edit: &dyn Fn(&mut Place7)| {
+        let mut place = api();
+        edit(&mut place);
+        with(reject(&format!("box/{path}"), "7.7", "none", what), &place, &sealed)
+    };
+    let changed = |path: &str, rule: &str, what: &str, edit: &dyn Fn(&mut Vec<u8>)| {
+        let mut changed = sealed.clone();
+        edit(&mut changed);
+        with(reject(&format!("box/{path}"), rule, "none", what), &api(), &changed)
+    };
+    let nonce: [u8; 24] = short("nonce box");
+    vec![
+        with(accept("box/opens", "7.1, 7.4, 7.7", "a scope file, written again"), &api(), &sealed)
+            .with_hex("nonce", &nonce)
+            .gives_hex("id", &box_id(&sealed))
+            .gives_hex("plaintext", &plain.plaintext()),
+        bad("other_kind", "bound to values, read as files", &|it| it.kind = "files"),
+        bad("other_project", "bound to another project", &|it| it.project = world::other_project()),
+        bad("other_epoch", "bound to another epoch", &|it| it.epoch = epoch(4)),
+        bad("other_service", "bound to another service", &|it| it.service = "web"),
+        bad("other_env", "bound to another environment", &|it| it.env = "development"),
+        changed("nonce", "1.3, 7.4", "one bit of the nonce differs", &|it| it[0] ^= 1),
+        changed("ciphertext", "1.3, 7.4", "one bit of the ciphertext differs", &|it| it[24] ^= 1),
+        changed("tag", "1.3, 7.4", "one bit of the tag differs", &|it| *it.last_mut().expect("a byte") ^= 1),
+        changed("short", "7.4", "too short for nonce and tag", &|it| it.truncate(39)),
+        changed("cut", "7.4", "the last byte is missing", &|it| it.truncate(it.len() - 1)),
+        with(reject("box/plaintext", "8.1", "none", "authentic, but no snapshot"), &api(), &api().seal("box", &[0; 256])),
+    ]
+}
+
+// --- Snapshots ---
+
+fn described(vector: Vector, fields: &Labelled) -> Vector {
+    vector.with_lines("plaintext", noted(fields))
+}
+
+fn bad_snapshot(path: &str, rule: &str, what: &str, edit: &dyn Fn(&mut world::Snapshot)) -> Vector {
+    let mut defect = snapshot(4, &[entry("A", "1"), entry("B", "2")]);
+    edit(&mut defect);
+    let vector = reject(&format!("snapshot/{path}"), rule, "none", what);
+    described(vector, &defect.padded())
+}
+
+/// The bytes of a snapshot, edited.
+fn edited_snapshot(path: &str, rule: &str, what: &str, edit: &dyn Fn(&mut Labelled)) -> Vector {
+    let mut fields = snapshot(4, &[entry("A", "1")]).padded();
+    edit(&mut fields);
+    described(
+        reject(&format!("snapshot/{path}"), rule, "none", what),
+        &fields,
+    )
+}
+
+#[rustfmt::skip]
+fn snapshots() -> Vec<Vector> {
+    let author = person("alice").id;
+    let line = |value: &str, description: &str, author: &str| format!("{value} {description} writer=0000000000000000 version=1 time=1767225600 author={author}");
+    let good = |path: &str, rule: &str, what: &str, of: &world::Snapshot| {
+        let vector = accept(&format!("snapshot/{path}"), rule, what);
+        let ancestors: Vec<_> = of.ancestors.iter().map(|id| hex(id)).collect();
+        let ancestors = ancestors.join(" ");
+        let ancestors = if ancestors.is_empty() { "-".into() } else { ancestors };
+        described(vector, &of.padded()).gives("sequence", &of.sequence.to_string()).gives("ancestors", &ancestors)
+    };
+    let mut rich = snapshot(4, &[entry("DATABASE_URL", "postgres://db/app"), entry("EMPTY", ""), entry("KEY", "x")]);
+    rich.ancestors = vec![short("ancestor 1"), short("ancestor 2")];
+    rich.entries[0].description = b"main".to_vec();
+    rich.entries[0].writer = short("ancestor 2");
+    rich.entries[0].version = 7;
+    rich.entries[1].author.clear();
+    rich.entries[2].value = vec![0xff, 0x0a];
+    let mut exact = snapshot(4, &[entry("A", "")]);
+    let length = joined(&exact.fields()).len();
+    exact.entries[0].value = vec![b'v'; 256 - length];
+    let exact_value = String::from_utf8(exact.entries[0].value.clone()).expect("text");
+    let exact_line = if exact_value.len() > 64 { format!("{} bytes", exact_value.len()) } else { exact_value };
+    vec![
+        good("empty", "8.1, 8.5", "no entry", &snapshot(1, &[])),
+        good("entries", "8.1, 8.3", "ancestors and three entries", &rich)
+            .gives("entry DATABASE_URL", &format!("postgres://db/app main writer={} version=7 time=1767225600 author={author}", hex(&short::<8>("ancestor 2"))))
+            .gives("entry EMPTY", &line("-", "-", "-"))
+            .gives("entry KEY", &line("hex:ff0a", "-", &author)),
+        good("no_padding", "8.5", "256 bytes without padding", &exact).gives("entry A", &line(&exact_line, "-", &author)),
+        bad_snapshot("version", "8.1", "another version", &|it| it.version = 2),
+        edited_snapshot("no_byte", "8.1", "no byte", &Vec::clear),
+        edited_snapshot("cut", "8.1", "it ends within an entry", &|it| it.truncate(it.len() - 2)),
+        edited_snapshot("count", "8.1", "two entries are announced, and one is there", &|it| it[3].0[0] = 2),
+        edited_snapshot("length", "1.1, 8.3", "a value runs past the end", &|it| it[5].0[1] = 1),
+        edited_snapshot("padding_missing", "8.5", "no padding", &|it| it.truncate(it.len() - 1)),
+        edited_snapshot("padding_short", "8.5", "one byte of padding too few", &|it| {
+            it.last_mut().expect("padding").0.remove(0);
+        }),
+        edited_snapshot("padding_long", "8.5", "256 bytes of padding too many", &|it| {
+            it.push((vec![0; 256], "more padding".into()));
+        }),
+        edited_snapshot("padding_not_zero", "8.5", "the last byte of the padding is not zero", &|it| {
+            let padding = it.pop().expect("padding").0;
+            it.push((padding[1..].to_vec(), "padding".into()));
+            it.push((vec![1], "the last byte".into()));
+        }),
+    ]
+}
+
+#[rustfmt::skip]
+fn snapshot_entries() -> Vec<Vector> {
+    let bad = |path: &str, rule: &str, what: &str, edit: &dyn Fn(&mut world::Entry)| bad_snapshot(path, rule, what, &|it| edit(&mut it.entries[0]));
+    vec![
+        bad("name", "3.5, 8.3", "a name that may not be", &|it| it.name = b"1".to_vec()),
+        bad("name_not_utf_8", "8.3", "a name that is no UTF-8", &|it| it.name = vec![b'A', 0xff]),
+        bad("value_nul", "8.3", "a value with a NUL byte", &|it| it.value.push(0)),
+        bad("value_too_large", "8.3", "a value of 1 MiB and one byte", &|it| it.value = Vec::new()).with_large_value(),
+        bad("description_too_long", "3.6, 8.3", "a description of 1,025 bytes", &|it| it.description = vec![b'd'; 1025]),
+        bad("description_control", "3.6, 8.3", "a description with a line feed", &|it| it.description = b"a\nb".to_vec()),
+        bad("description_not_utf_8", "8.3", "a description that is no UTF-8", &|it| it.description = vec![0xff]),
+        bad("author", "3.2, 8.3", "an author of 19 characters", &|it| it.author.truncate(23)),
+        bad("author_project", "3.2, 8.3", "a project id as author", &|it| it.author = project().into()),
+        bad_snapshot("unsorted", "8.4", "the entries are not sorted", &|it| it.entries.reverse()),
+        bad_snapshot("double", "8.4", "an entry twice", &|it| it.entries[1].name = b"A".to_vec()),
+    ]
+}
+
+impl Vector {
+    /// Puts 1 MiB and one byte in the place of the first value, and the padding that fits.
+    fn with_large_value(mut self) -> Self {
+        let lines = &mut self.inputs[0].lines;
+        let at = lines
+            .iter()
+            .position(|line| line.ends_with("  value"))
+            .expect("a value");
+        lines[at] = "#01001000  length of the value".into();
+        lines.insert(at + 1, "*1048577 61  value".into());
+        let length = self.inputs[0].bytes().len();
+        let lines = &mut self.inputs[0].lines;
+        let padding = lines.pop().expect("padding");
+        let count = padding[1..].split(' ').next().expect("a count");
+        let count: usize = count.parse().expect("a number");
+        let wanted = (length - count).next_multiple_of(256) - (length - count);
+        lines.push(format!("*{wanted} 00  padding"));
+        self
+    }
+}
+
+// --- Joins ---
+
+const NOW: u64 = 1_767_225_600;
+const BASE: &str = "00000000000000b0";
+const LEFT: &str = "00000000000000c1";
+const RIGHT: &str = "00000000000000c2";
+const NEWEST: &str = "ffffffffffffffff";
+const THIS: &str = "0000000000000000";
+
+/// One line of a snapshot in a vector of `join`.
+fn line(name: &str, value: &str, writer: &str, version: u32, time: u64) -> String {
+    format!(
+        "entry {name} {value} - {writer} {version} {} -\n",
+        NOW + time
+    )
+}
+
+/// An entry as an output.
+fn shown(value: &str, writer: &str, version: u32, time: u64) -> String {
+    format!(
+        "{value} - writer={writer} version={version} time={} author=-",
+        NOW + time
+    )
+}
+
+fn written_by(author: &str, value: &str, version: u32) -> String {
+    let time = NOW + 9;
+    format!("{value} - writer={THIS} version={version} time={time} author={author}")
+}
+
+fn state(sequence: u64, ancestors: &str, entries: &[String]) -> String {
+    let space = if ancestors.is_empty() { "" } else { " " };
+    let entries = entries.concat();
+    format!("sequence {sequence}\nancestors{space}{ancestors}\n{entries}")
+}
+
+/// Two keys in the first snapshot.
+fn old() -> String {
+    state(
+        1,
+        "",
+        &[line("A", "old", THIS, 1, 0), line("B", "old", THIS, 1, 0)],
+    )
+}
+
+/// The entry of the first snapshot in one that follows.
+fn kept(name: &str) -> String {
+    line(name, "old", BASE, 1, 0)
+}
+
+impl Vector {
+    fn snapshot(self, id: &str, text: &str) -> Self {
+        self.with_text(&format!("snapshot {id}"), text)
+    }
+
+    /// Two snapshots that follow the first.
+    fn sides(self, one: &[String], two: &[String]) -> Self {
+        self.snapshot(LEFT, &state(2, BASE, one))
+            .snapshot(RIGHT, &state(2, BASE, two))
+    }
+
+    fn joined(self, idle: bool, keys: &[(&str, &str)]) -> Self {
+        let vector = self.gives("idle box", if idle { "yes" } else { "no" });
+        let keys = keys.iter();
+        keys.fold(vector, |vector, (name, value)| {
+            vector.gives(&format!("key {name}"), value)
+        })
+    }
+
+    fn next(self, sequence: u64, ancestors: &str, entries: &[(&str, &str)]) -> Self {
+        let vector = self
+            .gives("next sequence", &sequence.to_string())
+            .gives("next ancestors", ancestors);
+        let entries = entries.iter();
+        entries.fold(vector, |vector, (name, value)| {
+            vector.gives(&format!("next entry {name}"), value)
+        })
+    }
+}
+
+#[rustfmt::skip]
+fn joins() -> Vec<Vector> {
+    let good = |path: &str, rule: &str, what: &str| accept(&format!("join/{path}"), rule, what);
+    let all = format!("{BASE} {LEFT} {RIGHT}");
+    let (kept_a, kept_b) = (("A", &*shown("old", BASE, 1, 0)), ("B", &*shown("old", BASE, 1, 0)));
+    let (new_a, new_b) = (("A", &*shown("new", LEFT, 2, 5)), ("B", &*shown("other", RIGHT, 2, 6)));
+    let later = ("A", &*shown("new", RIGHT, 2, 6));
+    let set_a = || line("A", "new", THIS, 2, 5);
+    vec![
+        good("one", "9.2, 9.6, 9.7", "one box: its own entries get its id")
+            .snapshot(BASE, &old())
+            .joined(false, &[kept_a, kept_b])
+            .next(2, BASE, &[kept_a, kept_b]),
+        good("ancestor", "9.1", "a box that another lists has no effect")
+            .snapshot(BASE, &old())
+            .snapshot(LEFT, &state(2, BASE, &[set_a()]))
+            .joined(true, &[new_a])
+            .next(3, &format!("{BASE} {LEFT}"), &[new_a]),
+        good("different_keys", "9.3, 9.6", "two sides changed different keys")
+            .sides(&[set_a(), kept("B")], &[kept("A"), line("B", "other", THIS, 2, 6)])
+            .joined(false, &[new_a, new_b])
+            .next(3, &all, &[new_a, new_b]),
+        good("deletion", "9.3", "one side deleted a key that the other did not touch")
+            .sides(&[kept("B")], &[kept("A"), kept("B")])
+            .joined(false, &[kept_b])
+            .next(3, &all, &[kept_b]),
+        good("set_and_deletion", "9.3", "a set wins over a parallel deletion")
+            .sides(&[set_a(), kept("B")], &[kept("B")])
+            .joined(false, &[new_a, kept_b])
+            .next(3, &all, &[new_a, kept_b]),
+        good("both_deleted", "9.3", "both sides deleted a key")
+            .sides(&[kept("B")], &[kept("B")])
+            .joined(false, &[kept_b])
+            .next(3, &all, &[kept_b]),
+        good("replaced_by_a_head", "9.3", "an entry whose writer is the other head, which does not have it")
+            .sides(&[kept("B")], &[line("A", "new", LEFT, 2, 5), kept("B")])
+            .joined(false, &[kept_b])
+            .next(3, &all, &[kept_b]),
+        good("equal", "9.4", "two sides set the same value; the later one counts")
+            .sides(&[set_a()], &[line("A", "new", THIS, 2, 6)])
+            .joined(false, &[later])
+            .next(3, &all, &[later]),
+    ]
+}
+
+#[rustfmt::skip]
+fn conflicts() -> Vec<Vector> {
+    let good = |path: &str, what: &str| accept(&format!("join/{path}"), "9.9", what);
+    let all = format!("{BASE} {LEFT} {RIGHT}");
+    let apart = |vector: Vector| vector.sides(&[line("A", "new", THIS, 2, 6)], &[line("A", "other", THIS, 2, 5)]);
+    let (new, other) = (("A", &*shown("new", LEFT, 2, 6)), ("A", &*shown("other", RIGHT, 2, 5)));
+    let (kept_a, kept_b) = (("A", &*shown("old", BASE, 1, 0)), ("B", &*shown("old", BASE, 1, 0)));
+    let (who, time) = (person("bob").id, NOW + 9);
+    vec![
+        apart(reject("join/conflict", "9.5, 9.7", "Conflict", "two sides set different values: nothing is written")),
+        reject("join/conflict_of_descriptions", "9.4, 9.5", "Conflict", "one value with two descriptions")
+            .sides(&[line("A", "new", THIS, 2, 6)], &[line("A", "new", THIS, 2, 6).replacen(" - ", " main ", 1)]),
+        apart(good("resolve", "the older value is chosen, and written anew"))
+            .with("then", &format!("resolve A 0 {time} {who}"))
+            .joined(false, &[other, new])
+            .next(3, &all, &[("A", &written_by(&who, "other", 3))]),
+        apart(good("set_in_conflict", "a new value ends a conflict"))
+            .with("then", &format!("set A third {time} {who}"))
+            .joined(false, &[other, new])
+            .next(3, &all, &[("A", &written_by(&who, "third", 3))]),
+        apart(good("deleted_in_conflict", "deleting a key ends its conflict"))
+            .with("then", "unset A")
+            .joined(false, &[other, new])
+            .next(3, &all, &[]),
+        good("set_again", "a deleted key begins with version 1 again")
+            .snapshot(BASE, &old())
+            .with("then", "unset A")
+            .with("then", &format!("set A new {time} {who}"))
+            .joined(false, &[kept_a, kept_b])
+            .next(2, BASE, &[("A", &written_by(&who, "new", 1)), kept_b]),
+        good("set_the_same", "a change that changes nothing")
+            .snapshot(BASE, &old())
+            .with("then", &format!("set A old {time} {who}"))
+            .joined(false, &[kept_a, kept_b])
+            .next(2, BASE, &[kept_a, kept_b]),
+    ]
+}
+
+#[rustfmt::skip]
+fn other_joins() -> Vec<Vector> {
+    let good = |path: &str, rule: &str, what: &str| accept(&format!("join/{path}"), rule, what);
+    let one = |sequence: u64, value: &str| state(sequence, "", &[line("A", value, THIS, 1, sequence)]);
+    let [first, second, third] = [1, 2, 3].map(|id| format!("{id:016x}"));
+    let (x, y) = (("A", &*shown("x", &third, 1, 6)), ("A", &*shown("y", &second, 1, 7)));
+    let (by_first, by_second) = (shown("x", &first, 3, 0), shown("x", &second, 3, 0));
+    let entries = [line("A", "x", &first, 3, 0), line("B", "y", &second, 3, 0)];
+    let long = state(2000, "0000000000000001 to 0000000000000400", &entries);
+    let b = ("B", &*shown("y", &second, 3, 0));
+    let rotated = ("A", &*shown("x", LEFT, 3, 0));
+    vec![
+        good("three", "9.4, 9.5, 9.6", "three boxes, two of which agree, until one is chosen")
+            .snapshot(&first, &one(5, "x"))
+            .snapshot(&second, &one(7, "y"))
+            .snapshot(&third, &one(6, "x"))
+            .with("then", &format!("resolve A 1 {} -", NOW + 9))
+            .joined(false, &[x, y])
+            .next(8, &format!("{first} {second} {third}"), &[("A", &written_by("-", "y", 2))]),
+        good("ancestors_1024", "9.8", "the oldest of 1,025 ancestors leaves, and its entry goes to the next")
+            .snapshot(NEWEST, &long)
+            .joined(false, &[("A", &by_first), b])
+            .next(2001, &format!("{second} to {NEWEST}, 1024"), &[("A", &by_second), b]),
+        good("rotated", "9.10", "the first box of an epoch: it lists what it replaced, and wrote every entry")
+            .snapshot(LEFT, &state(9, BASE, &[line("A", "x", THIS, 3, 0)]))
+            .joined(false, &[rotated])
+            .next(10, &format!("{BASE} {LEFT}"), &[rotated]),
+    ]
+}
+
+// --- Identities ---
+
+#[rustfmt::skip]
+fn identities() -> Vec<Vector> {
+    let (ci, alice) = (person("ci"), person("alice"));
+    let witness = witness_key(&project(), epoch(3), &ci.id);
+    let plain = world::identity(&ci);
+    let origin = Some((project(), epoch(3), &witness));
+    let content = |anchors: &[&str]| {
+        let origin = origin.as_ref().map(|(project, epoch, key)| (project.as_str(), *epoch, *key));
+        world::identity_content(&ci, origin, anchors)
+    };
+    let good = |path: &str, what: &str, text: &str| {
+        accept(&format!("identity/{path}"), "10.1, 10.2", what).with_text("text", text).gives("id", &ci.id).gives_hex("secret", &ci.secret).gives_hex("public_key", &ci.public)
+    };
+    let bad = |path: &str, rule: &str, what: &str, text: &str| reject(&format!("identity/{path}"), rule, "BadText", what).with_text("text", text);
+    let of = |path: &str, what: &str, content: &[u8]| bad(path, "10.2", what, &world::identity_text(content));
+    let with_origin = |vector: Vector| vector.gives("project", &project()).gives("epoch", &epoch(3).text()).gives_hex("witness", witness.expose());
+    let key = hex(project_key(epoch(3)).expose());
+    let no_key = |path: &str, what: &str, text: &str| reject(&format!("identity/project_key_{path}"), "10.3", "BadText", what).with("is", "project key").with_text("text", text);
+    let letter = if &plain[30..31] == "a" { "b" } else { "a" };
+    let typo = format!("{}{letter}{}", &plain[..30], &plain[31..]);
+    let bare = world::identity_content(&ci, None, &[]);
+    vec![
+        good("plain", "an identity that knows nothing", &plain),
+        good("surrounded", "white space before and after", &format!("\t {plain}\r\n")),
+        with_origin(good("origin", "an identity that knows a project", &world::identity_text(&content(&[])))),
+        with_origin(good("anchors", "an identity with a project and an anchor", &world::identity_text(&content(&[&alice.id])))).gives("anchor", &alice.id),
+        bad("version", "10.1", "another version", &plain.replacen("_v1_", "_v2_", 1)),
+        bad("prefix", "10.1", "no prefix", &plain[17..]),
+        bad("upper_case", "1.7, 10.1", "upper case", &(plain[..17].to_string() + &plain[17..].to_uppercase())),
+        bad("typing_error", "10.1", "one letter is another", &typo),
+        bad("cut", "10.1", "the last 8 letters are missing", &plain[..plain.len() - 8]),
+        bad("blank", "10.1", "a blank inside", &(plain[..40].to_string() + " " + &plain[40..])),
+        of("short_secret", "a secret key of 31 bytes", &bare[1..]),
+        of("without_project", "nothing after the secret key", &ci.secret),
+        of("project", "a member id in the place of the project id", &[&ci.secret[..], &lp(alice.id.as_bytes()), &epoch(3).bytes(), witness.expose()].concat()),
+        of("short_witness", "a witness key of 31 bytes", &content(&[])[..content(&[]).len() - 1]),
+        of("anchor", "an anchor of 19 characters", &content(&[&alice.id[..23]])),
+        of("anchor_cut", "an anchor that is cut short", &content(&[&alice.id])[..content(&[]).len() + 9]),
+        accept("identity/project_key", "10.3", "a project key").with("is", "project key").with_text("text", &(key.clone() + "\n")).gives("key", &key),
+        no_key("upper_case", "upper case", &key.to_uppercase()),
+        no_key("63", "63 digits", &key[1..]),
+        no_key("66", "66 digits", &(key.clone() + "00")),
+        no_key("prefix", "a prefix", &format!("0x{}", &key[2..])),
+    ]
+}
+
+// --- Pins ---
+
+fn whole_pin() -> world::Pin {
+    let mut whole = pin(&person("ci"), epoch(3));
+    whole.anchors = vec![person("alice").id, person("bob").id];
+    whole.sequences = vec![
+        ("files/api/production".into(), 2),
+        ("values/api/production".into(), 18),
+    ];
+    whole
+}
+
+#[rustfmt::skip]
+fn pins() -> Vec<Vector> {
+    let bad = |path: &str, what: &str, edit: &dyn Fn(&mut world::Pin)| {
+        let mut defect = whole_pin();
+        edit(&mut defect);
+        reject(&format!("pin/{path}"), "11.2", "NotCanonical", what).with_text("pin.json", &defect.json())
+    };
+    let edited = |path: &str, rule: &str, what: &str, edit: &dyn Fn(String) -> String| {
+        let text = edit(whole_pin().json());
+        reject(&format!("pin/{path}"), rule, "NotCanonical", what).with_text("pin.json", &text)
+    };
+    let mut empty = whole_pin();
+    (empty.witness, empty.epoch, empty.member) = (String::new(), String::new(), String::new());
+    empty.anchors.clear();
+    empty.sequences.clear();
+    let whole = whole_pin();
+    let anchors = format!("{} {}", whole.anchors[0], whole.anchors[1]);
+    vec![
+        accept("pin/whole", "11.2", "a device that knows the project")
+            .with_text("pin.json", &whole.json())
+            .gives("accepted", &format!("{} {}", whole.epoch, whole.witness))
+            .gives("member", &whole.member)
+            .gives("anchors", &anchors)
+            .gives("sequences", "files/api/production=2 values/api/production=18"),
+        accept("pin/empty", "11.2", "a device that knows nothing")
+            .with_text("pin.json", &empty.json())
+            .gives("accepted", "none")
+            .gives("member", "-")
+            .gives("anchors", "-")
+            .gives("sequences", "-"),
+        bad("format", "another format", &|it| it.format = 2),
+        bad("witness_short", "a witness key of 31 bytes", &|it| it.witness.truncate(62)),
+        bad("witness_missing", "an epoch without witness key", &|it| it.witness.clear()),
+        bad("epoch_missing", "a witness key without epoch", &|it| it.epoch.clear()),
+        bad("epoch", "an epoch without id", &|it| it.epoch = "3".into()),
+        bad("anchor", "an anchor of 19 characters", &|it| it.anchors[0].truncate(23)),
+        bad("sequences_unsorted", "the scopes are not sorted", &|it| it.sequences.reverse()),
+        edited("witness_later", "11.5", "the secret is not the first member", &|text| {
+            let line = text.lines().nth(1).expect("a line").to_string() + "\n";
+            text.replacen(&line, "", 1).replacen("  \"member\"", &format!("{line}  \"member\""), 1)
+        }),
+        edited("blank_before", "11.5", "a blank before the secret", &|text| text.replacen("\": \"", "\":  \"", 1)),
+        reject("pin/too_large", "11.2", "TooLarge", "more than 4 MiB").with_lines("pin.json", [lines_of("{\n  \"witness\": \"\",\n"), vec!["*4194305 20".into()]].concat()),
+    ]
+}
+
+// --- Devices ---
+
+#[rustfmt::skip]
+fn devices() -> Vec<Vector> {
+    let ci = person("ci");
+    let text = world::identity(&ci);
+    let whole = world::identity_json(&text, &ci.public);
+    let file = |vector: Vector, text: &str| vector.with("op", "identity").with_text("file home/identity.json", text);
+    let bad = |path: &str, rule: &str, kind: &str, what: &str, text: &str| file(reject(&format!("device/identity_{path}"), rule, kind, what), text);
+    let checkout = format!("file home/checkouts/{}", hex(&hash::hash(b"/srv/app")[..16]));
+    let remembered = |path: &str, what: &str, text: &str| reject(&format!("device/{path}"), "11.3", "NotCanonical", what).with("op", "checkout").with_text(&checkout, text);
+    let holder = |path: &str, what: &str, who: &str| accept(&format!("device/{path}"), "10.4", what).with("op", "holder").gives("holder", who);
+    let two = |path: &str, what: &str| reject(&format!("device/{path}"), "10.4", "BadText", what).with("op", "holder");
+    let key = hex(project_key(epoch(3)).expose());
+    vec![
+        file(accept("device/identity", "11.1", "the identity of a device"), &whole).gives("id", &ci.id),
+        accept("device/identity_none", "11.1", "a device without identity").with("op", "identity").gives("id", "none"),
+        bad("exposed", "11.6", "Exposed", "others can read the file", &whole).with("mode home/identity.json", "644"),
+        bad("format", "11.1", "NotCanonical", "another format", &whole.replacen(": 1", ": 2", 1)),
+        bad("key_short", "11.1", "NotCanonical", "a public key of 31 bytes", &world::identity_json(&text, &ci.public).replacen(&hex(&ci.public), &hex(&ci.public[1..]), 1)),
+        bad("unknown_name", "11.1", "NotCanonical", "a member that the format does not have", &whole.replacen("  \"format\"", "  \"more\": 1,\n  \"format\"", 1)),
+        bad("typing_error", "10.1, 11.1", "BadText", "an identity whose checksum does not hold", &whole.replacen("_v1_", "_v1_a", 1)),
+        bad("too_large", "11.1", "TooLarge", "one byte above 16 KiB", "").with_large_identity(),
+        accept("device/checkout", "11.3", "the project of a checkout").with("op", "checkout").with_text(&checkout, &(project() + "\n")).gives("project", &project()),
+        accept("device/checkout_remembered", "11.3", "the file of the checkout /srv/app")
+            .with("op", "remember checkout")
+            .with("project", &project())
+            .gives(&checkout.replacen("home/", "", 1), &(project() + "\n")),
+        remembered("checkout_no_line_feed", "no line feed at the end", &project()),
+        remembered("checkout_malformed", "a member id in the place of a project id", &(ci.id.clone() + "\n")),
+        holder("variable_none", "nothing is set", "nobody"),
+        holder("variable_identity", "an identity in a variable", &ci.id).with("variable KAGI_IDENTITY", &text),
+        holder("variable_identity_json", "the content of identity.json in a variable", &ci.id).with_text("file identity", &whole).with("variable KAGI_IDENTITY_FILE", "DIR/identity"),
+        holder("variable_project_key", "a project key in a variable", "a project key").with("variable KAGI_PROJECT_KEY", &key),
+        holder("variable_file", "a project key in a file that everybody can read", "a project key")
+            .with_text("file mounted/key", &(key.clone() + "\n"))
+            .with("mode mounted/key", "444")
+            .with("variable KAGI_PROJECT_KEY_FILE", "DIR/mounted/key"),
+        two("variable_both", "an identity and a project key").with("variable KAGI_IDENTITY", &text).with("variable KAGI_PROJECT_KEY", &key),
+        two("variable_and_file", "a variable and its file").with_text("file key", &key).with("variable KAGI_PROJECT_KEY", &key).with("variable KAGI_PROJECT_KEY_FILE", "DIR/key"),
+    ]
+}
+
+impl Vector {
+    fn with_large_identity(mut self) -> Self {
+        self.inputs[1].lines = vec!["*16385 20".into()];
+        self
+    }
+}
+
+// --- Opening a project ---
+
+/// What a project holds, before it is laid out.
+struct Laid {
+    config: world::Config,
+    roster: Roster,
+    pin: Option<world::Pin>,
+    identity: String,
+    file: String,
+}
+
+fn laid() -> Laid {
+    let plain = snapshot(18, &[entry("PORT", "8080")]).plaintext();
+    Laid {
+        config: config(),
+        roster: for_ci(),
+        pin: Some(pin(&person("ci"), epoch(3))),
+        identity: world::identity(&person("ci")),
+        file: api().header() + "key PORT 1\n" + &api().line(&api().seal("opened", &plain)),
+    }
+}
+
+/// A file that holds these boxes.
+fn holding(boxes: &[(Place7, &str, &world::Snapshot)]) -> String {
+    let line = |(place, nonce, plain): &(Place7, &str, &world::Snapshot)| {
+        place.line(&place.seal(nonce, &plain.plaintext()))
+    };
+    api().header() + &boxes.iter().map(line).collect::<String>()
+}
+
+fn at_epoch(number: u32) -> Place7 {
+    Place7 {
+        epoch: epoch(number),
+        ..api()
+    }
+}
+
+fn lay(vector: Vector, edit: &dyn Fn(&mut Laid)) -> Vector {
+    let mut laid = laid();
+    edit(&mut laid);
+    let ci = person("ci");
+    let identity = world::identity_json(&laid.identity, &ci.public);
+    let vector = vector
+        .with("op", "open")
+        .with("scope", "values/api/production")
+        .with_text("file home/identity.json", &identity)
+        .with_text("file work/.kagi/kagi.json", &laid.config.json())
+        .with_text(
+            "file work/.kagi/access.json",
+            &laid.roster.composed().json(),
+        )
+        .with_text("file work/.kagi/secrets/api/production.enc", &laid.file);
+    match laid.pin {
+        Some(pin) => vector.with_text(
+            &format!("file home/projects/{}/pin.json", project()),
+            &pin.json(),
+        ),
+        None => vector,
+    }
+}
+
+#[rustfmt::skip]
+fn opened() -> Vec<Vector> {
+    let good = |path: &str, rule: &str, what: &str| accept(&format!("device/open{path}"), rule, what);
+    let bad = |path: &str, rule: &str, kind: &str, what: &str, edit: &dyn Fn(&mut Laid)| lay(reject(&format!("device/open_{path}"), rule, kind, what), edit);
+    let by = |sealed: &[u8]| {
+        let (id, author) = (hex(&box_id(sealed)), person("alice").id);
+        format!("8080 - writer={id} version=1 time={NOW} author={author}")
+    };
+    let plain = snapshot(18, &[entry("PORT", "8080")]);
+    let only = by(&api().seal("opened", &plain.plaintext()));
+    let older = at_epoch(2).seal("older", &plain.plaintext());
+    let mut took_over = plain.clone();
+    took_over.ancestors = vec![box_id(&older)];
+    let took_over_by = by(&api().seal("opened", &took_over.plaintext()));
+    let mut shown = pin(&person("ci"), epoch(3));
+    shown.sequences = vec![("values/api/production".into(), 18)];
+    let ahead = |it: &mut Laid| {
+        let pin = it.pin.as_mut().expect("a pin");
+        pin.sequences = vec![("values/api/production".into(), 19)];
+    };
+    let fork = Place7 { epoch: Epoch(3, short("a fork")), ..api() };
+    vec![
+        lay(good("", "7.8, 11.4", "a project; what was seen is pinned").with("shows", "the pin"), &|_| {}).gives("key PORT", &only).gives("pin.json", &shown.json()),
+        lay(good("_newer_box", "7.8", "a box of the next epoch is ignored"), &|it| {
+            it.file = holding(&[(api(), "opened", &plain), (at_epoch(4), "newer", &plain)]);
+        })
+        .gives("key PORT", &only),
+        lay(good("_taken_over", "7.8, 9.10", "a box of the epoch before, which a newer one lists, is dropped"), &|it| {
+            it.file = holding(&[(at_epoch(2), "older", &plain), (api(), "opened", &took_over)]);
+        })
+        .gives("key PORT", &took_over_by),
+        lay(good("_behind", "11.4", "an older state than the pinned one"), &ahead).gives("key PORT", &only),
+        lay(good("_no_file", "7.12", "a scope without file"), &|_| {}).without_scope().gives("scope", "none"),
+        bad("strict_gone", "11.4", "RolledBack", "a file that is gone, and strict", &ahead).without_scope().with("strict", "yes"),
+        lay(good("_gone", "11.4", "a file that is gone: the scope is empty"), &ahead).without_scope(),
+        bad("strict", "11.4", "RolledBack", "an older state than the pinned one, and strict", &ahead).with("strict", "yes"),
+        bad("stale_box", "7.8", "StaleBox", "a box of the epoch before, which no box lists", &|it| {
+            it.file = holding(&[(at_epoch(2), "older", &plain), (api(), "opened", &plain)]);
+        }),
+        bad("forked_box", "7.8", "StaleBox", "a box of another epoch with the roster's number", &|it| {
+            it.file = holding(&[(fork.clone(), "forked", &plain), (api(), "opened", &plain)]);
+        }),
+        bad("no_box", "7.8", "NoBox", "no box of the roster's epoch", &|it| it.file = api().header()),
+        bad("only_newer_box", "7.8", "NoBox", "only a box of the next epoch", &|it| {
+            it.file = holding(&[(at_epoch(4), "newer", &plain)]);
+        }),
+        bad("bad_box", "7.8", "Unauthentic", "one of two boxes does not open", &|it| {
+            let stranger = Place7 { service: "web", ..api() };
+            it.file = holding(&[(api(), "opened", &plain), (stranger, "web", &plain)]).replace("/web/", "/api/");
+        }),
+        bad("no_access", "5.9, 7.12", "NoAccess", "the grants do not give the scope", &|it| {
+            it.roster.members.iter_mut().for_each(|member| {
+                if member.id == person("ci").id {
+                    member.grants = vec!["web/production".into()];
+                }
+            });
+        }),
+        bad("unlisted_env", "7.12", "Missing", "kagi.json does not list the environment", &|it| {
+            it.config.envs.retain(|env| env != "production");
+            it.roster.config = it.config.hash();
+        }),
+        bad("other_project", "5.11", "ConfigMismatch", "kagi.json names another project than access.json", &|it| {
+            it.config.project = world::other_project();
+            it.roster.config = it.config.hash();
+        }),
+        bad("other_checkout", "11.3", "ForeignCheckout", "the checkout held another project", &|_| {}).with("checkout", &world::other_project()),
+        bad("pin_of_another", "11.2, 5.7", "UnknownProject", "the pin is another member's", &|it| it.pin = Some(pin(&person("bob"), epoch(3)))),
+        bad("identity_for_another", "5.2, 10.2", "WrongIdentity", "the identity was made for another project", &|it| {
+            let content = world::identity_content(&person("ci"), Some((&world::other_project(), epoch(3), &project_key(epoch(3)))), &[]);
+            it.identity = world::identity_text(&content);
+        }),
+        lay(good("_by_origin", "5.5, 10.2", "no pin, and an identity that was made for the project"), &|it| {
+            let ci = person("ci");
+            let witness = witness_key(&project(), epoch(2), &ci.id);
+            let content = world::identity_content(&ci, Some((&project(), epoch(2), &witness)), &[]);
+            (it.identity, it.pin) = (world::identity_text(&content), None);
+        })
+        .gives("key PORT", &only),
+        lay(good("_by_anchor", "5.7, 10.2", "no pin, and an identity with an anchor"), &|it| {
+            let content = world::identity_content(&person("ci"), None, &[&person("alice").id]);
+            (it.identity, it.pin) = (world::identity_text(&content), None);
+        })
+        .gives("key PORT", &only),
+        bad("without_pin", "5.7", "UnknownProject", "a new device, and nobody vouches", &|it| it.pin = None),
+        bad("old_epoch", "5.3, 11.2", "OldEpoch", "the pin knows a newer epoch", &|it| it.pin = Some(pin(&person("ci"), epoch(4)))),
+    ]
+}
+
+impl Vector {
+    fn without_scope(mut self) -> Self {
+        self.inputs
+            .retain(|field| !field.name.contains("/secrets/"));
+        self
+    }
+}
