@@ -25,6 +25,8 @@ pub enum Kind {
     TooLarge,
     /// A file is not what its writer writes, byte for byte.
     NotCanonical,
+    /// A file has a format that only a newer kagi knows.
+    Newer,
     /// A file or box does not open, or a MAC does not hold.
     Unauthentic,
     /// A scope file names another project, service or environment than its place.

@@ -42,6 +42,8 @@ pub fn join(snapshots: Vec<(SnapshotId, Snapshot)>) -> Scope {
     let listed: BTreeSet<_> = snapshots.iter().flat_map(|(_, one)| one.ancestors.clone()).collect();
     let mut heads = snapshots;
     heads.retain(|(id, _)| !listed.contains(id)); // FORMAT 9.1
+    // Whatever the order of the file, the same order of ancestors.
+    heads.sort_by_key(|(id, head)| (head.sequence, *id));
     let mut scope = Scope { has_idle_box: heads.len() < count, ..Scope::default() };
     for (id, head) in &mut heads {
         scope.sequence = scope.sequence.max(head.sequence);

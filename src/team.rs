@@ -9,7 +9,7 @@ use crate::crypto::{kdf, wrap};
 use crate::error::{Error, Kind, Result};
 use crate::format::bytes::{Reader, Writer};
 use crate::format::key_text::Identity;
-use crate::format::names::{Epoch, Grant};
+use crate::format::names::{Epoch, Grant, check_place};
 use crate::format::roster::{Member, Roster, WITNESSES_MAX};
 use crate::format::scope_file::{ScopeKey, ScopeKind, ScopeName};
 use crate::secret::{Key, Secret};
@@ -85,8 +85,8 @@ pub fn accept(
     let place = roster.place(&epoch);
     let bundle = wrap::open(&identity.secret, &identity.public, place, &statement, &member.wrap)
         .ok_or_else(|| fail(Kind::Unauthentic))?;
-    let keys =
-        decode_bundle(bundle.expose(), member.is_full()).ok_or_else(|| fail(Kind::Unauthentic))?;
+    let keys = decode_bundle(bundle.expose(), member, roster.epoch)
+        .ok_or_else(|| fail(Kind::Unauthentic))?;
     let access = Access {
         project: roster.project.clone(),
         epoch: roster.epoch,
@@ -419,16 +419,16 @@ fn granted_places<'a>(grants: &'a [Grant], envs: &'a [String]) -> BTreeSet<(&'a 
 }
 
 /// Reads a bundle; `None` unless it is what `bundle` writes for such a member (FORMAT 5.9).
-fn decode_bundle(bytes: &[u8], is_full: bool) -> Option<Keys> {
+fn decode_bundle(bytes: &[u8], member: &Member, epoch: Epoch) -> Option<Keys> {
     let mut reader = Reader(bytes);
     let keys = match reader.raw()? {
-        [FULL] if is_full => {
-            Keys::Full { project_key: reader.key()?, earlier: decode_earlier(&mut reader)? }
+        [FULL] if member.is_full() => {
+            Keys::Full { project_key: reader.key()?, earlier: decode_earlier(&mut reader, epoch)? }
         }
-        [LIMITED] if !is_full => Keys::Limited {
+        [LIMITED] if !member.is_full() => Keys::Limited {
             state: reader.key()?,
             witness: reader.key()?,
-            scopes: decode_scopes(&mut reader)?,
+            scopes: decode_scopes(&mut reader, &member.grants)?,
         },
         _ => return None,
     };
@@ -436,17 +436,17 @@ fn decode_bundle(bytes: &[u8], is_full: bool) -> Option<Keys> {
     Some(keys)
 }
 
-fn decode_earlier(reader: &mut Reader) -> Option<Vec<(Epoch, Key)>> {
+fn decode_earlier(reader: &mut Reader, epoch: Epoch) -> Option<Vec<(Epoch, Key)>> {
     let count = usize::try_from(reader.count()?).ok().filter(|count| *count < WITNESSES_MAX)?;
     let mut earlier = Vec::with_capacity(count);
     for _ in 0..count {
-        earlier.push((Epoch::from_bytes(reader.raw()?), reader.key()?));
+        earlier.push((Epoch::from_bytes(reader.raw()?)?, reader.key()?));
     }
-    let sorted = earlier.is_sorted_by(|(one, _), (next, _)| one.number < next.number);
-    sorted.then_some(earlier)
+    let numbers = earlier.iter().map(|(earlier, _)| earlier.number).chain([epoch.number]);
+    numbers.is_sorted_by(|one, next| one < next).then_some(earlier)
 }
 
-fn decode_scopes(reader: &mut Reader) -> Option<Vec<ScopeKeys>> {
+fn decode_scopes(reader: &mut Reader, grants: &[Grant]) -> Option<Vec<ScopeKeys>> {
     let count = usize::try_from(reader.count()?).ok().filter(|count| *count <= SCOPE_KEYS_MAX)?;
     let mut scopes = Vec::with_capacity(count);
     for _ in 0..count {
@@ -455,7 +455,18 @@ fn decode_scopes(reader: &mut Reader) -> Option<Vec<ScopeKeys>> {
         let files = if service.is_empty() { None } else { Some(reader.key()?) };
         scopes.push(ScopeKeys { env, service, key, files });
     }
+    let is_granted = |keys: &ScopeKeys| grants.iter().any(|grant| gives(grant, keys));
     let place = |keys: &ScopeKeys| (keys.env.clone(), keys.service.clone());
     let sorted = scopes.is_sorted_by(|one, next| place(one) < place(next));
-    sorted.then_some(scopes)
+    (sorted && scopes.iter().all(is_granted)).then_some(scopes)
+}
+
+/// True if a grant gives just these keys.
+fn gives(grant: &Grant, keys: &ScopeKeys) -> bool {
+    match grant {
+        Grant::Full => false,
+        Grant::Env(env) => *env == keys.env && keys.service.is_empty(),
+        Grant::Service(service) => *service == keys.service && check_place(&keys.env).is_ok(),
+        Grant::Scope(service, env) => *service == keys.service && *env == keys.env,
+    }
 }

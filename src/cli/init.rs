@@ -7,7 +7,7 @@ use crate::cli::{counted, lock, may_delete, now, wants_help};
 use crate::disk;
 use crate::error::Kind;
 use crate::format::config::Config;
-use crate::format::names::{NAME_BYTES_MAX, check_text};
+use crate::format::names::check_member_name;
 use crate::format::scope_file::ScopeName;
 use crate::keys::Home;
 use crate::project::{DIRECTORY, Founding, Site, found};
@@ -104,12 +104,8 @@ fn configuration(input: &Input) -> Result<Config, Failure> {
 /// The device's name: what was given, else user and host.
 fn device_name(input: &Input) -> Result<String, Failure> {
     if let Some(name) = input.text("name")? {
-        check_text("the name", name, NAME_BYTES_MAX)?;
-        return if name.is_empty() {
-            Err(Failure::usage("the name is empty"))
-        } else {
-            Ok(name.to_string())
-        };
+        check_member_name(name)?;
+        return Ok(name.to_string());
     }
     let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
     let host = disk::read_given(Path::new("/proc/sys/kernel/hostname"), 256).ok();
@@ -120,7 +116,7 @@ fn device_name(input: &Input) -> Result<String, Failure> {
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join("@");
-    let is_usable = !name.is_empty() && check_text("the name", &name, NAME_BYTES_MAX).is_ok();
+    let is_usable = check_member_name(&name).is_ok();
     Ok(if is_usable { name } else { "first device".to_string() })
 }
 

@@ -163,6 +163,11 @@ pub fn note_opening(project: &Project) {
         let members = counted(project.roster.members.len(), "member");
         terminal::note(&format!("note: the first opening here of {id}, which has {members}"));
     }
+    if project.is_config_behind {
+        terminal::note(
+            "note: kagi.json is older than access.json: its last change was stopped or undone",
+        );
+    }
     if let Some(error) = &project.unremembered {
         note_unremembered(error);
     }

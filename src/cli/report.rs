@@ -120,6 +120,9 @@ fn sentence(kind: Kind, subject: &str, cause: &str, because: &str) -> String {
             format!("{subject} {cause} is not in canonical form; it was edited or damaged")
         }
         Kind::Unauthentic => format!("{subject} is not authentic; it was edited, moved or damaged"),
+        Kind::Newer => {
+            format!("{subject} has a format that this kagi does not know; a newer one wrote it")
+        }
         Kind::Misplaced => {
             format!("{subject} names another project, service or environment than its place")
         }

@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::format::json::{self, Deserialize, Serialize};
-use crate::format::names::{check_place, is_id};
+use crate::format::names::{check_place, is_id, is_unprintable};
 use std::collections::BTreeMap;
 
 /// Bytes of `kagi.json`.
@@ -125,6 +125,6 @@ impl Config {
 fn is_path(path: &str) -> bool {
     path.len() <= 1024
         && !path.contains('\\')
-        && !path.chars().any(char::is_control)
+        && !path.chars().any(is_unprintable)
         && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }

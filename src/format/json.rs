@@ -10,7 +10,7 @@ pub use miniserde::{Deserialize, Serialize};
 /// Reads a value from its canonical form.
 ///
 /// # Errors
-/// `TooLarge` above `bytes_max`; `NotCanonical` for anything that `write` would not have written.
+/// `TooLarge` above `bytes_max`; `Newer` for an unknown format; `NotCanonical` for anything that `write` would not have written.
 pub fn read<T: Serialize + Deserialize>(
     subject: &str,
     bytes: &[u8],
@@ -19,11 +19,20 @@ pub fn read<T: Serialize + Deserialize>(
     if bytes.len() > bytes_max {
         return Err(Error::new(Kind::TooLarge, subject));
     }
+    if is_newer(bytes) {
+        return Err(Error::new(Kind::Newer, subject));
+    }
     std::str::from_utf8(bytes)
         .ok()
         .and_then(|text| miniserde::json::from_str::<T>(text).ok())
         .filter(|value| write(value).as_bytes() == bytes)
         .ok_or_else(|| Error::new(Kind::NotCanonical, subject))
+}
+
+/// True for a file of a format that this program does not know. Every file begins with its number.
+fn is_newer(bytes: &[u8]) -> bool {
+    let number = bytes.strip_prefix(b"{\n  \"format\": ");
+    number.is_some_and(|rest| !rest.starts_with(b"1,") && !rest.starts_with(b"1\n"))
 }
 
 /// The canonical form: two blanks of indentation a level, one blank after a colon, a newline at

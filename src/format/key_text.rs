@@ -36,7 +36,7 @@ pub struct Identity {
     pub id: String,
     /// The project that it was made for, if any.
     pub origin: Option<Origin>,
-    /// Members whose introduction of a roster is believed.
+    /// Members whose introduction of a roster is believed, sorted.
     pub anchors: Vec<String>,
 }
 
@@ -53,6 +53,12 @@ impl Identity {
     #[must_use]
     pub fn with_public(secret: Key, public: [u8; 32]) -> Self {
         Identity { secret, public, id: member_id(&public), origin: None, anchors: Vec::new() }
+    }
+
+    /// True if the public key is that of the secret key, which whoever shows it must know.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        public_key(&self.secret) == self.public
     }
 
     /// `kagi_identity_v1_…` (FORMAT 10.1).
@@ -86,7 +92,7 @@ impl Identity {
     pub fn from_text(subject: &str, text: &str, public: Option<[u8; 32]>) -> Result<Self> {
         let bad = |rule| Error::new(Kind::BadText, subject).because(rule);
         let body = text
-            .trim()
+            .trim_ascii()
             .strip_prefix(PREFIX)
             .filter(|body| body.len() <= IDENTITY_BYTES_MAX)
             .ok_or_else(|| bad("it does not begin with kagi_identity_v1_"))?;
@@ -111,7 +117,7 @@ fn decode(content: &[u8], public: Option<[u8; 32]>) -> Option<Identity> {
     if !project.is_empty() {
         identity.origin = Some(Origin {
             project: is_id("kgp_", project).then(|| project.to_string())?,
-            epoch: Epoch::from_bytes(reader.raw()?),
+            epoch: Epoch::from_bytes(reader.raw()?)?,
             witness: reader.key()?,
         });
     }
@@ -119,7 +125,8 @@ fn decode(content: &[u8], public: Option<[u8; 32]>) -> Option<Identity> {
         let anchor = reader.text()?;
         identity.anchors.push(is_id("kgm_", anchor).then(|| anchor.to_string())?);
     }
-    Some(identity)
+    let sorted = identity.anchors.is_sorted_by(|one, next| one < next);
+    sorted.then_some(identity)
 }
 
 /// A project key from its 64 hex digits (FORMAT 10.3).
@@ -127,7 +134,7 @@ fn decode(content: &[u8], public: Option<[u8; 32]>) -> Option<Identity> {
 /// # Errors
 /// `BadText` naming `subject`.
 pub fn project_key(subject: &str, text: &Secret) -> Result<Key> {
-    HEX.decode(text.expose_str(subject)?.trim())
+    HEX.decode(text.expose_str(subject)?.trim_ascii())
         .and_then(|bytes| Key::from_slice(bytes.expose()))
         .ok_or_else(|| {
             Error::new(Kind::BadText, subject).because("it is not 64 hex digits in lower case")

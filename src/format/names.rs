@@ -34,11 +34,12 @@ impl Epoch {
         bytes
     }
 
-    /// The reverse of `to_bytes`.
+    /// The reverse of `to_bytes`; `None` for the number 0.
     #[must_use]
-    pub fn from_bytes(bytes: [u8; 12]) -> Self {
+    pub fn from_bytes(bytes: [u8; 12]) -> Option<Self> {
         let [a, b, c, d, id @ ..] = bytes;
-        Epoch { number: u32::from_le_bytes([a, b, c, d]), id }
+        let number = u32::from_le_bytes([a, b, c, d]);
+        (number > 0).then_some(Epoch { number, id })
     }
 
     /// `3.9f2c81d04be6a713`: the number in decimal without leading zeros, the id in hex.
@@ -145,12 +146,26 @@ pub fn check_text(what: &str, text: &str, bytes_max: usize) -> Result<()> {
     Ok(())
 }
 
+/// A member's name (FORMAT 3.6): not empty, and no blank at either end.
+///
+/// # Errors
+/// `BadText` with the rule that is broken.
+pub fn check_member_name(text: &str) -> Result<()> {
+    if text.is_empty() || text.trim() != text {
+        let error = Error::new(Kind::BadText, "the name");
+        return Err(error.because("it is empty, or begins or ends with a blank"));
+    }
+    check_text("the name", text, NAME_BYTES_MAX)
+}
+
 /// Control characters, and those that hide or reorder text on a terminal.
 #[must_use]
 pub fn is_unprintable(symbol: char) -> bool {
     symbol.is_control()
-        || matches!(symbol, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        || matches!(symbol, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}'
+            | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e01ef}')
 }
 
 /// What one member may open (FORMAT 3.8).
@@ -223,7 +238,7 @@ mod tests {
     fn epochs_and_grants_have_one_text() {
         let epoch = Epoch { number: 3, id: [0x9f; 8] };
         assert_eq!(Epoch::parse(&epoch.to_string()), Some(epoch));
-        assert_eq!(Epoch::from_bytes(epoch.to_bytes()), epoch);
+        assert_eq!(Epoch::from_bytes(epoch.to_bytes()), Some(epoch));
         for bad in ["03.9f9f9f9f9f9f9f9f", "+3.9f9f9f9f9f9f9f9f", "0.9f9f9f9f9f9f9f9f", "3.9f", "3"]
         {
             assert_eq!(Epoch::parse(bad), None, "{bad}");

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::format::json::{self, Deserialize, Serialize};
-use crate::format::names::{Epoch, is_id};
+use crate::format::names::{Epoch, check_place, is_id};
 use crate::format::text::HEX;
 use crate::secret::{Key, Secret};
 use std::collections::BTreeMap;
@@ -69,8 +69,11 @@ impl Pin {
                     .ok_or_else(malformed)?,
             )),
         };
-        let anchored = text.anchors.iter().all(|id| is_id("kgm_", id));
-        (text.format == 1 && anchored)
+        let is_member =
+            is_id("kgm_", &text.member) || (text.member.is_empty() && accepted.is_none());
+        let is_anchored = text.anchors.iter().all(|id| is_id("kgm_", id));
+        let is_named = text.sequences.keys().all(|name| is_scope(name)); // FORMAT 11.2
+        (text.format == 1 && is_member && is_anchored && is_named)
             .then_some(Pin {
                 accepted,
                 member: text.member,
@@ -79,6 +82,14 @@ impl Pin {
             })
             .ok_or_else(malformed)
     }
+}
+
+/// True for `values/SERVICE/ENV` or `files/SERVICE/ENV`.
+fn is_scope(name: &str) -> bool {
+    let mut parts = name.split('/');
+    matches!(parts.next(), Some("values" | "files"))
+        && parts.clone().count() == 2
+        && parts.all(|part| check_place(part).is_ok())
 }
 
 /// Puts `"name": "secret"` before the first member of a JSON object (FORMAT 11.5).

@@ -10,7 +10,7 @@ use crate::crypto::{kdf, length_prefixed};
 use crate::error::{Error, Kind, Result};
 use crate::format::bytes::Writer;
 use crate::format::json::{self, Deserialize, Serialize};
-use crate::format::names::{Epoch, Grant, NAME_BYTES_MAX, check_text, is_id, member_id};
+use crate::format::names::{Epoch, Grant, check_member_name, is_id, member_id};
 use crate::format::text::{BASE64, HEX};
 use crate::secret::Key;
 
@@ -184,7 +184,7 @@ impl Member {
         if self.id != member_id(&self.public) {
             return Some("a member id is not the hash of its public key"); // FORMAT 3.2
         }
-        if self.name.is_empty() || check_text("the name", &self.name, NAME_BYTES_MAX).is_err() {
+        if check_member_name(&self.name).is_err() {
             return Some("a member's name is malformed"); // FORMAT 3.6
         }
         let texts: Vec<_> = self.grants.iter().map(Grant::to_string).collect();

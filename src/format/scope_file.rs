@@ -8,7 +8,7 @@ use crate::crypto::aead::{self, NONCE_BYTES};
 use crate::crypto::{hash, length_prefixed};
 use crate::error::{Error, Kind, Result};
 use crate::format::names::{Epoch, check_key};
-use crate::format::snapshot::{SNAPSHOT_BYTES_MAX, Snapshot, SnapshotId};
+use crate::format::snapshot::{PADDING, SNAPSHOT_BYTES_MAX, Snapshot, SnapshotId};
 use crate::format::text::BASE64;
 use crate::secret::Key;
 use std::fmt::{self, Write};
@@ -110,6 +110,7 @@ pub struct ScopeKey<'a> {
 }
 
 /// One box as it stands in the file: nonce ‖ ciphertext ‖ tag, not opened.
+#[derive(PartialEq)]
 pub struct SealedBox {
     /// The epoch under whose key it was sealed.
     pub epoch: Epoch,
@@ -153,10 +154,10 @@ impl SealedBox {
         if text.len() > BOX_BYTES_MAX.div_ceil(3) * 4 {
             return None;
         }
-        Some(SealedBox {
-            epoch: Epoch::parse(epoch)?,
-            bytes: BASE64.decode(text)?.expose().to_vec(),
-        })
+        let bytes = BASE64.decode(text)?.expose().to_vec();
+        let length = bytes.len().checked_sub(NONCE_BYTES + aead::TAG_BYTES)?;
+        let is_padded = length > 0 && length.is_multiple_of(PADDING);
+        is_padded.then_some(SealedBox { epoch: Epoch::parse(epoch)?, bytes })
     }
 }
 
@@ -191,13 +192,12 @@ pub fn read(subject: &str, bytes: &[u8], project: &str, name: &ScopeName) -> Res
         } else if !has_header {
             has_header = line == header; // FORMAT 7.2
             if !has_header {
-                let kind =
-                    if line.starts_with(FORMAT) { Kind::Misplaced } else { Kind::NotCanonical };
+                let kind = if is_header(line) { Kind::Misplaced } else { Kind::NotCanonical };
                 return Err(Error::new(kind, subject).because("line 1"));
             }
         } else if let Some(rest) = line.strip_prefix("box ") {
             let sealed = SealedBox::parse(rest).ok_or_else(|| malformed(at + 1))?; // FORMAT 7.4
-            if !file.boxes.iter().any(|other| other.bytes == sealed.bytes) {
+            if !file.boxes.contains(&sealed) {
                 file.boxes.push(sealed);
             }
             if file.boxes.len() > BOXES_MAX {
@@ -209,6 +209,10 @@ pub fn read(subject: &str, bytes: &[u8], project: &str, name: &ScopeName) -> Res
         }
     }
     Ok(file)
+}
+
+fn is_header(line: &str) -> bool {
+    line.strip_prefix(FORMAT).is_some_and(|rest| rest.starts_with(' '))
 }
 
 /// Lines that a merge without `merge=union` leaves (FORMAT 7.6).

@@ -7,6 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::bytes::{Reader, Writer};
 use crate::format::names::{check_key, check_text, is_id};
 use crate::secret::Secret;
+use std::collections::BTreeSet;
 
 /// Bytes of one value.
 pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
@@ -18,7 +19,8 @@ pub const ENTRIES_MAX: usize = 20_000;
 pub const ANCESTORS_MAX: usize = 1024;
 /// Bytes of a snapshot's plaintext; its box is a little larger.
 pub const SNAPSHOT_BYTES_MAX: usize = 6 * 1024 * 1024;
-const PADDING: usize = 256;
+/// A plaintext is a multiple of this long.
+pub const PADDING: usize = 256;
 const VERSION: u8 = 1;
 
 /// A snapshot's id: the first 8 bytes of `H(box)`. Zero means the snapshot that holds the entry.
@@ -101,14 +103,15 @@ impl Snapshot {
         for _ in 0..count {
             entries.push(decode_entry(&mut reader)?);
         }
+        let known: BTreeSet<_> = ancestors.iter().copied().chain([[0; 8]]).collect();
+        let is_sound = sequence > 0
+            && known.len() == ancestors.len() + 1
+            && entries.iter().all(|entry: &Entry| known.contains(&entry.writer)); // FORMAT 8.6
         let sorted = entries.is_sorted_by(|one: &Entry, next| one.name < next.name); // FORMAT 8.4
         let padding = reader.0; // FORMAT 8.5
         let padded = padding.len() < PADDING && bytes.len().is_multiple_of(PADDING);
-        (sorted && padded && padding.iter().all(|byte| *byte == 0)).then_some(Snapshot {
-            sequence,
-            ancestors,
-            entries,
-        })
+        (is_sound && sorted && padded && padding.iter().all(|byte| *byte == 0))
+            .then_some(Snapshot { sequence, ancestors, entries })
     }
 }
 
@@ -124,8 +127,10 @@ fn decode_entry(reader: &mut Reader) -> Option<Entry> {
         version: reader.count()?,
     };
     let is_author = entry.author.is_empty() || is_id("kgm_", &entry.author);
-    (is_author && check_entry(&entry.name, entry.value.expose(), &entry.description).is_ok())
-        .then_some(entry)
+    (is_author
+        && entry.version > 0
+        && check_entry(&entry.name, entry.value.expose(), &entry.description).is_ok())
+    .then_some(entry)
 }
 
 /// What an entry may hold: a key's name, a value of any bytes but NUL up to 1 MiB, a description.

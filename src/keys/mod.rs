@@ -219,6 +219,9 @@ fn identity_from(subject: &str, text: &Secret) -> Result<Identity> {
         return Identity::from_text(subject, text.expose_str(subject)?, None);
     };
     let rest: IdentityRest = json::read(subject, &rest, IDENTITY_BYTES_MAX)?;
+    if identity.trim_ascii() != identity {
+        return Err(Error::new(Kind::NotCanonical, subject)); // FORMAT 11.1
+    }
     let public = HEX.decode(&rest.public_key).and_then(|key| key.expose().try_into().ok());
     match public.filter(|_| rest.format == 1) {
         Some(public) => Identity::from_text(subject, identity, Some(public)),

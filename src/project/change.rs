@@ -61,7 +61,9 @@ impl Project {
     fn roster_beside(&self, change: &ConfigChange, config: [u8; 32]) -> Result<String> {
         let author = self.author()?;
         let members = self.roster.members.iter().map(|member| {
-            let grants = member.grants.iter().filter_map(change.grants).collect();
+            let mut grants: Vec<_> = member.grants.iter().filter_map(change.grants).collect();
+            grants.sort_by_key(Grant::to_string);
+            grants.dedup();
             Member::draft(member.public, &member.name, grants)
         });
         let draft = Draft {

@@ -92,6 +92,7 @@ fn write(unborn: &Path, home: Home, identity: Identity, founding: Founding) -> R
         pin: Pin::default(),
         seen: RefCell::default(),
         is_new_checkout: true,
+        is_config_behind: false,
         unremembered: None,
         is_strict: false,
     };

@@ -65,6 +65,8 @@ pub struct Project {
     seen: RefCell<BTreeMap<String, u64>>,
     /// True if this device has a home and has not opened the project in this checkout before.
     pub is_new_checkout: bool,
+    /// True if `kagi.json` is the one before the roster's: a change was stopped, or undone.
+    pub is_config_behind: bool,
     /// Why the pin could not be written, if so: the project opens all the same.
     pub unremembered: Option<Error>,
     is_strict: bool,
@@ -171,6 +173,7 @@ impl Project {
                 (Some(identity), access)
             }
         };
+        let is_config_behind = config_hash != roster.config;
         let mut project = Project {
             site,
             config,
@@ -182,6 +185,7 @@ impl Project {
             pin,
             seen: RefCell::default(),
             is_new_checkout,
+            is_config_behind,
             unremembered: None,
             is_strict: opening.is_strict,
         };
