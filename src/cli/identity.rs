@@ -40,10 +40,7 @@ pub fn show(mut input: Input) -> Result<u8, Failure> {
             (home.identity()?.ok_or_else(missing)?, path.clone())
         }
     };
-    if !identity.is_sound() {
-        let error = Error::new(Kind::BadText, &kept_in);
-        return Err(error.because("its public key is not that of its identity").into());
-    }
+    let identity = identity.checked(&kept_in)?;
     let public_key = HEX.encode(&identity.public);
     let text = if input.has("json") {
         json::write(&IdentityJson { id: identity.id, public_key, kept_in })

@@ -197,6 +197,9 @@ fn hint(kind: Kind, subject: &str) -> String {
             "KAGI_IDENTITY or KAGI_PROJECT_KEY opens a project without one".to_string()
         }
         Kind::Conflict => "kagi resolve".to_string(),
+        Kind::Limit if path.contains(".kagi/") => {
+            "undo the last merge, set a key of the scope, commit, and merge again".to_string()
+        }
         Kind::NoHome => "set KAGI_HOME to a directory of your own".to_string(),
         _ => String::new(),
     }

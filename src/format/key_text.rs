@@ -55,10 +55,16 @@ impl Identity {
         Identity { secret, public, id: member_id(&public), origin: None, anchors: Vec::new() }
     }
 
-    /// True if the public key is that of the secret key, which whoever shows it must know.
-    #[must_use]
-    pub fn is_sound(&self) -> bool {
-        public_key(&self.secret) == self.public
+    /// The identity, if its public key is that of its secret key.
+    ///
+    /// # Errors
+    /// `BadText` naming `subject`.
+    pub fn checked(self, subject: &str) -> Result<Self> {
+        if public_key(&self.secret) == self.public {
+            return Ok(self);
+        }
+        let error = Error::new(Kind::BadText, subject);
+        Err(error.because("its public key is not that of its identity"))
     }
 
     /// `kagi_identity_v1_…` (FORMAT 10.1).

@@ -86,7 +86,8 @@ impl Home {
         disk::make_home(&self.0)?;
         let _lock = disk::lock(&self.0, &|| ())?;
         if let Some(identity) = self.identity()? {
-            return Ok(identity);
+            // What it founds, its own key must open.
+            return identity.checked(&self.identity_path().to_string_lossy());
         }
         let identity = Identity::new(random::key()?);
         let public_key = HEX.encode(&identity.public);
