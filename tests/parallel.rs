@@ -1,0 +1,150 @@
+//! Many writers at once: every change that was acknowledged is there, whoever was killed meanwhile.
+#![cfg(unix)]
+
+mod common;
+
+use common::{Device, Random, World, leftovers, pairs, program};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::Duration;
+
+const WRITERS: usize = 20;
+
+fn project(world: &World) -> (Device, std::path::PathBuf) {
+    let ada = world.device("Ada");
+    let path = world.directory("work");
+    ada.kagi(&path, "init --name Ada --envs=development,production")
+        .ok();
+    (ada, path)
+}
+
+fn spawn(device: &Device, path: &Path, words: &str) -> Child {
+    let mut command = device.command(program(), path);
+    command.args(words.split(' '));
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("the program")
+}
+
+#[test]
+fn twenty_writers_of_one_scope() {
+    let world = World::new();
+    let (ada, path) = project(&world);
+    let set = |at| spawn(&ada, &path, &format!("set K{at} {at}"));
+    let writers: Vec<_> = (0..WRITERS).map(set).collect();
+    for mut writer in writers {
+        assert!(writer.wait().expect("its end").success());
+    }
+    let values = ada.values(&path, "");
+    let expected: Vec<_> = (0..WRITERS).map(|at| format!("K{at}={at}")).collect();
+    assert_eq!(values, pairs(&expected.join(" ")));
+    assert!(leftovers(&world.root).is_empty());
+    ada.kagi(&path, "doctor").ok();
+}
+
+#[test]
+fn twenty_writers_of_twenty_services() {
+    let world = World::new();
+    let (ada, path) = project(&world);
+    let set = |at| spawn(&ada, &path, &format!("set -s service-{at} K {at}"));
+    let writers: Vec<_> = (0..WRITERS).map(set).collect();
+    for mut writer in writers {
+        assert!(writer.wait().expect("its end").success());
+    }
+    for at in 0..WRITERS {
+        let values = ada.values(&path, &format!("-s service-{at}"));
+        assert_eq!(values, pairs(&format!("K={at}")));
+    }
+}
+
+#[test]
+fn writers_that_are_killed_take_nothing_with_them() {
+    let mut random = Random::new(7);
+    let (mut killed, mut acknowledged) = (0, 0);
+    for _ in 0..8 {
+        let world = World::new();
+        let (ada, path) = project(&world);
+        let mut writers = Vec::new();
+        for at in 0..WRITERS {
+            writers.push((at, spawn(&ada, &path, &format!("set K{at} {at}"))));
+        }
+        random.shuffle(&mut writers);
+        for (_, victim) in &mut writers[..WRITERS / 4] {
+            thread::sleep(Duration::from_micros(random.next() % 8000));
+            victim.kill().expect("a child of this process");
+        }
+        let mut done = Vec::new();
+        for (at, writer) in &mut writers {
+            if writer.wait().expect("its end").success() {
+                done.push(*at);
+            } else {
+                killed += 1;
+            }
+        }
+        acknowledged += done.len();
+        assert!(done.len() >= WRITERS - WRITERS / 4);
+        let values = ada.values(&path, "");
+        for at in done {
+            assert_eq!(values.get(&format!("K{at}")), Some(&at.to_string()));
+        }
+        ada.kagi(&path, "set LAST 1").ok();
+        assert_eq!(leftovers(&world.root), Vec::<std::path::PathBuf>::new());
+        ada.kagi(&path, "doctor").ok();
+    }
+    common::say(&format!(
+        "parallel: {acknowledged} writes acknowledged, {killed} writers killed"
+    ));
+    assert!(killed > 0, "nobody was killed in time");
+}
+
+/// A reader beside writers sees the scope before or after each of them, however its size changes.
+#[test]
+fn readers_need_no_lock() {
+    let world = World::new();
+    let (ada, path) = project(&world);
+    ada.kagi(&path, "set A 0").ok();
+    let mut count = 0;
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for at in 1..=150 {
+                let width = if at % 2 == 0 { 1 } else { 20_000 };
+                ada.kagi(&path, &format!("set A {at:0width$}")).ok();
+            }
+        });
+        let mut last = 0;
+        while !writer.is_finished() {
+            let now: u32 = ada.values(&path, "")["A"].parse().expect("a number");
+            assert!(now >= last);
+            (last, count) = (now, count + 1);
+        }
+    });
+    common::say(&format!("parallel: {count} reads beside 150 writes"));
+}
+
+#[test]
+fn two_founders_make_one_project() {
+    for shares_home in [true, false] {
+        for _ in 0..10 {
+            let world = World::new();
+            let ada = world.device("Ada");
+            let other = if shares_home {
+                ada.clone()
+            } else {
+                world.device("Bob")
+            };
+            let path = world.directory("work");
+            let founders = [&ada, &other].map(|device| spawn(device, &path, "init"));
+            let ends = founders.map(|mut child| child.wait().expect("its end").code());
+            let winners = ends.iter().filter(|code| **code == Some(0)).count();
+            assert_eq!(winners, 1, "{ends:?}");
+            let winner = if ends[0] == Some(0) { &ada } else { &other };
+            winner.kagi(&path, "set A 1").ok();
+            assert_eq!(winner.values(&path, ""), pairs("A=1"));
+            assert_eq!(leftovers(&world.root), Vec::<std::path::PathBuf>::new());
+            let loser = if ends[0] == Some(0) { &other } else { &ada };
+            if !shares_home {
+                loser.kagi(&path, "run -- true").fails(&["is not a member"]);
+            }
+        }
+    }
+}
