@@ -252,14 +252,24 @@ pub fn remove_with_directory(path: &Path) -> Result<()> {
 /// `Write` naming it.
 pub fn remove_tree(path: &Path) -> Result<()> {
     let aside = path.with_file_name(format!("{TEMP_PREFIX}removed{TEMP_SUFFIX}"));
-    if fs::symlink_metadata(&aside).is_ok() {
-        fs::remove_dir_all(&aside).map_err(failed(Kind::Write, &aside))?;
+    remove_all(&aside)?;
+    match fs::rename(path, &aside) {
+        Err(cause) if is_absent(&cause) => return Ok(()),
+        renamed => renamed.map_err(failed(Kind::Write, path))?,
     }
-    if fs::symlink_metadata(path).is_err() {
-        return Ok(());
+    path.parent().map_or(Ok(()), sync_directory)?;
+    remove_all(&aside)
+}
+
+/// Removes a directory that no reader looks at; one that is not there is fine.
+///
+/// # Errors
+/// `Write` naming it.
+pub fn remove_all(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(cause) if !is_absent(&cause) => Err(failed(Kind::Write, path)(cause)),
+        _ => Ok(()),
     }
-    rename(path, &aside)?;
-    fs::remove_dir_all(&aside).map_err(failed(Kind::Write, path))
 }
 
 /// Renames a file or directory and makes that durable.

@@ -4,6 +4,7 @@ use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{check_no_key, unknown_env};
 use crate::cli::{counted, may_delete, open, open_to_write, wants_help};
+use crate::disk::Lock;
 use crate::error::Kind;
 use crate::format::config::ENVS_MAX;
 use crate::format::json::{self, Serialize};
@@ -88,9 +89,21 @@ pub fn add(mut input: Input) -> Result<u8, Failure> {
         gone: Vec::new(),
         renamed_to: None,
     };
-    project.change_config(&lock, &change)?;
+    change_config(&project, &lock, &change)?;
     terminal::note(&format!("added the environment {}", quoted(&name)));
     Ok(0)
+}
+
+fn change_config(project: &Project, lock: &Lock, change: &ConfigChange) -> Result<(), Failure> {
+    project.change_config(lock, change).map_err(|error| {
+        let is_leftover = error.kind == Kind::Exists;
+        let failure = Failure::from(error);
+        if is_leftover {
+            failure.and("nothing was changed").hint("kagi doctor --fix deletes it, after y")
+        } else {
+            failure
+        }
+    })
 }
 
 /// `kagi env rename OLD NEW`.
@@ -125,15 +138,7 @@ pub fn rename(mut input: Input) -> Result<u8, Failure> {
         renamed_to: Some(&new),
     };
     let count = change.gone.len();
-    project.change_config(&lock, &change).map_err(|error| {
-        let is_leftover = error.kind == Kind::Exists;
-        let failure = Failure::from(error).and("nothing was changed");
-        if is_leftover {
-            failure.hint("kagi doctor --fix deletes what a stopped rename left")
-        } else {
-            failure
-        }
-    })?;
+    change_config(&project, &lock, &change)?;
     terminal::note(&format!(
         "renamed the environment {} to {}, with {}",
         quoted(&old),
@@ -182,7 +187,7 @@ pub fn del(mut input: Input) -> Result<u8, Failure> {
         gone: scopes_of(&project, &name)?,
         renamed_to: None,
     };
-    project.change_config(&lock, &change)?;
+    change_config(&project, &lock, &change)?;
     terminal::note(&format!("deleted the environment {}", quoted(&name)));
     Ok(0)
 }

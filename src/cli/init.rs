@@ -3,7 +3,7 @@
 use crate::cli::args::Input;
 use crate::cli::migrate::{self, Candidate};
 use crate::cli::report::{Failure, quoted};
-use crate::cli::{counted, lock, may_delete, now, wants_help};
+use crate::cli::{counted, lock, may_delete, note_opening, now, wants_help};
 use crate::disk;
 use crate::error::Kind;
 use crate::format::config::Config;
@@ -40,10 +40,16 @@ pub fn init(mut input: Input) -> Result<u8, Failure> {
         .iter()
         .map(|(name, scope)| format!("imported {name}: {}", counted(scope.len(), "key")));
     let imported: Vec<_> = imported.collect();
-    if let Some(site) = replaced {
-        set_aside(&site)?;
+    let (_lock, backup) = match replaced {
+        Some(site) => (Some(lock(&site)?), Some(backup_of(&site))),
+        None => (None, None),
+    };
+    let founding = Founding { root, config, name, scopes, backup: backup.clone() };
+    let project = found(&home, identity, founding)?;
+    note_opening(&project);
+    if let Some(backup) = backup {
+        terminal::note(&format!("kept the old project as {}", quoted(&backup.to_string_lossy())));
     }
-    let project = found(home, identity, Founding { root, config, name, scopes })?;
     for line in &imported {
         terminal::note(line);
     }
@@ -145,14 +151,10 @@ fn replaced_project(input: &Input, root: &Path) -> Result<Option<Site>, Failure>
     Ok(Some(site))
 }
 
-/// Keeps the old project under the first free name.
-fn set_aside(site: &Site) -> Result<(), Failure> {
-    let _lock = lock(site)?;
+/// The first free name for a project that is replaced.
+fn backup_of(site: &Site) -> PathBuf {
     let mut backups = (1..).map(|number| site.root.join(format!("{DIRECTORY}.backup-{number}")));
-    let backup = backups.find(|path| !disk::exists(path)).unwrap_or_default();
-    disk::rename(&site.root.join(DIRECTORY), &backup)?;
-    terminal::note(&format!("kept the old project as {}", quoted(&backup.to_string_lossy())));
-    Ok(())
+    backups.find(|path| !disk::exists(path)).unwrap_or_default()
 }
 
 /// The `.env` files that are there, if they are to be imported.

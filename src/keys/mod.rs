@@ -26,6 +26,7 @@ struct IdentityRest {
 }
 
 /// Where kagi keeps its own files.
+#[derive(Clone)]
 pub struct Home(PathBuf);
 
 /// Who this process is.

@@ -11,7 +11,7 @@ use crate::format::config::Config;
 use crate::format::key_text::Identity;
 use crate::format::names::Grant;
 use crate::format::roster::{Member, Roster};
-use crate::format::scope_file::ScopeName;
+use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::{CONFIG_FILE, Project, ROSTER_FILE};
 use crate::team::Draft;
 
@@ -39,10 +39,12 @@ impl Project {
     /// hashes (the commit), `kagi.json`, old scope files.
     ///
     /// # Errors
-    /// `NotFull`; `Exists` if a scope file of the new name is there with other content; `Write`.
+    /// `NotFull`; `Exists` if a scope file of the new name is there already, unless it is what an
+    /// earlier try left; `Write`.
     pub fn change_config(&self, lock: &Lock, change: &ConfigChange) -> Result<()> {
         let text = change.config.write();
         Config::read(&self.shown(CONFIG_FILE), text.as_bytes())?;
+        self.check_leftovers(change)?;
         let roster = self.roster_beside(change, hash(text.as_bytes()))?;
         for name in &change.gone {
             if let Some(env) = change.renamed_to {
@@ -53,6 +55,24 @@ impl Project {
         disk::replace(&self.path(CONFIG_FILE), text.as_bytes(), Mode::Public)?;
         for name in &change.gone {
             disk::remove_with_directory(&self.path(&name.file()))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses to list an environment whose scope files lie about: what was deleted, or never
+    /// accepted, would be read again.
+    fn check_leftovers(&self, change: &ConfigChange) -> Result<()> {
+        let is_copied = |name: &ScopeName| {
+            let is_same =
+                |gone: &ScopeName| (gone.kind, &gone.service) == (name.kind, &name.service);
+            change.renamed_to == Some(&name.env) && change.gone.iter().any(is_same)
+        };
+        for kind in [ScopeKind::Values, ScopeKind::Files] {
+            for name in self.unlisted_scopes(kind)? {
+                if change.config.is_env(&name.env) && !is_copied(&name) {
+                    return Err(Error::new(Kind::Exists, self.shown(&name.file())));
+                }
+            }
         }
         Ok(())
     }

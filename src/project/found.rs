@@ -17,8 +17,9 @@ use crate::team::{self, Draft};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-/// Where a new project is written before it is renamed into place.
-const UNBORN: &str = ".kagi-init.tmp";
+/// Where a new project is written before it is renamed into place. A stopped `init` leaves it to the
+/// next writer.
+pub(super) const UNBORN: &str = ".kagi-init.tmp";
 
 /// A project that is to be.
 pub struct Founding {
@@ -30,22 +31,25 @@ pub struct Founding {
     pub name: String,
     /// The first scopes.
     pub scopes: Vec<(ScopeName, Scope)>,
+    /// Where the project that is there goes, if it is to be replaced.
+    pub backup: Option<PathBuf>,
 }
 
-/// Makes a project.
+/// Makes a project. The caller holds the lock of one that is replaced.
 ///
 /// # Errors
-/// `Exists` if something is at `.kagi`; `Random`, `Write`.
-pub fn found(home: Home, identity: Identity, founding: Founding) -> Result<Project> {
-    let root = founding.root.clone();
+/// `Exists` if something is at `.kagi` that is not to be replaced; `Random`, `Write`: what was at
+/// `.kagi` is there still.
+pub fn found(home: &Home, identity: Identity, founding: Founding) -> Result<Project> {
+    let (root, backup) = (founding.root.clone(), founding.backup.clone());
     let (unborn, kagi) = (root.join(UNBORN), root.join(DIRECTORY));
     let _lock = disk::lock(&root, &|| ())?;
-    if disk::exists(&kagi) {
+    if backup.is_none() && disk::exists(&kagi) {
         return Err(Error::new(Kind::Exists, kagi.to_string_lossy()));
     }
-    disk::remove_tree(&unborn)?;
+    disk::remove_all(&unborn)?;
     disk::make_directories(&root, Path::new(UNBORN), Mode::Public)?;
-    let project = write(&unborn, home, identity, founding)?;
+    let mut project = write(&unborn, home.clone(), identity, founding)?;
     // The pin first: a project that its own maker does not know would be the worse half.
     project.remember(&Opening {
         is_strict: false,
@@ -54,8 +58,24 @@ pub fn found(home: Home, identity: Identity, founding: Founding) -> Result<Proje
         confirm: &|_| false,
     })?;
     project.remember_seen()?;
-    disk::rename(&unborn, &kagi)?;
+    // Until this device knows that the checkout holds the new project, either may be there.
+    home.set_checkout(&root, None)?;
+    put_in_place(&unborn, &kagi, backup.as_deref())?;
+    project.unremembered = home.set_checkout(&root, Some(&project.config.project)).err();
     Ok(project)
+}
+
+/// Renames the new project into place, after the old one out of it; goes back if that fails.
+fn put_in_place(unborn: &Path, kagi: &Path, backup: Option<&Path>) -> Result<()> {
+    let Some(backup) = backup else {
+        return disk::rename(unborn, kagi);
+    };
+    let renamed = disk::rename(kagi, backup).and_then(|()| disk::rename(unborn, kagi));
+    if renamed.is_err() {
+        // Without effect where the new project is in place and only its sync failed.
+        let _ = disk::rename(backup, kagi);
+    }
+    renamed
 }
 
 /// Writes all files of a new project below `unborn`.
@@ -91,7 +111,7 @@ fn write(unborn: &Path, home: Home, identity: Identity, founding: Founding) -> R
         home: Some(home),
         pin: Pin::default(),
         seen: RefCell::default(),
-        is_new_checkout: true,
+        is_new_checkout: false,
         is_config_behind: false,
         unremembered: None,
         is_strict: false,

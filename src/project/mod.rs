@@ -126,6 +126,7 @@ impl Site {
         let directory = self.root.join(DIRECTORY);
         let lock = disk::lock(&directory, waiting)?;
         disk::sweep(&directory, DEPTH)?;
+        disk::remove_all(&self.root.join(found::UNBORN))?;
         Ok(lock)
     }
 
