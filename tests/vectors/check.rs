@@ -8,7 +8,8 @@ use kagi::error::Error;
 use kagi::format::config::Config;
 use kagi::format::key_text::{self, Identity};
 use kagi::format::names::{
-    self, Epoch, Grant, check_key, check_place, check_text, is_id, member_id, project_id,
+    Epoch, Grant, check_key, check_member_name, check_place, check_text, is_id, member_id,
+    project_id,
 };
 use kagi::format::pin::Pin;
 use kagi::format::roster::Roster;
@@ -81,7 +82,7 @@ fn name(vector: &Vector) -> Outcome {
     match vector.line("name").as_str() {
         "place" => checked(check_place(&text()))?,
         "key" => checked(check_key(&text()))?,
-        "member" => checked(check_text("text", &text(), names::NAME_BYTES_MAX))?,
+        "member" => checked(check_member_name(&text()))?,
         "description" => checked(check_text("text", &text(), DESCRIPTION_BYTES_MAX))?,
         "epoch" => {
             let epoch = Epoch::parse(&text()).ok_or_else(none)?;
@@ -403,6 +404,8 @@ fn snapshot_of(field: &Field) -> Snapshot {
             _ => panic!("no line of a snapshot: {line:?}"),
         }
     }
+    let is_sound = Snapshot::decode(snapshot.encode().expose()).is_some();
+    assert!(is_sound, "no reader gets it: {text}");
     snapshot
 }
 
@@ -459,7 +462,8 @@ fn identity(vector: &Vector) -> Outcome {
     }
     let text = text.expose_str("text").map_err(fail)?;
     let identity = Identity::from_text("text", text, None).map_err(fail)?;
-    assert_eq!(identity.to_text().expose(), text.trim().as_bytes());
+    let body = text.trim_matches(['\t', '\n', '\u{c}', '\r', ' ']);
+    assert_eq!(identity.to_text().expose(), body.as_bytes());
     let mut outputs = vec![
         ("id".to_string(), identity.id.clone()),
         ("secret".to_string(), hex(identity.secret.expose())),

@@ -113,6 +113,7 @@ fn child() {
 fn run(vector: &Vector) -> Result<Vec<(String, String)>, Error> {
     match vector.line("op").as_str() {
         "identity" => identity(),
+        "identity of a founder" => identity_of_founder(),
         "holder" => holder(),
         "checkout" => checkout(),
         "remember checkout" => remember_checkout(&vector.line("project")),
@@ -125,6 +126,10 @@ fn identity() -> Result<Vec<(String, String)>, Error> {
     let identity = Home::find()?.identity()?;
     let id = identity.map_or("none".into(), |identity| identity.id);
     Ok(vec![("id".into(), id)])
+}
+
+fn identity_of_founder() -> Result<Vec<(String, String)>, Error> {
+    Ok(vec![("id".into(), Home::find()?.identity_or_new()?.id)])
 }
 
 fn holder() -> Result<Vec<(String, String)>, Error> {
@@ -168,6 +173,9 @@ fn open(vector: &Vector) -> Result<Vec<(String, String)>, Error> {
     };
     let project = Project::open(site, &opening)?;
     let mut outputs = Vec::new();
+    if project.is_config_behind {
+        outputs.push(("kagi.json is behind".into(), "yes".into()));
+    }
     let found = project.load(&scope_name(&vector.line("scope")))?;
     let Some(found) = found else {
         return Ok(vec![("scope".into(), "none".into())]);

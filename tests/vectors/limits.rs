@@ -71,7 +71,7 @@ fn grants_of_a_member() {
 fn ancestors_of_a_snapshot() {
     let with = |count: u64| {
         let mut snapshot = snapshot(1, &[]);
-        snapshot.ancestors = (0..count).map(u64::to_be_bytes).collect();
+        snapshot.ancestors = (1..=count).map(u64::to_be_bytes).collect();
         Snapshot::decode(&snapshot.plaintext())
     };
     assert!(with(1024).is_some_and(|read| read.ancestors.len() == ANCESTORS_MAX));
@@ -82,14 +82,18 @@ fn ancestors_of_a_snapshot() {
 fn symbols_of_a_box() {
     let place = world::api();
     let name = ScopeName::values(place.service, place.env);
-    let with = |symbols: usize| {
-        let line = format!("box {} {}\n", place.epoch.text(), "A".repeat(symbols));
+    // Bytes that are all zero have the symbol A, but for the padding.
+    let with = |plaintext: usize| {
+        let bytes: usize = 24 + plaintext + 16;
+        let payload = "A".repeat((bytes * 4).div_ceil(3)) + &"=".repeat((3 - bytes % 3) % 3);
+        let line = format!("box {} {payload}\n", place.epoch.text());
         let text = place.header() + &line;
         let read = scope_file::read("file", text.as_bytes(), &place.project, &name);
-        read.err().map(|error| error.kind)
+        (payload.len(), read.err().map(|error| error.kind))
     };
-    assert_eq!(with(8_388_664), None);
-    assert_eq!(with(8_388_668), Some(Kind::NotCanonical));
+    assert_eq!(with(SNAPSHOT_BYTES_MAX), (8_388_664, None));
+    let above = with(SNAPSHOT_BYTES_MAX + 256);
+    assert_eq!(above, (8_389_004, Some(Kind::NotCanonical)));
 }
 
 #[test]
@@ -164,13 +168,18 @@ fn keys_in_a_wrap() {
 
 #[test]
 fn symbols_of_an_identity() {
-    let (ci, alice) = (person("ci"), person("alice"));
+    let ci = person("ci");
     let reads = |anchors: usize| {
-        let content = world::identity_content(&ci, None, &vec![alice.id.as_str(); anchors]);
+        let id = |at| world::member_id(&seed(&format!("anchor {at}")));
+        let mut anchors: Vec<_> = (0..anchors).map(id).collect();
+        anchors.sort();
+        let anchors: Vec<_> = anchors.iter().map(String::as_str).collect();
+        let content = world::identity_content(&ci, None, &anchors);
         let text = world::identity_text(&content);
         let read = Identity::from_text("text", &text, None).is_ok();
         (text.len() - "kagi_identity_v1_".len(), read)
     };
+    // The limit is 16,384; one anchor has 45 symbols.
     assert_eq!(reads(364), (16_372, true));
     assert_eq!(reads(365), (16_416, false));
 }

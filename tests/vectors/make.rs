@@ -10,12 +10,14 @@ use crate::{Field, Vector};
 use kagi::crypto::kdf::{self, Place};
 use kagi::crypto::{aead, hash, wrap};
 use kagi::secret::{Key, Secret};
+use std::collections::BTreeSet;
 
 pub fn all() -> Vec<Vector> {
     let rooms = [
         texts(),
         places(),
         other_names(),
+        unprintable(),
         derivations(),
         wraps(),
         rosters(),
@@ -63,7 +65,8 @@ fn field(name: &str, value: &str) -> Field {
 }
 
 fn lines_of(text: &str) -> Vec<String> {
-    let is_plain = |symbol: char| !symbol.is_control() && !symbol.is_whitespace() || symbol == ' ';
+    let is_plain =
+        |symbol: char| symbol == ' ' || !symbol.is_whitespace() && !is_unprintable(symbol);
     let lines = text.split_inclusive('\n');
     lines
         .map(|line| {
@@ -247,7 +250,15 @@ fn other_names() -> Vec<Vector> {
         name("member", "3.6", "member", "Zoë 7 \"the laptop\""),
         name("description_1024", "3.6", "description", &"é".repeat(512)),
         no_name("description_1025", "3.6", "description", &"a".repeat(1025), "1,025 bytes"),
+        name("member_64", "3.6", "member", &"é".repeat(32)),
+        name("description_blanks", "3.6", "description", " a\u{3000}"),
         no_text("member_65", &"a".repeat(65), "65 bytes"),
+        no_text("member_empty", "", "no name"),
+        no_text("member_blank", " ", "only a blank"),
+        no_text("member_blank_before", " alice", "a blank first"),
+        no_text("member_blank_after", "alice ", "a blank last"),
+        no_text("member_wide_blank_before", "\u{3000}alice", "a wide blank first"),
+        no_text("member_narrow_blank_after", "alice\u{202f}", "a narrow blank last"),
         no_text("member_escape", "a\u{1b}[2J", "a control character"),
         no_text("member_c1", "a\u{9b}2J", "a control character beyond ASCII"),
         no_text("member_reordered", "a\u{202e}b", "a character that reorders text"),
@@ -278,6 +289,52 @@ fn other_names() -> Vec<Vector> {
         no_name("member_id_of_project", "3.2", "member id", &project(), "another prefix"),
         accept("names/member_id_of_key", "3.2", "the member id of a public key").with("name", "id of a key").with_hex("public_key", &alice.public).gives("id", &alice.id),
     ]
+}
+
+/// The first and last of each range that nobody sees, or that hides or reorders text.
+const UNPRINTABLE: [(char, char); 17] = [
+    ('\u{0}', '\u{1f}'),
+    ('\u{7f}', '\u{9f}'),
+    ('\u{ad}', '\u{ad}'),
+    ('\u{34f}', '\u{34f}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180f}'),
+    ('\u{200b}', '\u{200f}'),
+    ('\u{2028}', '\u{202e}'),
+    ('\u{2060}', '\u{206f}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{fe00}', '\u{fe0f}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{fff9}', '\u{fffb}'),
+    ('\u{e0000}', '\u{e01ef}'),
+];
+
+fn is_unprintable(symbol: char) -> bool {
+    let mut ranges = UNPRINTABLE.iter();
+    ranges.any(|(first, last)| (first..=last).contains(&&symbol))
+}
+
+/// One vector for each end of a range, and one with everything that is beside a range.
+fn unprintable() -> Vec<Vector> {
+    let ranges = UNPRINTABLE.into_iter();
+    let ends: BTreeSet<char> = ranges.flat_map(|(first, last)| [first, last]).collect();
+    let beside = UNPRINTABLE.iter().flat_map(|(first, last)| {
+        let numbers = [u32::from(*first).checked_sub(1), Some(u32::from(*last) + 1)];
+        numbers.into_iter().flatten().filter_map(char::from_u32)
+    });
+    let beside: BTreeSet<char> = beside.filter(|symbol| !is_unprintable(*symbol)).collect();
+    let beside = String::from_iter(beside);
+    let refused = ends.into_iter().map(|symbol| {
+        let number = u32::from(symbol);
+        let path = format!("description_{number:04x}");
+        let (text, what) = (format!("a{symbol}b"), format!("U+{number:04X}"));
+        no_name(&path, "3.6", "description", &text, &what)
+    });
+    let accepted = name("description_beside", "3.6", "description", &beside);
+    refused.chain([accepted]).collect()
 }
 
 // --- Derivations ---
@@ -510,6 +567,12 @@ fn edited_roster(path: &str, what: &str, edit: &dyn Fn(String) -> String) -> Vec
     roster_vector(vector, &edit(small().composed().json()))
 }
 
+/// A text whose second line says another format.
+fn newer_roster(path: &str, what: &str, text: &str) -> Vector {
+    let vector = reject(&format!("roster/{path}"), "1.12, 4.1", "Newer", what);
+    roster_vector(vector, text)
+}
+
 fn good_roster(path: &str, rule: &str, what: &str, roster: &Roster) -> Vector {
     let vector = accept(&format!("roster/{path}"), rule, what);
     roster_vector(vector, &roster.json()).gives_hex("statement", &roster.statement())
@@ -546,7 +609,13 @@ fn rosters() -> Vec<Vector> {
             rest.replacen("  \"epoch\"", &format!("{sequence}  \"epoch\""), 1)
         }),
         edited_roster("number_too_large", "the number 2^64", &|text| text.replacen(": 7", ": 18446744073709551616", 1)),
-        valued_roster("format_2", "4.1", "another format", "format", "2"),
+        newer_roster("format_2", "another format", &small().composed().json_with("format", "2")),
+        newer_roster("format_10", "a format that begins with 1", &small().composed().json_with("format", "10")),
+        newer_roster("format_2_other", "another format, and nothing else that is known", "{\n  \"format\": 2,\n  \"roster\": {}\n}\n"),
+        edited_roster("format_later", "format is not the first member", &|text| {
+            let format = "  \"format\": 1,\n";
+            text.replacen(format, "", 1).replacen("  \"project\"", &format!("  \"project\": \"\",\n{format}  \"project\""), 1)
+        }),
         bad_roster("project_id", "3.1", "a project id of 19 characters", &|it| {
             it.project.truncate(23);
         }),
@@ -613,6 +682,8 @@ fn roster_members() -> Vec<Vector> {
             it.members[0].public = person("bob").public;
         }),
         bad_roster("name_empty", "3.6", "a member without name", &|it| it.members[0].name.clear()),
+        bad_roster("name_blank_after", "3.6", "a name that ends with a blank", &|it| it.members[0].name.push('\u{a0}')),
+        bad_roster("name_invisible", "3.6", "a name that nobody sees", &|it| it.members[0].name = "\u{3164}".into()),
         bad_roster("name_control", "3.6", "a name with a line feed", &|it| it.members[0].name.push('\n')),
         bad_roster("name_65", "3.6", "a name of 65 bytes", &|it| it.members[0].name = "a".repeat(65)),
         with_ci("grants_none", "no grant", Vec::new()),
@@ -888,6 +959,25 @@ fn by_low_order() -> Roster {
     roster
 }
 
+fn limited(who: &Person, places: &[(&str, &str)]) -> Vec<u8> {
+    let places = places.iter();
+    let places: Vec<_> = places
+        .map(|(env, service)| ((*env).to_string(), (*service).to_string()))
+        .collect();
+    world::limited_bundle(&project(), epoch(3), &who.id, &places)
+}
+
+/// Alice's roster of epoch 17, with the roster keys of the epochs from the first on.
+fn late_alice(first: u32) -> Roster {
+    let mut roster = roster(&person("alice"), Vec::new());
+    roster.epoch = epoch(17);
+    roster.earlier = (2..17).map(epoch).collect();
+    let earlier: Vec<_> = (first..17).map(epoch).collect();
+    let bundle = world::full_bundle(&project(), epoch(17), &earlier);
+    roster.members[0].bundle = Some(bundle);
+    roster.composed()
+}
+
 #[rustfmt::skip]
 fn accepted_bundles() -> Vec<Vector> {
     let (alice, ci) = (person("alice"), person("ci"));
@@ -910,10 +1000,18 @@ fn accepted_bundles() -> Vec<Vector> {
         let vector = reject(&format!("accept/{path}"), rule, "Unauthentic", what);
         reads(knows(vector, &alice, epoch(3)), &roster.composed(), &alice)
     };
-    let limited = |places: &[(&str, &str)]| {
-        let places = places.iter();
-        let places: Vec<_> = places.map(|(env, service)| ((*env).to_string(), (*service).to_string())).collect();
-        world::limited_bundle(&project(), epoch(3), &ci.id, &places)
+    let granted = |path: &str, what: &str, grants: &[&str], places: &[(&str, &str)]| {
+        let mut roster = for_ci();
+        let ci_member = ci_of(&mut roster);
+        ci_member.grants = grants.iter().map(|grant| (*grant).to_string()).collect();
+        ci_member.bundle = Some(limited(&ci, places));
+        let vector = reject(&format!("accept/{path}"), rule, "Unauthentic", what);
+        reads(knows(vector, &ci, epoch(3)), &roster.composed(), &ci)
+    };
+    let later = |path: &str, what: &str, first: u32| {
+        let roster = late_alice(first);
+        let vector = reject(&format!("accept/{path}"), rule, "Unauthentic", what);
+        reads(knows(vector, &alice, epoch(17)), &roster, &alice)
     };
     let mut other_statement = for_ci().composed();
     let (shell, statement) = (other_statement.clone(), other_statement.statement());
@@ -926,7 +1024,15 @@ fn accepted_bundles() -> Vec<Vector> {
     });
     member.witnesses = vouched.collect();
     let vector = reject("accept/wrap_of_another_statement", "4.4, 5.9", "Unauthentic", "the wrap is bound to another statement");
+    let mut partial = for_ci();
+    let ci_member = ci_of(&mut partial);
+    ci_member.grants = vec!["*/production".into(), "api/*".into(), "api/production".into()];
+    ci_member.bundle = Some(limited(&ci, &[("production", ""), ("staging", "api")]));
+    let partial_scopes = [("values/api/production", true), ("files/web/production", true), ("values/api/staging", true), ("values/api/development", false)];
+    let good = |path: &str, what: &str| accept(&format!("accept/{path}"), rule, what);
     vec![
+        given(reads(knows(good("bundle_earlier_15", "15 roster keys of epochs before"), &alice, epoch(17)), &late_alice(2), &alice), &alice.id, epoch(17), true, &[("values/api/production", true)]),
+        given(reads(knows(good("bundle_partial", "fewer keys than the grants give, and one of an environment that is not listed"), &ci, epoch(3)), &partial.composed(), &ci), &ci.id, epoch(3), false, &partial_scopes),
         reads(knows(vector, &ci, epoch(3)), &other_statement, &ci),
         bad("bundle_kind", "a kind of content that the format does not have", &|it| it[0] = 3),
         bad("bundle_empty", "no content", &Vec::clear),
@@ -935,18 +1041,31 @@ fn accepted_bundles() -> Vec<Vector> {
         }),
         bad("bundle_longer", "a byte after the last key", &|it| it.push(0)),
         bad("bundle_shorter", "the last key is cut short", &|it| it.truncate(it.len() - 1)),
-        bad("bundle_unsorted", "the scopes are not sorted", &|it| {
-            *it = limited(&[("production", "api"), ("development", "api")]);
-        }),
-        bad("bundle_double", "a scope twice", &|it| {
-            *it = limited(&[("production", "api"), ("production", "api")]);
-        }),
+        granted("bundle_unsorted", "the scopes are not sorted", &["api/*"], &[("production", "api"), ("development", "api")]),
+        granted("bundle_double", "a scope twice", &["api/production"], &[("production", "api"), ("production", "api")]),
+        granted("bundle_other_service", "a scope of a service that is not granted", &["api/production"], &[("production", "api"), ("production", "web")]),
+        granted("bundle_other_env", "a scope of an environment that is not granted", &["api/production"], &[("development", "api"), ("production", "api")]),
+        granted("bundle_whole_env", "a scope is granted, and the key is that of its environment", &["api/production"], &[("production", "")]),
+        granted("bundle_env_of_service", "a service is granted, and the key is that of an environment", &["api/*"], &[("production", "")]),
+        granted("bundle_scope_of_env", "an environment is granted, and the key is that of a scope", &["*/production"], &[("production", "api")]),
+        granted("bundle_env_of_another", "another environment than the one that is granted", &["*/production"], &[("development", "")]),
+        granted("bundle_bad_env", "a service is granted, and the environment may not be", &["api/*"], &[("..", "api")]),
+        granted("bundle_service_of_another", "another service than the one that is granted", &["api/*"], &[("production", "web")]),
         full("bundle_limited", "a full member is given a limited one's keys", &|it| {
             *it = world::limited_bundle(&project(), epoch(3), &alice.id, &[]);
         }),
-        full("bundle_earlier_16", "16 roster keys of epochs before", &|it| {
-            let earlier: Vec<_> = (1..17).map(epoch).collect();
-            *it = world::full_bundle(&project(), epoch(3), &earlier);
+        later("bundle_earlier_16", "16 roster keys of epochs before", 1),
+        full("bundle_earlier_zero", "a roster key of epoch 0", &|it| {
+            *it = world::full_bundle(&project(), epoch(3), &[epoch(0), epoch(1)]);
+        }),
+        full("bundle_earlier_own", "a roster key of the roster's own epoch", &|it| {
+            *it = world::full_bundle(&project(), epoch(3), &[epoch(2), epoch(3)]);
+        }),
+        full("bundle_earlier_later", "a roster key of the epoch after", &|it| {
+            *it = world::full_bundle(&project(), epoch(3), &[epoch(2), epoch(4)]);
+        }),
+        full("bundle_earlier_double", "two roster keys of one epoch number", &|it| {
+            *it = world::full_bundle(&project(), epoch(3), &[epoch(2), Epoch(2, short("another"))]);
         }),
         full("bundle_earlier_unsorted", "the epochs before are not sorted", &|it| {
             *it = world::full_bundle(&project(), epoch(3), &[epoch(2), epoch(1)]);
@@ -970,6 +1089,13 @@ fn bad_config(path: &str, rule: &str, what: &str, edit: &dyn Fn(&mut world::Conf
     let mut defect = config();
     edit(&mut defect);
     reject(&format!("config/{path}"), rule, "BadText", what).with_text("kagi.json", &defect.json())
+}
+
+fn newer_config(path: &str, what: &str, format: u32) -> Vector {
+    let mut newer = config();
+    newer.format = format;
+    reject(&format!("config/{path}"), "1.12, 6.1", "Newer", what)
+        .with_text("kagi.json", &newer.json())
 }
 
 fn edited_config(path: &str, what: &str, edit: &dyn Fn(String) -> String) -> Vector {
@@ -1027,7 +1153,9 @@ fn configs() -> Vec<Vector> {
             double.paths = vec![("a".into(), "b".into()), ("a".into(), "c".into())];
             reject("config/paths_double", "1.10, 6.6", "NotCanonical", "a path twice").with_text("kagi.json", &double.json())
         },
-        bad_config("format_2", "6.1", "another format", &|it| it.format = 2),
+        newer_config("format_2", "another format", 2),
+        newer_config("format_0", "a format that never was", 0),
+        newer_config("format_11", "a format that begins with 1", 11),
         bad_config("project_id", "6.2", "a member id in the place of a project id", &|it| it.project = person("alice").id),
         bad_config("envs_none", "6.3", "no environment", &|it| it.envs.clear()),
         bad_config("envs_65", "6.3", "65 environments", &|it| {
@@ -1047,6 +1175,10 @@ fn configs() -> Vec<Vector> {
         path("../api", "a part that leads upwards", "parent"),
         path("a\\b", "a backslash", "backslash"),
         path("a\tb", "a control character", "control"),
+        path("a\u{200b}b", "a character that nobody sees", "hidden"),
+        path("a/\u{202e}b", "a character that reorders text", "reordered"),
+        path("/a", "a slash first", "absolute"),
+        path("a/", "a slash last", "last_slash"),
         bad_config("path_1025", "6.6", "a path of 1,025 bytes", &|it| it.paths = vec![("a".repeat(1025), "api".into())]),
         bad_config("path_service", "3.4, 6.6", "a path to a service that may not be", &|it| it.paths = vec![("a".into(), String::new())]),
         bad_config("path_service_env", "3.7, 6.6", "a path to a service named like an environment", &|it| it.paths = vec![("a".into(), "Production".into())]),
@@ -1101,8 +1233,10 @@ fn scope_files() -> Vec<Vector> {
         edit(&mut other);
         other.header() + &first
     };
-    let small_box = |at: u32| api().line(&lp(&at.to_le_bytes().repeat(6)));
-    let many = |count| (0..count).map(small_box).collect::<String>();
+    let many = |count| (0..count).map(|at| api().line(&small_box(at))).collect::<String>();
+    let of = |length: usize| head.clone() + &api().line(&vec![7; length]);
+    let later = Place7 { epoch: epoch(4), ..api() };
+    let twice = format!("{head}{first}{}", later.line(&one));
     let payload = base64(&one);
     let boxed = |text: &str| format!("{head}box {text}\n");
     let e = epoch(3).text();
@@ -1112,6 +1246,11 @@ fn scope_files() -> Vec<Vector> {
         good("two_boxes", "7.4", "two branches, merged", &(head.clone() + index + &first + &second), false, &[&one, &two]),
         good("no_box", "7.4", "no box", &head, false, &[]),
         good("double_lines", "7.6", "lines that a merge doubled", &(head.clone() + &head + index + index + &first + &first), false, &[&one]),
+        with_boxes(in_file(accept("scope_file/same_bytes", "7.6", "the same bytes as boxes of two epochs: both are there"), &twice), false, &[&one])
+            .gives(&format!("box {}", later.epoch.text()), &format!("{} {} bytes", hex(&box_id(&one)), one.len())),
+        good("carriage_return_once", "7.6", "CRLF in one line", &(head.clone() + &first.replace('\n', "\r\n") + &second), false, &[&one, &two]),
+        bad("carriage_return_twice", "7.3, 7.6", not, "two carriage returns after a box", &(head.clone() + &first.replace('\n', "\r\r\n"))),
+        bad("carriage_return_alone", "7.1, 7.6", not, "lines that end in carriage returns", &(head.clone() + index + &first).replace('\n', "\r")),
         good("carriage_return", "7.6", "CRLF", &(head.clone() + index + &first).replace('\n', "\r\n"), false, &[&one]),
         good("markers", "7.6", "conflict markers", &merged, true, &[&one, &two]),
         good("markers_first", "7.6", "conflict markers around the header, and an empty base", &merged_3, true, &[&one, &two]),
@@ -1130,6 +1269,9 @@ fn scope_files() -> Vec<Vector> {
         bad("other_service", "7.2", "Misplaced", "the header names another service", &placed(&|it| it.service = "web")),
         bad("other_env", "7.2", "Misplaced", "the header names another environment", &placed(&|it| it.env = "development")),
         bad("other_format", "7.2", not, "another format", &(head.replacen('1', "2", 1) + &first)),
+        bad("other_format_10", "7.2", not, "a format that begins with 1", &(head.replacen('1', "10", 1) + &first)),
+        bad("header_cut", "7.2", not, "a header without its place", &("kagi-scope 1\n".to_string() + &first)),
+        bad("header_blank_after", "7.2", "Misplaced", "a blank after the header", &(head.trim_end().to_string() + " \n" + &first)),
         bad("no_header", "7.2", not, "a box before the header", &(first.clone() + &head)),
         bad("blank_line", "7.3", not, "an empty line", &(head.clone() + "\n" + &first)),
         bad("unknown_line", "7.3", not, "a line of another kind", &(head.clone() + "note x\n" + &first)),
@@ -1139,15 +1281,26 @@ fn scope_files() -> Vec<Vector> {
         bad("box_without_bytes", "7.4", not, "a box without its bytes", &boxed(&e)),
         bad("box_two_blanks", "7.4", not, "two blanks in a box line", &boxed(&format!("{e}  {payload}"))),
         bad("box_base64", "1.8, 7.4", not, "a box that is no base64", &boxed(&format!("{e} {}", payload.replace('=', "")))),
+        good("box_smallest", "7.4", "a box of 24 + 16 + 256 bytes", &of(296), false, &[&vec![7; 296]]),
+        bad("box_without_text", "7.4", not, "a box of 24 + 16 bytes", &of(40)),
+        bad("box_short", "7.4", not, "a box that is too short for nonce and tag", &of(39)),
+        bad("box_295", "7.4", not, "a box that is a byte short of a snapshot", &of(295)),
+        bad("box_297", "7.4", not, "a box that is a byte longer than a snapshot", &of(297)),
+        bad("box_other_epoch", "3.3, 7.4", not, "a box of epoch 0", &boxed(&format!("{} {payload}", epoch(0).text()))),
         good("boxes_16", "7.9", "16 boxes", &(head.clone() + &many(16)), false, &[]).with_small_boxes(),
         bad("boxes_17", "7.9", "Limit", "17 boxes", &(head.clone() + &many(17))),
     ]
 }
 
+/// As many bytes as the smallest box; a reader of the text opens none.
+fn small_box(at: u32) -> Vec<u8> {
+    at.to_le_bytes().repeat(74)
+}
+
 impl Vector {
     fn with_small_boxes(mut self) -> Self {
-        for at in 0..16u32 {
-            let sealed = lp(&at.to_le_bytes().repeat(6));
+        for at in 0..16 {
+            let sealed = small_box(at);
             let value = format!("{} {} bytes", hex(&box_id(&sealed)), sealed.len());
             self = self.gives(&format!("box {}", api().epoch.text()), &value);
         }
@@ -1194,8 +1347,7 @@ fn boxes() -> Vec<Vector> {
         changed("nonce", "1.3, 7.4", "one bit of the nonce differs", &|it| it[0] ^= 1),
         changed("ciphertext", "1.3, 7.4", "one bit of the ciphertext differs", &|it| it[24] ^= 1),
         changed("tag", "1.3, 7.4", "one bit of the tag differs", &|it| *it.last_mut().expect("a byte") ^= 1),
-        changed("short", "7.4", "too short for nonce and tag", &|it| it.truncate(39)),
-        changed("cut", "7.4", "the last byte is missing", &|it| it.truncate(it.len() - 1)),
+        changed("longer", "1.3, 7.4", "256 bytes after the tag", &|it| it.extend([0; 256])),
         with(reject("box/plaintext", "8.1", "none", "authentic, but no snapshot"), &api(), &api().seal("box", &[0; 256])),
     ]
 }
@@ -1254,6 +1406,9 @@ fn snapshots() -> Vec<Vector> {
             .gives("entry KEY", &line("hex:ff0a", "-", &author)),
         good("no_padding", "8.5", "256 bytes without padding", &exact).gives("entry A", &line(&exact_line, "-", &author)),
         bad_snapshot("version", "8.1", "another version", &|it| it.version = 2),
+        bad_snapshot("sequence_zero", "8.6", "the sequence number 0", &|it| it.sequence = 0),
+        bad_snapshot("ancestor_zero", "8.6", "an ancestor whose id is zero", &|it| it.ancestors = vec![short("ancestor 1"), world::ZERO_ID]),
+        bad_snapshot("ancestor_double", "8.6", "an ancestor twice", &|it| it.ancestors = vec![short("ancestor 1"), short("ancestor 2"), short("ancestor 1")]),
         edited_snapshot("no_byte", "8.1", "no byte", &Vec::clear),
         edited_snapshot("cut", "8.1", "it ends within an entry", &|it| it.truncate(it.len() - 2)),
         edited_snapshot("count", "8.1", "two entries are announced, and one is there", &|it| it[3].0[0] = 2),
@@ -1286,6 +1441,13 @@ fn snapshot_entries() -> Vec<Vector> {
         bad("description_not_utf_8", "8.3", "a description that is no UTF-8", &|it| it.description = vec![0xff]),
         bad("author", "3.2, 8.3", "an author of 19 characters", &|it| it.author.truncate(23)),
         bad("author_project", "3.2, 8.3", "a project id as author", &|it| it.author = project().into()),
+        bad("version_zero", "8.3", "an entry of version 0", &|it| it.version = 0),
+        bad("writer_unknown", "8.6", "a writer that is no ancestor", &|it| it.writer = short("ancestor 1")),
+        bad_snapshot("writer_of_another", "8.6", "a writer that is no ancestor, beside one that is", &|it| {
+            it.ancestors = vec![short("ancestor 1")];
+            it.entries[0].writer = short("ancestor 1");
+            it.entries[1].writer = short("ancestor 2");
+        }),
         bad_snapshot("unsorted", "8.4", "the entries are not sorted", &|it| it.entries.reverse()),
         bad_snapshot("double", "8.4", "an entry twice", &|it| it.entries[1].name = b"A".to_vec()),
     ]
@@ -1426,10 +1588,6 @@ fn joins() -> Vec<Vector> {
             .sides(&[kept("B")], &[kept("B")])
             .joined(false, &[kept_b])
             .next(3, &all, &[kept_b]),
-        good("replaced_by_a_head", "9.3", "an entry whose writer is the other head, which does not have it")
-            .sides(&[kept("B")], &[line("A", "new", LEFT, 2, 5), kept("B")])
-            .joined(false, &[kept_b])
-            .next(3, &all, &[kept_b]),
         good("equal", "9.4", "two sides set the same value; the later one counts")
             .sides(&[set_a()], &[line("A", "new", THIS, 2, 6)])
             .joined(false, &[later])
@@ -1493,7 +1651,17 @@ fn other_joins() -> Vec<Vector> {
             .snapshot(&third, &one(6, "x"))
             .with("then", &format!("resolve A 1 {} -", NOW + 9))
             .joined(false, &[x, y])
-            .next(8, &format!("{first} {second} {third}"), &[("A", &written_by("-", "y", 2))]),
+            .next(8, &format!("{first} {third} {second}"), &[("A", &written_by("-", "y", 2))]),
+        good("order_of_heads", "9.6", "the ancestors of the head with the lower number come first, wherever its box stands")
+            .snapshot(LEFT, &state(6, &format!("{second} {first}"), &[]))
+            .snapshot(RIGHT, &state(5, &format!("{third} {first}"), &[]))
+            .joined(false, &[])
+            .next(7, &format!("{third} {first} {second} {RIGHT} {LEFT}"), &[]),
+        good("order_of_equal_heads", "9.6", "of two heads with one number the lower id comes first, wherever its box stands")
+            .snapshot(RIGHT, &state(5, &format!("{third} {first}"), &[]))
+            .snapshot(LEFT, &state(5, &format!("{second} {first}"), &[]))
+            .joined(false, &[])
+            .next(6, &format!("{second} {first} {third} {LEFT} {RIGHT}"), &[]),
         good("ancestors_1024", "9.8", "the oldest of 1,025 ancestors leaves, and its entry goes to the next")
             .snapshot(NEWEST, &long)
             .joined(false, &[("A", &by_first), b])
@@ -1528,9 +1696,13 @@ fn identities() -> Vec<Vector> {
     let letter = if &plain[30..31] == "a" { "b" } else { "a" };
     let typo = format!("{}{letter}{}", &plain[..30], &plain[31..]);
     let bare = world::identity_content(&ci, None, &[]);
+    let mut pair = [alice.id.clone(), person("bob").id];
+    pair.sort();
+    let [first, last] = pair;
     vec![
         good("plain", "an identity that knows nothing", &plain),
-        good("surrounded", "white space before and after", &format!("\t {plain}\r\n")),
+        good("surrounded", "white space before and after", &format!("\t\u{c} {plain}\r\n")),
+        with_origin(good("two_anchors", "two anchors", &world::identity_text(&content(&[&first, &last])))).gives("anchor", &first).gives("anchor", &last),
         with_origin(good("origin", "an identity that knows a project", &world::identity_text(&content(&[])))),
         with_origin(good("anchors", "an identity with a project and an anchor", &world::identity_text(&content(&[&alice.id])))).gives("anchor", &alice.id),
         bad("version", "10.1", "another version", &plain.replacen("_v1_", "_v2_", 1)),
@@ -1542,11 +1714,17 @@ fn identities() -> Vec<Vector> {
         of("short_secret", "a secret key of 31 bytes", &bare[1..]),
         of("without_project", "nothing after the secret key", &ci.secret),
         of("project", "a member id in the place of the project id", &[&ci.secret[..], &lp(alice.id.as_bytes()), &epoch(3).bytes(), witness.expose()].concat()),
+        of("epoch_zero", "the epoch number 0", &world::identity_content(&ci, Some((&project(), epoch(0), &witness)), &[])),
+        of("anchors_unsorted", "the anchors are not sorted", &content(&[&last, &first])),
+        of("anchor_double", "an anchor twice", &content(&[&first, &first])),
+        bad("no_break_space", "10.1", "a blank beyond ASCII after it", &format!("{plain}\u{a0}")),
+        bad("vertical_tab", "10.1", "a vertical tab before it", &format!("\u{b}{plain}")),
         of("short_witness", "a witness key of 31 bytes", &content(&[])[..content(&[]).len() - 1]),
         of("anchor", "an anchor of 19 characters", &content(&[&alice.id[..23]])),
         of("anchor_cut", "an anchor that is cut short", &content(&[&alice.id])[..content(&[]).len() + 9]),
         accept("identity/project_key", "10.3", "a project key").with("is", "project key").with_text("text", &(key.clone() + "\n")).gives("key", &key),
         no_key("upper_case", "upper case", &key.to_uppercase()),
+        no_key("no_break_space", "a blank beyond ASCII before it", &format!("\u{a0}{key}")),
         no_key("63", "63 digits", &key[1..]),
         no_key("66", "66 digits", &(key.clone() + "00")),
         no_key("prefix", "a prefix", &format!("0x{}", &key[2..])),
@@ -1595,7 +1773,19 @@ fn pins() -> Vec<Vector> {
             .gives("member", "-")
             .gives("anchors", "-")
             .gives("sequences", "-"),
-        bad("format", "another format", &|it| it.format = 2),
+        reject("pin/format", "1.12, 11.2", "Newer", "another format").with_text("pin.json", &{
+            let mut newer = whole_pin();
+            newer.format = 2;
+            newer.json()
+        }),
+        bad("member_missing", "an epoch without member", &|it| it.member.clear()),
+        bad("member", "a member id of 19 characters", &|it| it.member.truncate(23)),
+        bad("member_project", "a project id in the place of the member id", &|it| it.member = project()),
+        bad("sequence_kind", "the directory of a kind in the place of its name", &|it| it.sequences = vec![("secrets/api/production".into(), 18)]),
+        bad("sequence_service", "a service that may not be", &|it| it.sequences = vec![("values/../production".into(), 18)]),
+        bad("sequence_env", "an environment that may not be", &|it| it.sequences = vec![("values/api/con".into(), 18)]),
+        bad("sequence_short", "a scope without environment", &|it| it.sequences = vec![("values/api".into(), 18)]),
+        bad("sequence_long", "a part too many", &|it| it.sequences = vec![("values/api/production/x".into(), 18)]),
         bad("witness_short", "a witness key of 31 bytes", &|it| it.witness.truncate(62)),
         bad("witness_missing", "an epoch without witness key", &|it| it.witness.clear()),
         bad("epoch_missing", "a witness key without epoch", &|it| it.epoch.clear()),
@@ -1629,7 +1819,16 @@ fn devices() -> Vec<Vector> {
         file(accept("device/identity", "11.1", "the identity of a device"), &whole).gives("id", &ci.id),
         accept("device/identity_none", "11.1", "a device without identity").with("op", "identity").gives("id", "none"),
         bad("exposed", "11.6", "Exposed", "others can read the file", &whole).with("mode home/identity.json", "644"),
-        bad("format", "11.1", "NotCanonical", "another format", &whole.replacen(": 1", ": 2", 1)),
+        bad("format", "1.12, 11.1", "Newer", "another format", &whole.replacen(": 1", ": 2", 1)),
+        bad("blank_before", "11.1", "NotCanonical", "a blank before the identity", &world::identity_json(&format!(" {text}"), &ci.public)),
+        bad("blank_after", "11.1", "NotCanonical", "a blank after the identity", &world::identity_json(&format!("{text} "), &ci.public)),
+        reject("device/identity_of_another", "11.1", "BadText", "the public key is another's, and the device makes a project")
+            .with("op", "identity of a founder")
+            .with_text("file home/identity.json", &world::identity_json(&text, &person("bob").public)),
+        accept("device/identity_of_founder", "11.1", "the public key is the identity's, and the device makes a project")
+            .with("op", "identity of a founder")
+            .with_text("file home/identity.json", &whole)
+            .gives("id", &ci.id),
         bad("key_short", "11.1", "NotCanonical", "a public key of 31 bytes", &world::identity_json(&text, &ci.public).replacen(&hex(&ci.public), &hex(&ci.public[1..]), 1)),
         bad("unknown_name", "11.1", "NotCanonical", "a member that the format does not have", &whole.replacen("  \"format\"", "  \"more\": 1,\n  \"format\"", 1)),
         bad("typing_error", "10.1, 11.1", "BadText", "an identity whose checksum does not hold", &whole.replacen("_v1_", "_v1_a", 1)),
@@ -1643,6 +1842,8 @@ fn devices() -> Vec<Vector> {
         remembered("checkout_malformed", "a member id in the place of a project id", &(ci.id.clone() + "\n")),
         holder("variable_none", "nothing is set", "nobody"),
         holder("variable_identity", "an identity in a variable", &ci.id).with("variable KAGI_IDENTITY", &text),
+        holder("variable_surrounded", "an identity in a variable, with white space", &ci.id).with_text("file identity", &format!("{text}\n")).with("variable KAGI_IDENTITY_FILE", "DIR/identity"),
+        reject("device/variable_json_surrounded", "10.4", "NotCanonical", "the content of identity.json, and a line feed").with("op", "holder").with_text("file identity", &(whole.clone() + "\n")).with("variable KAGI_IDENTITY_FILE", "DIR/identity"),
         holder("variable_identity_json", "the content of identity.json in a variable", &ci.id).with_text("file identity", &whole).with("variable KAGI_IDENTITY_FILE", "DIR/identity"),
         holder("variable_project_key", "a project key in a variable", "a project key").with("variable KAGI_PROJECT_KEY", &key),
         holder("variable_file", "a project key in a file that everybody can read", "a project key")
@@ -1753,6 +1954,15 @@ fn opened() -> Vec<Vector> {
             it.file = holding(&[(at_epoch(2), "older", &plain), (api(), "opened", &took_over)]);
         })
         .gives("key PORT", &took_over_by),
+        lay(good("_config_before", "5.1", "kagi.json is the one before: its last change was stopped or undone"), &|it| {
+            it.roster.config = seed("the next kagi.json");
+        })
+        .gives("kagi.json is behind", "yes")
+        .gives("key PORT", &only),
+        bad("only_markers", "7.1, 7.8", "NoBox", "only a conflict marker", &|it| it.file = "=======\n".into()),
+        bad("no_snapshot", "7.8, 8.6", "Unauthentic", "a box that opens, but whose sequence number is 0", &|it| {
+            it.file = holding(&[(api(), "opened", &snapshot(0, &[entry("PORT", "8080")]))]);
+        }),
         lay(good("_behind", "11.4", "an older state than the pinned one"), &ahead).gives("key PORT", &only),
         lay(good("_no_file", "7.12", "a scope without file"), &|_| {}).without_scope().gives("scope", "none"),
         bad("strict_gone", "11.4", "RolledBack", "a file that is gone, and strict", &ahead).without_scope().with("strict", "yes"),
