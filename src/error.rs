@@ -59,6 +59,10 @@ pub enum Kind {
     NoAccess,
     /// The action needs a full member.
     NotFull,
+    /// A member that was removed; its id never comes back.
+    WasRemoved,
+    /// The only member that may change the roster.
+    LastFull,
     /// A key's value differs between branches.
     Conflict,
     /// A scope is older than the one that this device has seen.

@@ -8,9 +8,11 @@ use crate::crypto::hash::{Digest, mac, same};
 use crate::crypto::{kdf, wrap};
 use crate::error::{Error, Kind, Result};
 use crate::format::bytes::{Reader, Writer};
-use crate::format::key_text::Identity;
+use crate::format::key_text::{Identity, Origin};
 use crate::format::names::{Epoch, Grant, check_place};
-use crate::format::roster::{Member, Roster, WITNESSES_MAX};
+use crate::format::roster::{
+    MEMBERS_MAX, Member, REMOVED_MAX, Roster, WITHDRAWN_MAX, WITNESSES_MAX, Withdrawn,
+};
 use crate::format::scope_file::{ScopeKey, ScopeKind, ScopeName};
 use crate::secret::{Key, Secret};
 use std::collections::BTreeSet;
@@ -189,6 +191,118 @@ pub struct Draft {
     pub members: Vec<Member>,
     /// Sorted.
     pub removed: Vec<String>,
+    /// Sorted by epoch, then id.
+    pub withdrawn: Vec<Withdrawn>,
+}
+
+impl Draft {
+    /// The roster that follows one, with the same members; `config` is the hash of `kagi.json`.
+    #[must_use]
+    pub fn after(roster: &Roster, config: Digest) -> Self {
+        let same =
+            |member: &Member| Member::draft(member.public, &member.name, member.grants.clone());
+        Draft {
+            sequence: roster.sequence.saturating_add(1),
+            config,
+            config_before: config,
+            members: roster.members.iter().map(same).collect(),
+            removed: roster.removed.clone(),
+            withdrawn: roster.withdrawn.clone(),
+        }
+    }
+
+    /// Adds a member.
+    ///
+    /// # Errors
+    /// `WasRemoved`, `Exists`, `Limit`, naming its id.
+    pub fn admit(&mut self, public: [u8; 32], name: &str, grants: Vec<Grant>) -> Result<()> {
+        let member = Member::draft(public, name, normal(grants));
+        if self.removed.contains(&member.id) {
+            return Err(Error::new(Kind::WasRemoved, &member.id)); // FORMAT 4.9
+        }
+        match self.members.binary_search_by(|other| other.id.cmp(&member.id)) {
+            Ok(_) => Err(Error::new(Kind::Exists, &member.id)),
+            Err(_) if self.members.len() == MEMBERS_MAX => {
+                Err(Error::new(Kind::Limit, &member.id).because("a project has 256 members"))
+            }
+            Err(at) => {
+                self.members.insert(at, member);
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes a member for ever. The roster must be that of a new epoch, whose number is given.
+    ///
+    /// # Errors
+    /// `Missing`, `LastFull` or `Limit`, naming its id.
+    pub fn remove(&mut self, id: &str, epoch: u32) -> Result<()> {
+        if self.removed.len() == REMOVED_MAX {
+            return Err(Error::new(Kind::Limit, id).because("4,096 members were removed before"));
+        }
+        self.withdraw(id, epoch)?;
+        self.members.retain(|member| member.id != id);
+        let at = self.removed.binary_search_by(|other| other.as_str().cmp(id));
+        self.removed.insert(at.unwrap_or_else(|at| at), id.to_string());
+        self.check_full(id)
+    }
+
+    /// Gives a member just these grants. The roster must be that of a new epoch, whose number is
+    /// given, if the member had others (`takes_away`).
+    ///
+    /// # Errors
+    /// `Missing` or `LastFull`, naming its id.
+    pub fn regrant(&mut self, id: &str, grants: Vec<Grant>, epoch: u32) -> Result<()> {
+        if self.takes_away(id, &grants) {
+            self.withdraw(id, epoch)?;
+        }
+        self.member_mut(id)?.grants = normal(grants);
+        self.check_full(id)
+    }
+
+    /// True if a member has a grant that these do not cover.
+    #[must_use]
+    pub fn takes_away(&self, id: &str, grants: &[Grant]) -> bool {
+        let is_covered = |old: &Grant| grants.iter().any(|grant| grant.covers(old));
+        let member = self.members.iter().find(|member| member.id == id);
+        member.is_some_and(|member| !member.grants.iter().all(is_covered))
+    }
+
+    /// The member with this id.
+    ///
+    /// # Errors
+    /// `Missing`, naming the id.
+    pub fn member_mut(&mut self, id: &str) -> Result<&mut Member> {
+        let missing = || Error::new(Kind::Missing, id).because("no such member");
+        self.members.iter_mut().find(|member| member.id == id).ok_or_else(missing)
+    }
+
+    /// Remembers what a member could open before a rotation.
+    fn withdraw(&mut self, id: &str, epoch: u32) -> Result<()> {
+        let member = self.member_mut(id)?;
+        let (name, grants) = (member.name.clone(), member.grants.clone());
+        let one = Withdrawn { id: id.to_string(), name, grants, epoch };
+        self.withdrawn.push(one);
+        self.withdrawn.sort_by_key(|one| (one.epoch, one.id.clone()));
+        let excess = self.withdrawn.len().saturating_sub(WITHDRAWN_MAX);
+        self.withdrawn.drain(..excess);
+        Ok(())
+    }
+
+    fn check_full(&self, id: &str) -> Result<()> {
+        let is_full = self.members.iter().any(Member::is_full);
+        is_full.then_some(()).ok_or_else(|| Error::new(Kind::LastFull, id))
+    }
+}
+
+/// Grants as a roster holds them: sorted, none doubled, `*` alone.
+fn normal(mut grants: Vec<Grant>) -> Vec<Grant> {
+    if grants.contains(&Grant::Full) {
+        return vec![Grant::Full];
+    }
+    grants.sort_by_key(Grant::to_string);
+    grants.dedup();
+    grants
 }
 
 /// The first roster of a project, and the access that it gives to its only member.
@@ -280,6 +394,37 @@ impl Access {
         }
     }
 
+    /// The access of a full member to the next epoch, with a new project key. The roster keys of the
+    /// epochs before are kept, so that who knows one of them can follow (FORMAT 4.6).
+    ///
+    /// # Errors
+    /// `NotFull`.
+    pub fn rotated(&self, epoch: Epoch, project_key: Key) -> Result<Access> {
+        let Keys::Full { project_key: old, earlier } = &self.keys else {
+            return Err(Error::new(Kind::NotFull, &self.member));
+        };
+        let last = (self.epoch, self.at(|place| kdf::roster(old, place)));
+        let copies = earlier.iter().map(|(epoch, key)| (*epoch, key.duplicate()));
+        let mut earlier: Vec<_> = copies.chain([last]).collect();
+        let excess = (earlier.len() + 1).saturating_sub(WITNESSES_MAX);
+        earlier.drain(..excess);
+        let (project, member) = (self.project.clone(), self.member.clone());
+        Ok(Access { project, epoch, member, keys: Keys::Full { project_key, earlier } })
+    }
+
+    /// What a new member must know of the project to open it without a question (FORMAT 10.2).
+    ///
+    /// # Errors
+    /// `NotFull`.
+    pub fn origin_for(&self, id: &str) -> Result<Origin> {
+        let Keys::Full { project_key, .. } = &self.keys else {
+            return Err(Error::new(Kind::NotFull, &self.member));
+        };
+        let own = self.at(|place| kdf::roster(project_key, place));
+        let witness = kdf::witness(&own, id);
+        Ok(Origin { project: self.project.clone(), epoch: self.epoch, witness })
+    }
+
     /// The key of sync manifests (FORMAT 2.5).
     #[must_use]
     pub fn state_key(&self) -> Key {
@@ -318,6 +463,7 @@ impl Access {
             config_before: draft.config_before,
             members: draft.members,
             removed: draft.removed,
+            withdrawn: draft.withdrawn,
             seal: [0; 32],
         };
         let statement = roster.statement();

@@ -1,6 +1,7 @@
 //! `doctor`: checks everything, mends what needs no decision.
 
 use crate::cli::args::Input;
+use crate::cli::exposure::exposures;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::{may_delete, open, open_to_write, remarks, remember, save, single, wants_help};
 use crate::disk::{self, Lock};
@@ -64,10 +65,13 @@ pub fn doctor(mut input: Input) -> Result<u8, Failure> {
         findings.problem(&format!("{name} is gone, though this device has seen it"), &hint);
     }
     check_unlisted(&project, &deletable, &mut findings)?;
+    for exposure in exposures(&project)? {
+        findings.problem(&exposure.line(), "kagi set, with the new values");
+    }
     check_plain_files(&project, &mut findings);
     if project.roster.members.iter().filter(|member| member.is_full()).count() == 1 {
         terminal::note(
-            "note: one device alone can open the project; if its key is lost, so are the secrets",
+            "note: one device alone can open the project; kagi member add --offline --name paper makes a spare key",
         );
     }
     remember(&project);

@@ -158,7 +158,11 @@ fn sentence(kind: Kind, subject: &str, cause: &str, because: &str) -> String {
         ),
         Kind::NoAccess => format!("this member may not open {subject}"),
         Kind::NotFull => format!("only a full member can do this, not {subject}"),
-        Kind::Conflict => format!("{subject} has different values from different branches"),
+        Kind::WasRemoved => format!("the member {subject} was removed, which is for ever"),
+        Kind::LastFull => format!("{subject} is the last member that can open everything"),
+        Kind::Conflict => {
+            format!("{subject} has different values from different branches{because}")
+        }
         Kind::RolledBack => format!("{subject} is older than the state that this device has seen"),
         Kind::BadName => format!("{subject} cannot be a name{because}"),
         Kind::BadText => format!("{subject} cannot be used{because}"),
@@ -194,8 +198,13 @@ fn hint(kind: Kind, subject: &str) -> String {
             "kagi trust".to_string()
         }
         Kind::NoIdentity => {
-            "KAGI_IDENTITY or KAGI_PROJECT_KEY opens a project without one".to_string()
+            "kagi member join asks to become a member; for CI there is KAGI_IDENTITY".to_string()
         }
+        Kind::NotMember => {
+            format!("kagi member join, then, by a member, kagi member approve {path}")
+        }
+        Kind::WasRemoved => "a device that comes back needs a new identity".to_string(),
+        Kind::LastFull => "kagi member approve ID, for another one first".to_string(),
         Kind::Conflict => "kagi resolve".to_string(),
         Kind::Limit if path.contains(".kagi/") => {
             "undo the last merge, set a key of the scope, commit, and merge again".to_string()

@@ -7,6 +7,8 @@
 
 mod change;
 mod found;
+mod requests;
+mod rotation;
 mod scopes;
 
 pub use change::ConfigChange;

@@ -17,6 +17,7 @@ use crate::scope::{self, Scope};
 use std::path::Path;
 
 /// A scope as it was found.
+#[allow(clippy::struct_excessive_bools)] // Each is a remark of its own.
 #[derive(Default)]
 pub struct Found {
     /// Its content.
@@ -27,6 +28,8 @@ pub struct Found {
     pub is_older: bool,
     /// True if the device has seen it, but there is no file any more.
     pub is_gone: bool,
+    /// True if a box of another epoch stands in the file, without effect.
+    pub has_other_epoch: bool,
 }
 
 impl Found {
@@ -134,14 +137,22 @@ impl Project {
             },
             Some((scope, file)) => {
                 let is_older = pinned > Some(&scope.sequence);
-                Found { scope, has_markers: file.has_markers, is_older, is_gone: false }
+                let epoch = self.access.epoch();
+                let has_other_epoch = file.boxes.iter().any(|sealed| sealed.epoch != epoch);
+                let has_markers = file.has_markers;
+                Found { scope, has_markers, is_older, is_gone: false, has_other_epoch }
             }
         };
         if (found.is_older || found.is_gone) && self.is_strict {
             return Err(Error::new(Kind::RolledBack, self.shown(&name.file()))); // FORMAT 11.4
         }
-        self.seen.borrow_mut().insert(pinned_as(name), found.scope.sequence);
+        self.see(name, found.scope.sequence);
         Ok(Some(found))
+    }
+
+    /// Notes that this device has seen a state of a scope.
+    pub(super) fn see(&self, name: &ScopeName, sequence: u64) {
+        self.seen.borrow_mut().insert(pinned_as(name), sequence);
     }
 
     /// Opens a scope, listed or not.
@@ -184,7 +195,7 @@ impl Project {
         let below = Path::new(name.kind.directory()).join(&name.service);
         disk::make_directories(kagi, &below, Mode::Public)?;
         disk::replace(&kagi.join(name.file()), text.as_bytes(), Mode::Public)?;
-        self.seen.borrow_mut().insert(pinned_as(name), snapshot.sequence);
+        self.see(name, snapshot.sequence);
         Ok(())
     }
 
