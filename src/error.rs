@@ -63,6 +63,8 @@ pub enum Kind {
     WasRemoved,
     /// The only member that may change the roster.
     LastFull,
+    /// A file that only one side of a merge can be right about.
+    Unmerged,
     /// A key's value differs between branches.
     Conflict,
     /// A scope is older than the one that this device has seen.

@@ -113,7 +113,7 @@ pub fn list(mut input: Input) -> Result<u8, Failure> {
         pending: Vec::new(),
         removed: project.roster.removed.clone(),
     };
-    for request in project.site.requests()? {
+    for request in pending(&project)? {
         match request {
             Ok(Request { id, name, .. }) => list.pending.push(PendingJson { id, name }),
             Err(error) => Failure::from(error).report(),
@@ -161,17 +161,45 @@ pub fn approve(mut input: Input) -> Result<u8, Failure> {
     let (project, lock) = open_to_write(&input)?;
     let request = project.site.request(&id)?;
     if project.roster.member(&id).is_some() {
-        project.site.remove_request(&lock, &id)?;
-        terminal::note(&format!("{id} is a member already; its request was removed"));
+        terminal::note(&format!("{id} is a member already; nothing was changed"));
         return Ok(0);
     }
     let name = input.text("name")?.unwrap_or(&request.name);
     let mut draft = project.draft();
     draft.admit(request.public, name, grants_of(&project, &input)?)?;
     project.change_roster(&lock, draft)?;
-    project.site.remove_request(&lock, &id)?;
+    sweep_requests(&project, &lock)?;
     terminal::note(&format!("approved {id} as {}; commit and push .kagi", quoted(name)));
     Ok(0)
+}
+
+/// Requests that were answered stay for a while: where two branches have approved somebody, only
+/// one roster can be taken, and the other approval must be repeated.
+const ANSWERED_MAX: usize = 16;
+
+/// Removes the requests that were answered, once there are many.
+fn sweep_requests(project: &Project, lock: &Lock) -> Result<(), Failure> {
+    let requests = project.site.requests()?.into_iter().filter_map(Result::ok);
+    let answered: Vec<_> = requests.filter(|one| is_answered(project, &one.id)).collect();
+    for request in answered.iter().filter(|_| answered.len() > ANSWERED_MAX) {
+        project.site.remove_request(lock, &request.id)?;
+    }
+    Ok(())
+}
+
+/// True for a member, and for somebody who was one.
+fn is_answered(project: &Project, id: &str) -> bool {
+    project.roster.member(id).is_some() || project.roster.removed.iter().any(|one| one == id)
+}
+
+/// The requests that wait for an answer, and why others cannot be read.
+///
+/// # Errors
+/// `Read`.
+pub fn pending(project: &Project) -> Result<Vec<crate::error::Result<Request>>, Failure> {
+    let mut requests = project.site.requests()?;
+    requests.retain(|one| !one.as_ref().is_ok_and(|request| is_answered(project, &request.id)));
+    Ok(requests)
 }
 
 /// The request that is meant: the one named, or the only one.
@@ -184,8 +212,7 @@ fn requested(project: &Project, input: &Input) -> Result<Request, Failure> {
             if is_missing { failure.hint("git pull, then kagi member list") } else { failure }
         }),
         [] if terminal::can_ask() => {
-            let requests = project.site.requests()?;
-            let mut sound: Vec<_> = requests.into_iter().filter_map(Result::ok).collect();
+            let mut sound: Vec<_> = pending(project)?.into_iter().filter_map(Result::ok).collect();
             match (sound.pop(), sound.len()) {
                 (None, _) => Err(Failure::new("nobody asks to join")
                     .hint("kagi member join, on the other device")),

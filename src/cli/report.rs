@@ -158,6 +158,9 @@ fn sentence(kind: Kind, subject: &str, cause: &str, because: &str) -> String {
         ),
         Kind::NoAccess => format!("this member may not open {subject}"),
         Kind::NotFull => format!("only a full member can do this, not {subject}"),
+        Kind::Unmerged => {
+            format!("{subject} holds both sides of a merge, and only one can be used")
+        }
         Kind::WasRemoved => format!("the member {subject} was removed, which is for ever"),
         Kind::LastFull => format!("{subject} is the last member that can open everything"),
         Kind::Conflict => {
@@ -191,6 +194,10 @@ fn hint(kind: Kind, subject: &str) -> String {
             if path.contains(".kagi/") =>
         {
             format!("git checkout -- {path}")
+        }
+        Kind::Unmerged => format!("git checkout --ours -- {path}, then repeat what the others did"),
+        Kind::ForkedEpoch => {
+            "agree on one rotation, git checkout its commit -- .kagi, then kagi trust".to_string()
         }
         Kind::ConfigMismatch => "git log -p -- .kagi/kagi.json .kagi/access.json".to_string(),
         Kind::OldEpoch => "git log -- .kagi/access.json".to_string(),
