@@ -170,6 +170,10 @@ pub fn approve(mut input: Input) -> Result<u8, Failure> {
     project.change_roster(&lock, draft)?;
     sweep_requests(&project, &lock)?;
     terminal::note(&format!("approved {id} as {}; commit and push .kagi", quoted(name)));
+    terminal::note(&format!(
+        "its first opening may ask for this device's id: {}",
+        project.access().member()
+    ));
     Ok(0)
 }
 

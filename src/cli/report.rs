@@ -132,6 +132,26 @@ fn sentence(kind: Kind, subject: &str, cause: &str, because: &str) -> String {
         Kind::StaleBox => {
             format!("{subject} was written under an older key, in parallel to a rotation")
         }
+        Kind::Conflict => {
+            format!("{subject} has different values from different branches{because}")
+        }
+        Kind::RolledBack => format!("{subject} is older than the state that this device has seen"),
+        Kind::BadName => format!("{subject} cannot be a name{because}"),
+        Kind::BadText => format!("{subject} cannot be used{because}"),
+        Kind::Limit => format!("{subject} is at a limit{because}"),
+        Kind::Missing if cause.starts_with("no such file") => format!("there is no {subject}"),
+        Kind::Missing => format!("there is no {subject}{because}"),
+        Kind::Exists => format!("{subject} is there already"),
+        Kind::Syntax => format!("{subject} {cause}"),
+        Kind::Unholdable => format!("{subject} cannot be written{because}"),
+        Kind::NoHome => "no directory for kagi's own files is known".to_string(),
+        kind => membership_sentence(kind, subject, cause, because),
+    }
+}
+
+/// The same for who may open the project, and whom this device believes.
+fn membership_sentence(kind: Kind, subject: &str, cause: &str, because: &str) -> String {
+    match kind {
         Kind::OldEpoch => format!("{subject} is from an older epoch than this device has seen"),
         Kind::ForkedEpoch => format!(
             "{subject} is from another rotation with the same number than this device has seen"
@@ -156,26 +176,14 @@ fn sentence(kind: Kind, subject: &str, cause: &str, because: &str) -> String {
         Kind::WrongKey => format!(
             "KAGI_PROJECT_KEY is not the key of this project's epoch {cause}, or {subject} was edited"
         ),
-        Kind::NoAccess => format!("this member may not open {subject}"),
+        Kind::NoAccess => format!("this member may not open {subject}{because}"),
         Kind::NotFull => format!("only a full member can do this, not {subject}"),
         Kind::Unmerged => {
             format!("{subject} holds both sides of a merge, and only one can be used")
         }
         Kind::WasRemoved => format!("the member {subject} was removed, which is for ever"),
         Kind::LastFull => format!("{subject} is the last member that can open everything"),
-        Kind::Conflict => {
-            format!("{subject} has different values from different branches{because}")
-        }
-        Kind::RolledBack => format!("{subject} is older than the state that this device has seen"),
-        Kind::BadName => format!("{subject} cannot be a name{because}"),
-        Kind::BadText => format!("{subject} cannot be used{because}"),
-        Kind::Limit => format!("{subject} is at a limit{because}"),
-        Kind::Missing if cause.starts_with("no such file") => format!("there is no {subject}"),
-        Kind::Missing => format!("there is no {subject}{because}"),
-        Kind::Exists => format!("{subject} is there already"),
-        Kind::Syntax => format!("{subject} {cause}"),
-        Kind::Unholdable => format!("{subject} cannot be written{because}"),
-        Kind::NoHome => "no directory for kagi's own files is known".to_string(),
+        _ => format!("{subject} {cause}"),
     }
 }
 

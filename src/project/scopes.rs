@@ -167,8 +167,17 @@ impl Project {
     }
 
     fn scope_key<'a>(&'a self, name: &'a ScopeName) -> Result<ScopeKey<'a>> {
-        let refused = || Error::new(Kind::NoAccess, name.to_string());
-        self.access.scope_key(name).ok_or_else(refused)
+        self.access.scope_key(name).ok_or_else(|| self.refused(name))
+    }
+
+    /// A scope that this member may not open, with what it may.
+    #[must_use]
+    pub fn refused(&self, name: &ScopeName) -> Error {
+        let member = self.roster.member(self.access.member());
+        let grants = member.iter().flat_map(|member| &member.grants).map(ToString::to_string);
+        let grants: Vec<_> = grants.collect();
+        Error::new(Kind::NoAccess, name.to_string())
+            .because(format!("it may open {}", grants.join(", ")))
     }
 
     /// Writes a scope: one box that contains every box that was joined.
