@@ -313,16 +313,6 @@ fn member_of<'a>(project: &'a Project, text: &str) -> Result<&'a Member, Failure
     }
 }
 
-/// Exactly the words that the command's table line shows.
-fn words<const N: usize>(input: &Input) -> Result<[String; N], Failure> {
-    let name = input.command.name;
-    let wrong = |_| {
-        Failure::usage(format!("kagi {name} takes: {}", input.command.words))
-            .hint(format!("kagi {name} --help"))
-    };
-    input.texts()?.try_into().map_err(wrong)
-}
-
 /// `kagi member del ID`.
 ///
 /// # Errors
@@ -332,7 +322,7 @@ pub fn del(mut input: Input) -> Result<u8, Failure> {
     if wants_help(&mut input)? {
         return Ok(0);
     }
-    let [text] = words(&input)?;
+    let [text] = input.exactly()?;
     let id = {
         let project = open(&input)?;
         check_full(&project)?;
@@ -388,7 +378,7 @@ pub fn rename(mut input: Input) -> Result<u8, Failure> {
     if wants_help(&mut input)? {
         return Ok(0);
     }
-    let [text, name] = words(&input)?;
+    let [text, name] = input.exactly()?;
     check_member_name(&name)?;
     let (project, lock) = open_to_write(&input)?;
     check_full(&project)?;
@@ -408,7 +398,7 @@ pub fn grant(mut input: Input) -> Result<u8, Failure> {
     if wants_help(&mut input)? {
         return Ok(0);
     }
-    let [text, list] = words(&input)?;
+    let [text, list] = input.exactly()?;
     let id = {
         let project = open(&input)?;
         check_full(&project)?;
