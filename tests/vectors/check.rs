@@ -12,13 +12,14 @@ use kagi::format::names::{
     project_id,
 };
 use kagi::format::pin::Pin;
+use kagi::format::request::Request;
 use kagi::format::roster::Roster;
 use kagi::format::scope_file::{self, ScopeKey, ScopeKind, ScopeName, SealedBox};
 use kagi::format::snapshot::{DESCRIPTION_BYTES_MAX, Entry, Snapshot};
 use kagi::format::text::{BASE32, BASE64, HEX};
 use kagi::scope::{self, Author, Scope};
 use kagi::secret::{Key, Secret};
-use kagi::team::{self, Access, Known};
+use kagi::team::{self, Access, Draft, Known};
 
 pub fn check(vector: &Vector) -> Outcome {
     match vector.room() {
@@ -28,6 +29,8 @@ pub fn check(vector: &Vector) -> Outcome {
         "wrap" => wrapped(vector),
         "roster" => roster(vector),
         "accept" => acceptance(vector),
+        "rotation" => rotation(vector),
+        "request" => request(vector),
         "config" => config(vector),
         "scope_file" => scope_text(vector),
         "box" => sealed_box(vector),
@@ -237,6 +240,53 @@ fn accepted(vector: &Vector, roster: &Roster, config: &[u8; 32]) -> Result<Acces
     team::accept("access.json", roster, config, &identity, &known)
 }
 
+/// The roster of the next epoch, byte for byte: what is random is an input.
+fn rotation(vector: &Vector) -> Outcome {
+    let fail = |error: Error| kind(&error);
+    let roster = Roster::read("access.json", &vector.bytes("access.json")).map_err(fail)?;
+    let config = hash::hash(&vector.bytes("kagi.json"));
+    let access = accepted(vector, &roster, &config).map_err(fail)?;
+    let epoch = Epoch::parse(&vector.line("new epoch")).expect("an epoch");
+    let mut draft = Draft::after(&roster, config);
+    for (_, line) in vector.all("then") {
+        let line = words(&line.line());
+        match &line.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["remove", id] => draft.remove(id, epoch.number),
+            ["grant", id, grants] => {
+                let grants = grants
+                    .split(',')
+                    .map(|grant| Grant::parse(grant).expect("a grant"));
+                draft.regrant(id, grants.collect(), epoch.number)
+            }
+            _ => panic!("no change: {line:?}"),
+        }
+        .map_err(fail)?;
+    }
+    let next = access.rotated(epoch, key(vector, "new project key"));
+    let identity = Identity::new(key(vector, "secret"));
+    let mut ephemeral = vector.all("ephemeral").into_iter();
+    let mut random = || {
+        let (_, field) = ephemeral.next().expect("a key for each member");
+        Ok(Key::new(unhex(&field.line()).try_into().expect("32 bytes")))
+    };
+    let envs = Config::read("kagi.json", &vector.bytes("kagi.json")).map_err(fail)?;
+    let next = next.and_then(|next| next.compose(&identity, draft, &envs.envs, &mut random));
+    Ok(gives(&[("access.json", next.map_err(fail)?.write())]))
+}
+
+fn request(vector: &Vector) -> Outcome {
+    let file = vector.bytes("request.json");
+    let request = Request::read("request.json", &file).map_err(|error| kind(&error))?;
+    assert_eq!(request.write().as_bytes(), file, "not canonical");
+    let again = Request::new(request.public, &request.name).write();
+    assert_eq!(again.as_bytes(), file, "made anew");
+    Ok(gives(&[
+        ("id", request.id.clone()),
+        ("name", request.name.clone()),
+        ("public_key", hex(&request.public)),
+    ]))
+}
+
 fn yes(is: bool) -> String {
     (if is { "yes" } else { "no" }).into()
 }
@@ -342,7 +392,7 @@ fn shortened(items: &[String]) -> String {
     }
 }
 
-/// Value, description, writer, version, time, author: values that are no plain word in hex.
+/// Value, description, writer, version, time, author, epoch: values that are no plain word in hex.
 pub fn entry_line(entry: &Entry) -> String {
     let word = |bytes: &[u8]| match std::str::from_utf8(bytes) {
         _ if bytes.is_empty() => "-".to_string(),
@@ -355,17 +405,18 @@ pub fn entry_line(entry: &Entry) -> String {
         word(entry.value.expose())
     };
     format!(
-        "{value} {} writer={} version={} time={} author={}",
+        "{value} {} writer={} version={} time={} author={} epoch={}",
         word(entry.description.as_bytes()),
         hex(&entry.writer),
         entry.version,
         entry.time,
         word(entry.author.as_bytes()),
+        entry.epoch,
     )
 }
 
 /// A snapshot as the vectors of `join` describe it: `sequence N`, `ancestors ID …` or
-/// `ancestors FIRST to LAST`, `entry NAME VALUE DESCRIPTION WRITER VERSION TIME AUTHOR`.
+/// `ancestors FIRST to LAST`, `entry NAME VALUE DESCRIPTION WRITER VERSION TIME AUTHOR EPOCH`.
 fn snapshot_of(field: &Field) -> Snapshot {
     let mut snapshot = Snapshot::default();
     let text = field.string();
@@ -390,6 +441,7 @@ fn snapshot_of(field: &Field) -> Snapshot {
                 version,
                 time,
                 author,
+                epoch,
             ] => {
                 snapshot.entries.push(Entry {
                     name: name.into(),
@@ -399,6 +451,7 @@ fn snapshot_of(field: &Field) -> Snapshot {
                     author: or_empty(author),
                     writer: id(writer),
                     version: version.parse().expect("a number"),
+                    epoch: epoch.parse().expect("a number"),
                 });
             }
             _ => panic!("no line of a snapshot: {line:?}"),
@@ -410,20 +463,30 @@ fn snapshot_of(field: &Field) -> Snapshot {
 }
 
 fn change(scope: &mut Scope, words: &[&str]) {
-    let by = |time: &str, author| Author {
+    let by = |time: &str, author, epoch: &str| Author {
         id: if author == "-" { "" } else { author },
         time: time.parse().expect("a number"),
+        epoch: epoch.parse().expect("a number"),
     };
     match *words {
-        ["set", name, value, time, author] => {
-            let author = by(time, author);
-            let value = Secret::copy_of(value.as_bytes());
-            scope.set(name, value, None, author).expect("set");
+        [
+            "set",
+            name,
+            value,
+            time,
+            author,
+            epoch,
+            ref description @ ..,
+        ] => {
+            let author = by(time, author, epoch);
+            let (value, description) = (Secret::copy_of(value.as_bytes()), description.first());
+            let set = scope.set(name, value, description.copied(), author);
+            set.expect("set");
         }
         ["unset", name] => assert!(scope.unset(name)),
-        ["resolve", name, index, time, author] => {
+        ["resolve", name, index, time, author, epoch] => {
             let index = index.parse().expect("a number");
-            assert!(scope.resolve(name, index, by(time, author)));
+            assert!(scope.resolve(name, index, by(time, author, epoch)));
         }
         _ => panic!("no change: {words:?}"),
     }
@@ -445,7 +508,15 @@ fn joined(vector: &Vector) -> Outcome {
         let line: Vec<_> = line.split_whitespace().collect();
         change(&mut scope, &line);
     }
-    let next = scope.into_snapshot().map_err(|error| kind(&error))?;
+    let replaced = vector.optional("rotated from").map(|ids| words(&ids));
+    let next = match replaced {
+        None => scope.into_snapshot(),
+        Some(ids) => {
+            let ids = ids.iter().map(|id| unhex(id).try_into().expect("8 bytes"));
+            scope.into_rotated(ids.collect())
+        }
+    };
+    let next = next.map_err(|error| kind(&error))?;
     let next = described(&next).into_iter();
     outputs.extend(next.map(|(name, value)| (format!("next {name}"), value)));
     Ok(outputs)
