@@ -1,0 +1,91 @@
+//! `key rotate` with the real program: what it writes is what FORMAT 9.10 says, and a scope that
+//! would not be readable afterwards keeps it from beginning.
+
+mod common;
+
+use common::{Device, World, access_of, listing};
+use kagi::format::scope_file::{self, ScopeName};
+use kagi::format::snapshot::{SNAPSHOT_BYTES_MAX, Snapshot, VALUE_BYTES_MAX};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const SCOPE: &str = ".kagi/secrets/app/development.enc";
+
+fn project(world: &World) -> (Device, PathBuf) {
+    let (ada, path) = (world.device("Ada"), world.directory("work"));
+    ada.kagi(&path, "init --name Ada").ok();
+    (ada, path)
+}
+
+/// The id and the content of the only box.
+fn only_box(device: &Device, path: &Path) -> ([u8; 8], Snapshot) {
+    let (config, _, access) = access_of(device, path);
+    let name = ScopeName::values("app", "development");
+    let bytes = fs::read(path.join(SCOPE)).expect("a scope");
+    let file = scope_file::read(SCOPE, &bytes, &config.project, &name).expect("a scope");
+    let [sealed] = file.boxes.as_slice() else {
+        panic!("{} boxes", file.boxes.len())
+    };
+    let key = access.scope_key(&name).expect("its key");
+    (sealed.id(), sealed.open(&key).expect("of this epoch"))
+}
+
+#[test]
+fn values_keep_the_epoch_in_which_they_were_set() {
+    let world = World::new();
+    let (ada, path) = project(&world);
+    ada.kagi(&path, "set OLD 1").ok();
+    ada.kagi(&path, "set DESCRIBED 1").ok();
+    ada.kagi(&path, "set CHANGED 1").ok();
+    let (replaced, before) = only_box(&ada, &path);
+    ada.kagi(&path, "key rotate --yes").ok();
+    let (rotated, after) = only_box(&ada, &path);
+    assert_eq!(after.ancestors, [replaced]);
+    assert_eq!(after.sequence, before.sequence + 1);
+    for (old, new) in before.entries.iter().zip(&after.entries) {
+        assert_eq!(
+            (&old.name, old.version, old.time),
+            (&new.name, new.version, new.time)
+        );
+        assert_eq!((new.epoch, new.writer), (1, [0; 8]), "{}", new.name);
+    }
+    ada.kagi(&path, "set CHANGED 2").ok();
+    ada.kagi(&path, "set DESCRIBED 1 --desc now").ok();
+    ada.kagi(&path, "key rotate --yes").ok();
+    let (_, last) = only_box(&ada, &path);
+    assert!(
+        !last.ancestors.contains(&rotated),
+        "a box of epoch 2 was written after it"
+    );
+    let epochs: Vec<_> = last
+        .entries
+        .iter()
+        .map(|entry| (&*entry.name, entry.epoch))
+        .collect();
+    assert_eq!(epochs, [("CHANGED", 2), ("DESCRIBED", 1), ("OLD", 1)]);
+}
+
+/// The first box of a scope has no ancestor, and that of a rotation has one.
+#[test]
+fn a_scope_that_would_be_too_large_keeps_its_key() {
+    let world = World::new();
+    let (ada, path) = project(&world);
+    // What a snapshot holds beside the values, with names of two bytes and the author's id.
+    let beside = 17 + 6 * (4 + 2 + 4 + 4 + 8 + 4 + 24 + 8 + 4 + 4);
+    let last = SNAPSHOT_BYTES_MAX - beside - 5 * VALUE_BYTES_MAX;
+    let line = |at: usize| {
+        let length = if at < 5 { VALUE_BYTES_MAX } else { last };
+        format!("K{at}={}\n", "x".repeat(length))
+    };
+    fs::write(path.join("large.env"), (0..6).map(line).collect::<String>()).expect("written");
+    ada.kagi(&path, "import --file large.env -e development")
+        .ok();
+    assert_eq!(only_box(&ada, &path).1.encode().len(), SNAPSHOT_BYTES_MAX);
+    let before = listing(&path);
+    ada.kagi(&path, "key rotate --yes")
+        .fails(&["6 MiB", "the key was not rotated"]);
+    assert_eq!(listing(&path), before);
+    ada.kagi(&path, "unset K5 --yes").ok();
+    ada.kagi(&path, "key rotate --yes").ok();
+    assert_eq!(only_box(&ada, &path).1.entries.len(), 5);
+}
