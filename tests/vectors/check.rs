@@ -29,7 +29,7 @@ pub fn check(vector: &Vector) -> Outcome {
         "wrap" => wrapped(vector),
         "roster" => roster(vector),
         "accept" => acceptance(vector),
-        "rotation" => rotation(vector),
+        "compose" => composed(vector),
         "request" => request(vector),
         "config" => config(vector),
         "scope_file" => scope_text(vector),
@@ -240,29 +240,26 @@ fn accepted(vector: &Vector, roster: &Roster, config: &[u8; 32]) -> Result<Acces
     team::accept("access.json", roster, config, &identity, &known)
 }
 
-/// The roster of the next epoch, byte for byte: what is random is an input.
-fn rotation(vector: &Vector) -> Outcome {
+/// The next roster, byte for byte: what is random is an input. With a new epoch it is that of a
+/// rotation.
+fn composed(vector: &Vector) -> Outcome {
     let fail = |error: Error| kind(&error);
     let roster = Roster::read("access.json", &vector.bytes("access.json")).map_err(fail)?;
     let config = hash::hash(&vector.bytes("kagi.json"));
     let access = accepted(vector, &roster, &config).map_err(fail)?;
-    let epoch = Epoch::parse(&vector.line("new epoch")).expect("an epoch");
+    let rotates = vector.optional("new epoch");
+    let new_epoch = rotates.map(|text| Epoch::parse(&text).expect("an epoch"));
+    let epoch = new_epoch.unwrap_or(roster.epoch);
     let mut draft = Draft::after(&roster, config);
     for (_, line) in vector.all("then") {
         let line = words(&line.line());
-        match &line.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["remove", id] => draft.remove(id, epoch.number),
-            ["grant", id, grants] => {
-                let grants = grants
-                    .split(',')
-                    .map(|grant| Grant::parse(grant).expect("a grant"));
-                draft.regrant(id, grants.collect(), epoch.number)
-            }
-            _ => panic!("no change: {line:?}"),
-        }
-        .map_err(fail)?;
+        let line: Vec<_> = line.iter().map(String::as_str).collect();
+        redraft(&mut draft, epoch.number, &line).map_err(fail)?;
     }
-    let next = access.rotated(epoch, key(vector, "new project key"));
+    let next = match new_epoch {
+        Some(epoch) => access.rotated(epoch, key(vector, "new project key")),
+        None => Ok(access),
+    };
     let identity = Identity::new(key(vector, "secret"));
     let mut ephemeral = vector.all("ephemeral").into_iter();
     let mut random = || {
@@ -272,6 +269,27 @@ fn rotation(vector: &Vector) -> Outcome {
     let envs = Config::read("kagi.json", &vector.bytes("kagi.json")).map_err(fail)?;
     let next = next.and_then(|next| next.compose(&identity, draft, &envs.envs, &mut random));
     Ok(gives(&[("access.json", next.map_err(fail)?.write())]))
+}
+
+fn redraft(draft: &mut Draft, epoch: u32, words: &[&str]) -> Result<(), Error> {
+    let parse = |grants: &str| {
+        let grants = grants.split(',');
+        let grants = grants.map(|grant| Grant::parse(grant).expect("a grant"));
+        grants.collect()
+    };
+    match *words {
+        ["admit", public, name, grants] => {
+            let public = unhex(public).try_into().expect("32 bytes");
+            draft.admit(public, name, parse(grants))
+        }
+        ["remove", id] => draft.remove(id, epoch),
+        ["grant", id, grants] => draft.regrant(id, parse(grants), epoch),
+        ["rename", id, name] => {
+            name.clone_into(&mut draft.member_mut(id)?.name);
+            Ok(())
+        }
+        _ => panic!("no change: {words:?}"),
+    }
 }
 
 fn request(vector: &Vector) -> Outcome {

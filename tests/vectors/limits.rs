@@ -6,6 +6,7 @@ use crate::world::{
 use kagi::crypto::hash;
 use kagi::error::Kind;
 use kagi::format::key_text::Identity;
+use kagi::format::names::Grant;
 use kagi::format::request::{REQUEST_BYTES_MAX, Request};
 use kagi::format::roster::{self, GRANTS_MAX, MEMBERS_MAX, REMOVED_MAX, WITHDRAWN_MAX};
 use kagi::format::scope_file::{self, FILE_BYTES_MAX, ScopeName};
@@ -122,6 +123,25 @@ fn the_oldest_withdrawn_grants_leave() {
     wanted.push(person("ci").id);
     let found: Vec<_> = draft.withdrawn.into_iter().map(|one| one.id).collect();
     assert_eq!(found, wanted);
+}
+
+#[test]
+fn a_writer_keeps_the_limits_of_members() {
+    let read = |roster: &Roster| {
+        let text = roster.json();
+        roster::Roster::read("access.json", text.as_bytes()).expect("a roster")
+    };
+    let full = shallow((1..MEMBERS_MAX).map(stranger).collect());
+    let mut draft = Draft::after(&read(&full), [0; 32]);
+    let more = draft.admit(person("bob").public, "bob", vec![Grant::Full]);
+    assert_eq!(more.err().map(|error| error.kind), Some(Kind::Limit));
+    let mut roster = shallow(vec![member(&person("bob"), &["*"])]);
+    let id = |at| world::member_id(&seed(&format!("removed {at}")));
+    roster.removed = (0..REMOVED_MAX).map(id).collect();
+    roster.removed.sort();
+    let mut draft = Draft::after(&read(&roster), [0; 32]);
+    let more = draft.remove(&person("bob").id, 4);
+    assert_eq!(more.err().map(|error| error.kind), Some(Kind::Limit));
 }
 
 /// No sound request is so long: what is refused for another reason was at least read.

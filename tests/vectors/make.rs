@@ -26,6 +26,7 @@ pub fn all() -> Vec<Vector> {
         accepted_bundles(),
         accepted_epochs(),
         rotations(),
+        compositions(),
         withdrawals(),
         requests(),
         configs(),
@@ -142,6 +143,12 @@ impl Vector {
 
     fn gives(mut self, name: &str, value: &str) -> Self {
         self.outputs.push(field(name, value));
+        self
+    }
+
+    fn gives_text(mut self, name: &str, text: &str) -> Self {
+        let (name, lines) = (name.into(), lines_of(text));
+        self.outputs.push(Field { name, lines });
         self
     }
 
@@ -1211,11 +1218,14 @@ fn accepted_epochs() -> Vec<Vector> {
 
 // --- Rotations ---
 
-/// Alice rotates a roster into another one; what is random is given.
-fn rotates(vector: Vector, before: &Roster, after: &Roster) -> Vector {
-    let mut vector = reads(vector, &before.clone().composed(), &person("alice"))
-        .with("new epoch", &after.epoch.text())
-        .with_hex("new project key", project_key(after.epoch).expose());
+/// Alice makes another roster of one; what is random is given.
+fn composes(vector: Vector, before: &Roster, after: &Roster) -> Vector {
+    let mut vector = reads(vector, &before.clone().composed(), &person("alice"));
+    if before.epoch != after.epoch {
+        vector = vector
+            .with("new epoch", &after.epoch.text())
+            .with_hex("new project key", project_key(after.epoch).expose());
+    }
     for member in &after.members {
         let ephemeral = seed(&format!("ephemeral key for {}", member.id));
         vector = vector.with_hex(&format!("ephemeral for {}", member.name), &ephemeral);
@@ -1240,16 +1250,14 @@ fn rotations() -> Vec<Vector> {
     let (bob, ci, dora) = (person("bob"), person("ci"), person("dora"));
     let good = |path: &str, rule: &str, what: &str, before: &Roster, then: &[String], edit: &dyn Fn(&mut Roster)| {
         let after = after(before, edit);
-        let mut vector = rotates(accept(&format!("rotation/{path}"), rule, what), before, &after);
+        let mut vector = composes(accept(&format!("compose/{path}"), rule, what), before, &after);
         for then in then {
             vector = vector.with("then", then);
         }
-        let text = after.composed().json();
-        vector.outputs.push(Field { name: "access.json".into(), lines: lines_of(&text) });
-        vector
+        vector.gives_text("access.json", &after.composed().json())
     };
     let bad = |path: &str, rule: &str, kind: &str, what: &str, before: &Roster, then: &str| {
-        rotates(reject(&format!("rotation/{path}"), rule, kind, what), before, &after(before, &|_| {})).with("then", then)
+        composes(reject(&format!("compose/{path}"), rule, kind, what), before, &after(before, &|_| {})).with("then", then)
     };
     let without = |it: &mut Roster, who: &Person, grants: &[&str]| {
         it.members.retain(|member| member.id != who.id);
@@ -1299,9 +1307,47 @@ fn rotations() -> Vec<Vector> {
         bad("last_full", "4.2", "LastFull", "the last full member is removed", &for_ci(), &format!("remove {}", person("alice").id)),
         bad("last_limited", "4.2", "LastFull", "the last full member becomes a limited one", &for_ci(), &format!("grant {} api/production", person("alice").id)),
         bad("unknown", "4.10", "Missing", "nobody with this id is a member", &for_ci(), &format!("remove {}", bob.id)),
-        reads(reject("rotation/limited", "3.8, 9.10", "NotFull", "a limited member cannot rotate").with("anchors", &person("alice").id), &for_ci().composed(), &ci)
+        reads(reject("compose/limited", "3.8, 9.10", "NotFull", "a limited member cannot rotate").with("anchors", &person("alice").id), &for_ci().composed(), &ci)
             .with("new epoch", &epoch(4).text())
             .with_hex("new project key", project_key(epoch(4)).expose()),
+    ]
+}
+
+/// Changes within an epoch.
+#[rustfmt::skip]
+fn compositions() -> Vec<Vector> {
+    let (bob, ci, eve) = (person("bob"), person("ci"), person("eve"));
+    let next = |before: &Roster, edit: &dyn Fn(&mut Roster)| {
+        let mut after = before.clone();
+        after.sequence += 1;
+        edit(&mut after);
+        after.members.sort_by(|one, next| one.id.cmp(&next.id));
+        after
+    };
+    let good = |path: &str, rule: &str, what: &str, before: &Roster, then: &str, edit: &dyn Fn(&mut Roster)| {
+        let after = next(before, edit);
+        let vector = composes(accept(&format!("compose/{path}"), rule, what), before, &after);
+        vector.with("then", then).gives_text("access.json", &after.composed().json())
+    };
+    let bad = |path: &str, rule: &str, kind: &str, what: &str, before: &Roster, then: &str| {
+        composes(reject(&format!("compose/{path}"), rule, kind, what), before, before).with("then", then)
+    };
+    let admit = |who: &Person, grants: &str| format!("admit {} {} {grants}", hex(&who.public), who.name);
+    let (small, team) = (small(), team());
+    vec![
+        good("admitted", "4.2, 4.4, 4.6, 4.7", "a new full member", &small, &admit(&bob, "*"), &|it| it.members.push(member(&bob, &["*"]))),
+        good("admitted_limited", "3.8, 4.5", "a new limited member; its grants are sorted, each once", &small, &admit(&ci, "web/*,*/production,web/*"), &|it| {
+            it.members.push(member(&ci, &["*/production", "web/*"]));
+        }),
+        good("admitted_to_all", "3.8", "a new member with * beside another grant", &small, &admit(&bob, "*,web/*"), &|it| it.members.push(member(&bob, &["*"]))),
+        good("admitted_later", "4.6", "a new member has witnesses of the epochs before, too", &for_ci(), &admit(&bob, "*"), &|it| it.members.push(member(&bob, &["*"]))),
+        good("widened_within", "4.10", "more grants need no rotation", &for_ci(), &format!("grant {} api/production,web/*", ci.id), &|it| {
+            ci_of(it).grants = vec!["api/production".into(), "web/*".into()];
+        }),
+        good("renamed", "4.3", "another name", &for_ci(), &format!("rename {} build", ci.id), &|it| ci_of(it).name = "build".into()),
+        bad("admitted_twice", "4.2", "Exists", "a new member that is one already", &for_ci(), &admit(&ci, "*")),
+        bad("admitted_again", "4.9", "WasRemoved", "a new member that was removed", &team, &admit(&eve, "*")),
+        bad("admitted_of_low_order", "1.6", "BadText", "a new member whose public key is of low order", &small, &admit(&low_order(), "*")).with_hex("ephemeral for another", &seed("another ephemeral key")),
     ]
 }
 
