@@ -2374,6 +2374,7 @@ fn opened() -> Vec<Vector> {
         lay(good("_no_file", "7.12", "a scope without file"), &|_| {}).without_scope().gives("scope", "none"),
         bad("strict_gone", "11.4", "RolledBack", "a file that is gone, and strict", &ahead).without_scope().with("strict", "yes"),
         lay(good("_gone", "11.4", "a file that is gone: the scope is empty"), &ahead).without_scope(),
+        lay(reject("device/open_unmerged", "1.10", "Unmerged", "both sides of a merge in access.json"), &|_| {}).with_both_sides(),
         bad("strict", "11.4", "RolledBack", "an older state than the pinned one, and strict", &ahead).with("strict", "yes"),
         bad("stale_box", "7.8", "StaleBox", "a box of the epoch before, which no box lists", &|it| {
             it.file = holding(&[(at_epoch(2), "older", &plain), (api(), "opened", &plain)]);
@@ -2428,6 +2429,16 @@ fn opened() -> Vec<Vector> {
 }
 
 impl Vector {
+    /// Puts what a merge leaves around the second line of the roster.
+    fn with_both_sides(mut self) -> Self {
+        let is_roster = |field: &&mut Field| field.name.ends_with("access.json");
+        let roster = self.inputs.iter_mut().find(is_roster).expect("a roster");
+        let line = roster.lines[1].clone();
+        let around = ["|<<<<<<< HEAD", &line, "|=======", &line, "|>>>>>>> theirs"];
+        roster.lines.splice(1..2, around.map(String::from));
+        self
+    }
+
     fn without_scope(mut self) -> Self {
         self.inputs
             .retain(|field| !field.name.contains("/secrets/"));
