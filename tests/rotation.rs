@@ -3,12 +3,13 @@
 
 mod common;
 
-use common::{Device, World, access_of, listing};
+use common::{Device, World, access_of, copy, listing, pairs};
 use kagi::format::scope_file::{self, ScopeName};
 use kagi::format::snapshot::{SNAPSHOT_BYTES_MAX, Snapshot, VALUE_BYTES_MAX};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+const ROSTER: &str = ".kagi/access.json";
 const SCOPE: &str = ".kagi/secrets/app/development.enc";
 
 fn project(world: &World) -> (Device, PathBuf) {
@@ -63,6 +64,40 @@ fn values_keep_the_epoch_in_which_they_were_set() {
         .map(|entry| (&*entry.name, entry.epoch))
         .collect();
     assert_eq!(epochs, [("CHANGED", 2), ("DESCRIBED", 1), ("OLD", 1)]);
+}
+
+/// The lines of two states of a scope's file, as a rotation has them in between.
+fn both(before: &str, after: &str) -> String {
+    let boxes = before.lines().filter(|line| line.starts_with("box "));
+    let (head, last) = after.split_at(after.find("box ").expect("a box"));
+    let boxes: Vec<_> = boxes.chain([last]).collect();
+    format!("{head}{}", boxes.join("\n"))
+}
+
+#[test]
+fn the_next_write_drops_what_a_stopped_rotation_left() {
+    let world = World::new();
+    let (ada, path) = project(&world);
+    ada.kagi(&path, "set KEY 1").ok();
+    let home = world.root.join("home-before");
+    copy(&ada.home, &home);
+    let before = Device {
+        home,
+        ..ada.clone()
+    };
+    let read = |name: &str| fs::read_to_string(path.join(name)).expect("text");
+    let (old_roster, old) = (read(ROSTER), read(SCOPE));
+    ada.kagi(&path, "key rotate --yes").ok();
+    let (new_roster, new) = (read(ROSTER), read(SCOPE));
+    for (device, roster, epoch) in [(&before, old_roster, 1), (&ada, new_roster, 2)] {
+        fs::write(path.join(ROSTER), roster).expect("written");
+        fs::write(path.join(SCOPE), both(&old, &new)).expect("written");
+        assert_eq!(device.values(&path, ""), pairs("KEY=1"));
+        device.kagi(&path, "set OTHER 2").ok();
+        let (_, snapshot) = only_box(device, &path);
+        let epochs: Vec<_> = snapshot.entries.iter().map(|entry| entry.epoch).collect();
+        assert_eq!(epochs, [1, epoch], "KEY and OTHER");
+    }
 }
 
 /// The first box of a scope has no ancestor, and that of a rotation has one.
