@@ -85,10 +85,20 @@ fn the_next_write_drops_what_a_stopped_rotation_left() {
         home,
         ..ada.clone()
     };
+    let (replaced, _) = only_box(&ada, &path);
     let read = |name: &str| fs::read_to_string(path.join(name)).expect("text");
     let (old_roster, old) = (read(ROSTER), read(SCOPE));
     ada.kagi(&path, "key rotate --yes").ok();
     let (new_roster, new) = (read(ROSTER), read(SCOPE));
+    fs::write(path.join(ROSTER), &old_roster).expect("written");
+    fs::write(path.join(SCOPE), both(&old, &new)).expect("written");
+    let again = Device {
+        home: world.root.join("home-again"),
+        ..ada.clone()
+    };
+    copy(&before.home, &again.home);
+    again.kagi(&path, "key rotate --yes").ok();
+    assert_eq!(only_box(&again, &path).1.ancestors, [replaced]);
     for (device, roster, epoch) in [(&before, old_roster, 1), (&ada, new_roster, 2)] {
         fs::write(path.join(ROSTER), roster).expect("written");
         fs::write(path.join(SCOPE), both(&old, &new)).expect("written");

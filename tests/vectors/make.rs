@@ -1294,6 +1294,19 @@ fn rotations() -> Vec<Vector> {
             dora_of(it, &["api/*", "web/*"]);
             it.withdrawn.push(withdrawn(&dora, &dora_had, 4));
         }),
+        good("together", "4.10, 9.10", "a service gives way to every environment: none of them covers it", &team, &grant("*/development,*/production"), &|it| {
+            dora_of(it, &["*/development", "*/production"]);
+            it.withdrawn.push(withdrawn(&dora, &dora_had, 4));
+        }),
+        good("other_env", "3.8, 4.10, 9.10", "a scope gives way to another environment", &for_ci(), &[format!("grant {} */development", ci.id)], &|it| {
+            ci_of(it).grants = vec!["*/development".into()];
+            it.withdrawn.push(withdrawn(&ci, &["api/production"], 4));
+        }),
+        good("other_service", "3.8, 4.10, 9.10", "a scope gives way to another service", &for_ci(), &[format!("grant {} web/*", ci.id)], &|it| {
+            ci_of(it).grants = vec!["web/*".into()];
+            it.withdrawn.push(withdrawn(&ci, &["api/production"], 4));
+        }),
+        good("widened_to_service", "3.8, 4.10, 9.10", "a scope gives way to its service: nothing is remembered", &for_ci(), &[format!("grant {} api/*", ci.id)], &|it| ci_of(it).grants = vec!["api/*".into()]),
         good("widened", "3.8, 4.10, 9.10", "what is given covers what was there: nothing is remembered", &team, &[format!("grant {} */production", ci.id)], &|it| {
             let members = it.members.iter_mut().filter(|member| member.id == ci.id);
             members.for_each(|member| member.grants = vec!["*/production".into()]);
