@@ -101,10 +101,7 @@ impl Project {
 
     fn scope_files(&self, kind: ScopeKind) -> Result<Vec<ScopeName>> {
         let mut scopes = Vec::new();
-        let root = self.path(kind.directory());
-        if disk::exists(&root) && !disk::is_directory(&root) {
-            return Err(Error::new(Kind::NotPlain, self.shown(kind.directory())));
-        }
+        let root = self.site.directory(kind.directory())?;
         for directory in disk::list(&root)? {
             let service = directory.name;
             if !directory.is_directory || check_place(&service).is_err() {
