@@ -11,6 +11,8 @@ use crate::format::snapshot::{
 use crate::secret::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod merge;
+
 const THIS_ONE: SnapshotId = [0; 8];
 
 /// A scope that is open.

@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod dotenv;
+pub mod driver;
 pub mod envs;
 pub mod exposure;
 pub mod get;

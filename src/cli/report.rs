@@ -191,6 +191,8 @@ fn membership_sentence(kind: Kind, subject: &str, cause: &str, because: &str) ->
 fn hint(kind: Kind, subject: &str) -> String {
     let path = safe(subject);
     match kind {
+        // What a commit holds is not mended.
+        _ if path.contains(":.kagi/") => String::new(),
         Kind::NoProject => "kagi init".to_string(),
         Kind::Exposed => format!("chmod 600 {path}"),
         Kind::NotCanonical

@@ -4,7 +4,7 @@
 use crate::cli::args::Input;
 use crate::cli::report::Failure;
 use crate::cli::{
-    dotenv, envs, get, health, help, identity, init, member, migrate, run, status, values,
+    dotenv, driver, envs, get, health, help, identity, init, member, migrate, run, status, values,
 };
 
 /// One command.
@@ -75,6 +75,7 @@ const STRICT: Flag =
     flag("strict", "", "refuse a scope that is older than what this device has seen");
 const JSON: Flag = flag("json", "", "for programs; never reveals a value");
 const YES: Flag = short('y', "yes", "", "do not ask; needed without a terminal");
+const NO_GIT: Flag = flag("no-git", "", "do not set up Git's merge driver in this clone");
 const UNSAFE_NAME: Flag =
     flag("allow-unsafe-name", "", "allow names that load code into programs (PATH, LD_PRELOAD, …)");
 
@@ -99,6 +100,7 @@ pub static COMMANDS: &[Command] = &[
             flag("name", "NAME", "this device's name in the project (default: host or user name)"),
             flag("force", "", "replace an existing project, keeping it as .kagi.backup-N"),
             flag("no-migrate", "", "do not look for .env files"),
+            NO_GIT,
             YES,
         ],
         run: init::init,
@@ -146,7 +148,7 @@ pub static COMMANDS: &[Command] = &[
         details: "Without an id it shows who wrote the roster and asks. With one, the roster is believed if\n\
                   that member wrote it: take the id from the member itself, not from the repository.",
         examples: &["kagi trust", "kagi trust kgm_q3f7xw2mcn5t4a6bz3do"],
-        flags: &[],
+        flags: &[NO_GIT],
         run: identity::trust,
     },
     Command {
@@ -386,6 +388,7 @@ pub static COMMANDS: &[Command] = &[
         flags: &[
             flag("name", "NAME", "this device's name in the project (default: host or user name)"),
             flag("trust", "ID", "the member who will approve"),
+            NO_GIT,
         ],
         run: member::join,
     },
@@ -501,6 +504,28 @@ pub static COMMANDS: &[Command] = &[
         examples: &["kagi identity show"],
         flags: &[JSON],
         run: identity::show,
+    },
+    Command {
+        name: "merge-driver",
+        aliases: &[],
+        group: "",
+        words: "BASE OURS THEIRS PATH",
+        about: "merge a scope's file key by key; Git calls it",
+        details: "init and trust set it up in the local clone. Exits 1 for a conflict, and 3 where it cannot merge.",
+        examples: &["git config merge.kagi.driver"],
+        flags: &[],
+        run: driver::merge_driver,
+    },
+    Command {
+        name: "textconv",
+        aliases: &[],
+        group: "",
+        words: "FILE",
+        about: "show the keys of a scope's file, without values; Git calls it",
+        details: "init and trust set it up in the local clone, for git diff. A file that does not open is shown as it is.",
+        examples: &["git diff .kagi"],
+        flags: &[],
+        run: driver::textconv,
     },
     Command {
         name: "help",
