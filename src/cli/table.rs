@@ -4,7 +4,8 @@
 use crate::cli::args::Input;
 use crate::cli::report::Failure;
 use crate::cli::{
-    dotenv, driver, envs, get, health, help, identity, init, member, migrate, run, status, values,
+    diff, dotenv, driver, envs, get, health, help, identity, init, log, member, migrate, restore,
+    run, status, values,
 };
 
 /// One command.
@@ -235,6 +236,40 @@ pub static COMMANDS: &[Command] = &[
             ENV,
         ],
         run: values::resolve,
+    },
+    Command {
+        name: "diff",
+        aliases: &[],
+        group: "values",
+        words: "[REV [REV]] | [ENV ENV]",
+        about: "show which keys differ: from a commit, between two, or between environments",
+        details: "Without words: the working tree against HEAD. With one: against that commit. + is new, - is gone,\n\
+                  ~ has another value or description. Two words that are environments mean these.",
+        examples: &["kagi diff", "kagi diff v1.2 main", "kagi diff staging production -s api"],
+        flags: &[flag("show", "", "show the values that differ, after a y"), JSON, SERVICE],
+        run: diff::diff,
+    },
+    Command {
+        name: "log",
+        aliases: &[],
+        group: "values",
+        words: "[service] [env] [KEY]",
+        about: "show who set, changed or deleted which key, and when, from the commits",
+        details: "Author and time are what the writer of a value claims; of a deletion, what its commit says.",
+        examples: &["kagi log", "kagi log api production DATABASE_URL", "kagi log -n 5 --json"],
+        flags: &[short('n', "count", "N", "lines to show (default 50)"), JSON, SERVICE, ENV],
+        run: log::log,
+    },
+    Command {
+        name: "restore",
+        aliases: &[],
+        group: "values",
+        words: "[service] [env] KEY",
+        about: "set a key to the value that it had in a commit",
+        details: "Value and description are set anew, as set would do it.",
+        examples: &["kagi restore --from HEAD~3 api production DATABASE_URL"],
+        flags: &[flag("from", "REV", "the commit"), SERVICE, ENV],
+        run: restore::restore,
     },
     Command {
         name: "run",

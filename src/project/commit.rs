@@ -7,7 +7,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::format::pin::Pin;
 use crate::process::{git, git_bytes};
-use crate::project::{DIRECTORY, Project};
+use crate::project::{CONFIG_FILE, DIRECTORY, Project, ROSTER_FILE};
 use crate::team;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -81,6 +81,12 @@ impl Commit {
         self.files.get(name).map(|blob| blob.id.as_str())
     }
 
+    /// The ids of `kagi.json` and `access.json`; empty where they are not there.
+    #[must_use]
+    pub fn claims(&self) -> [String; 2] {
+        [CONFIG_FILE, ROSTER_FILE].map(|name| self.blob(name).unwrap_or_default().to_string())
+    }
+
     /// The paths of its files below `.kagi/`, sorted.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
@@ -151,5 +157,14 @@ impl Project {
             unremembered: None,
             is_strict: false,
         })
+    }
+
+    /// Reads the scopes of another commit from here on, if its configuration and roster are the
+    /// ones that were accepted.
+    pub fn go_to(&mut self, commit: &Commit) {
+        if self.site.commit.as_ref().is_some_and(|now| now.claims() == commit.claims()) {
+            self.site.up = format!("{}:", commit.short());
+            self.site.commit = Some(commit.clone());
+        }
     }
 }
