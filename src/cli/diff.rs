@@ -13,7 +13,7 @@ use crate::format::json::{self, Serialize};
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::format::snapshot::Entry;
 use crate::project::{Commit, Project, is_shallow};
-use crate::scope::Scope;
+use crate::scope::{Scope, agree};
 use crate::secret::Secret;
 use crate::terminal;
 use std::collections::BTreeSet;
@@ -187,11 +187,10 @@ fn changes(pair: &Pair) -> Vec<Change<'_>> {
     let names: BTreeSet<_> = names.collect();
     let change = |name| {
         let (old, new) = (pair.old.get(name), pair.new.get(name));
-        let has = |entry: &Entry| old.iter().any(|other| other.is_same(entry));
         let mark = match (old, new) {
             ([], _) => '+',
             (_, []) => '-',
-            _ if old.len() == new.len() && new.iter().all(has) => return None,
+            _ if agree(old, new) => return None,
             _ => '~',
         };
         Some((mark, name, [old, new]))

@@ -231,6 +231,11 @@ pub static COMMANDS: &[Command] = &[
                 "N|KEY=N",
                 "take the Nth of the values that are listed, for all or for one",
             ),
+            flag(
+                "from",
+                "REV",
+                "take over what was written under the old key, with the keys of that commit",
+            ),
             flag("show", "", "show the values, after a y"),
             SERVICE,
             ENV,

@@ -69,6 +69,12 @@ impl Commit {
         Ok(Commit { id: id.to_string(), files: Rc::new(files) })
     }
 
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Its id as it is shown.
     #[must_use]
     pub fn short(&self) -> &str {

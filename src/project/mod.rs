@@ -12,12 +12,14 @@ mod merge;
 mod requests;
 mod rotation;
 mod scopes;
+mod stale;
 
 pub use change::ConfigChange;
 pub use commit::{Commit, is_shallow};
 pub use found::{Founding, found};
 pub use merge::Merged;
 pub use scopes::Found;
+pub use stale::TakenOver;
 
 use crate::crypto::hash::{Digest, hash};
 use crate::disk::{self, Lock};

@@ -45,25 +45,30 @@ impl Scope {
                 our.iter().chain(their.iter().filter(is_new)).collect()
             };
             is_changed |= !agree(our, &wanted);
-            if agree(self.get(&name), &wanted) {
+            if agree(self.get(&name), &wanted) && !self.took_sides(our, their) {
                 continue;
             }
             let all = [old, our, their];
             let version = all.into_iter().flatten().map(|entry| entry.version).max().unwrap_or(0);
-            let slot: Vec<_> = wanted
-                .into_iter()
-                .map(|entry| Entry {
-                    writer: THIS_ONE,
-                    version: version.saturating_add(1),
-                    ..entry.duplicate()
-                })
-                .collect();
+            let version = version.saturating_add(1);
+            let anew = |entry: &Entry| Entry { writer: THIS_ONE, version, ..entry.duplicate() };
+            let slot: Vec<_> = wanted.into_iter().map(anew).collect();
             self.slots.remove(&name);
             if !slot.is_empty() {
                 self.slots.insert(name, slot);
             }
         }
         is_changed
+    }
+
+    /// True if both sides have written the same, and the join names one of them alone. It would say
+    /// of the other that it was replaced.
+    fn took_sides(&self, our: &[Entry], their: &[Entry]) -> bool {
+        let ([our], [their]) = (our, their) else { return false };
+        our.is_same(their)
+            && our.writer != their.writer
+            && self.contains(our.writer)
+            && self.contains(their.writer)
     }
 
     /// One snapshot; or several that say the same but for the keys in conflict, so that their join
@@ -90,7 +95,8 @@ impl Scope {
 }
 
 /// True if both hold the same values and descriptions, in any order.
-fn agree(one: &[Entry], other: &[impl Borrow<Entry>]) -> bool {
+#[must_use]
+pub fn agree(one: &[Entry], other: &[impl Borrow<Entry>]) -> bool {
     let has = |entry: &Entry| other.iter().any(|same| same.borrow().is_same(entry));
     one.len() == other.len() && one.iter().all(has)
 }

@@ -15,7 +15,7 @@ use crate::secret::Key;
 use crate::team::{Access, Keys, Known, accept, accept_project_key};
 
 /// Accepts the roster of another commit for who holds `now`, the access that was accepted already
-/// (FORMAT 5.12). `identity` is `None` for the holder of a project key.
+///. `identity` is `None` for the holder of a project key.
 ///
 /// # Errors
 /// `Misplaced` for another project; `NoAccess` for an epoch that this member holds no key of, or
