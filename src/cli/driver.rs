@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 
 /// Git takes 1 for a conflict; what is more makes the shell fall back to a merge by lines.
 const CANNOT: u8 = 3;
-const DRIVER: &str = "if command -v kagi >/dev/null; then kagi merge-driver %O %A %B %P; code=$?; \
+const DRIVER: &str = "if command -v kagi >/dev/null; then kagi merge-driver -- %O %A %B %P; code=$?; \
                       else code=3; fi; if [ $code -gt 1 ]; then git merge-file -q --union %A %O %B; \
                       code=$?; fi; exit $code";
-const TEXTCONV: &str = "show() { kagi textconv \"$1\" 2>/dev/null || cat \"$1\"; }; show";
+const TEXTCONV: &str = "show() { kagi textconv -- \"$1\" 2>/dev/null || cat -- \"$1\"; }; show";
 /// What a clone's configuration gets, sorted.
 const SETTINGS: [(&str, &str); 3] = [
     ("diff.kagi.textconv", TEXTCONV),
