@@ -204,7 +204,7 @@ pub fn unmerged(project: &Project) -> Vec<String> {
     let arguments = ["diff", "--name-only", "--diff-filter=U", "-z", "--relative", "--", DIRECTORY];
     let paths = process::git(&project.site.root, &arguments).unwrap_or_default();
     // The boxes of a scope can be joined, and kagi resolve chooses between its keys.
-    let is_whole = |path: &str| !path.is_empty() && !path.ends_with(".enc");
+    let is_whole = |path: &str| !path.is_empty() && path.strip_suffix(".enc").is_none();
     paths.split('\0').filter(|path| is_whole(path)).map(safe).collect()
 }
 

@@ -59,10 +59,10 @@ impl Project {
         }
         let subject = name.to_string();
         let boxes = scope_file::read(&subject, bytes, &self.config.project, name)?.boxes;
-        match boxes.iter().all(|sealed| sealed.epoch == key.epoch) {
-            true => Ok(boxes),
-            false => Err(Error::new(Kind::StaleBox, subject)),
+        if boxes.iter().any(|sealed| sealed.epoch != key.epoch) {
+            return Err(Error::new(Kind::StaleBox, subject));
         }
+        Ok(boxes)
     }
 
     /// The text of a scope: a box for each side of its conflicts.

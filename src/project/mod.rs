@@ -127,10 +127,10 @@ impl Site {
             .map_err(|cause| Error::new(Kind::Read, "the working directory").because(cause))?;
         // As `find` gives it, for a device knows a checkout by its path.
         let root: PathBuf = here.join(root).components().collect();
-        match disk::is_directory(&root.join(DIRECTORY)) {
-            true => Ok(Site { root, up: String::new(), below: String::new(), commit: None }),
-            false => Err(Error::new(Kind::NoProject, root.to_string_lossy())),
+        if !disk::is_directory(&root.join(DIRECTORY)) {
+            return Err(Error::new(Kind::NoProject, root.to_string_lossy()));
         }
+        Ok(Site { root, up: String::new(), below: String::new(), commit: None })
     }
 
     /// The project id that `kagi.json` names; nothing vouches for it yet.

@@ -52,7 +52,8 @@ impl Scope {
             let version = all.into_iter().flatten().map(|entry| entry.version).max().unwrap_or(0);
             let version = version.saturating_add(1);
             let anew = |entry: &Entry| Entry { writer: THIS_ONE, version, ..entry.duplicate() };
-            let slot: Vec<_> = wanted.into_iter().map(anew).collect();
+            let mut slot: Vec<_> = wanted.into_iter().map(anew).collect();
+            slot.sort_by_key(|entry| (entry.time, entry.author.clone()));
             self.slots.remove(&name);
             if !slot.is_empty() {
                 self.slots.insert(name, slot);
