@@ -170,6 +170,50 @@ fn a_rebase_and_a_merge_of_merges() {
     repository.holds("A=3 B=2 D=4 E=5 F=6");
 }
 
+/// Two merge bases: Git merges these first, with the same driver.
+#[test]
+fn a_criss_cross_merge() {
+    for (right, expected) in [("set B 2", Some("A=1 B=2 C=3 D=4")), ("set A 2", None)] {
+        let repository = Repository::new();
+        repository.branch(&repository.ada, "left", "main", &["set A 1"]);
+        repository.branch(&repository.bob, "right", "main", &[right]);
+        for (onto, other, next) in [("left", "right", "set C 3"), ("right", "left~2", "set D 4")] {
+            repository.git(&format!("checkout -q {onto}")).ok();
+            let merged = repository.git(&format!("merge -q -m merge {other}"));
+            if expected.is_none() {
+                merged.fails(&["is in conflict"]);
+                repository.kagi("resolve --take 1").ok();
+                repository.ada.commit(&repository.path, "resolved");
+            }
+            repository.commits(&repository.ada, &[next]);
+        }
+        let bases = repository.git("merge-base --all left right").ok().text();
+        assert_eq!(bases.lines().count(), 2);
+        let merged = repository.git("merge -q -m merge left");
+        if let Some(expected) = expected {
+            merged.ok();
+            repository.holds(expected);
+            continue;
+        }
+        // Each has chosen for itself; whether they agree or not, everything is there.
+        if merged.code != Some(0) {
+            repository
+                .kagi("run -- true")
+                .fails(&["\"A\" in app/development"]);
+            repository.kagi("resolve --take 1").ok();
+        }
+        let values = repository.ada.values(&repository.path, "");
+        let others: Vec<_> = ["B", "C", "D"]
+            .iter()
+            .map(|key| values[*key].as_str())
+            .collect();
+        assert!(
+            values.contains_key("A") && others == ["0", "3", "4"],
+            "{values:?}"
+        );
+    }
+}
+
 #[test]
 fn a_stash_comes_back() {
     let repository = Repository::new();

@@ -564,6 +564,9 @@ fn what_both_have_changed_is_asked_about() {
     repository
         .kagi("resolve --from stale --take A=1")
         .fails(&[both]);
+    repository
+        .kagi("resolve --from stale --take 1 --show")
+        .fails(&["without a terminal"]);
     let after = fs::read(repository.path.join(".kagi/secrets/app/development.enc")).expect("it");
     assert!(before == after);
     repository

@@ -6,7 +6,7 @@ use crate::cli::get::is_chosen;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::values::ask_for;
 use crate::cli::words::Words;
-use crate::cli::{author, load, open, open_to_write, save, single, wants_help};
+use crate::cli::{author, load, may_reveal, open, open_to_write, save, single, wants_help};
 use crate::disk::Lock;
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::format::snapshot::Entry;
@@ -80,6 +80,9 @@ pub fn resolve_stale(input: &Input) -> Result<u8, Failure> {
     let past = open_commit(&project, revision)?;
     let mut names = project.scopes(ScopeKind::Values)?;
     names.retain(|name| is_chosen(&project, &words, name));
+    if input.has("show") {
+        may_reveal("the values in conflict")?;
+    }
     // Asked without the lock, and looked at again with it.
     let mut choices = Vec::new();
     for name in names {
