@@ -328,6 +328,29 @@ fn where_the_driver_cannot_run_nothing_is_lost() {
     }
 }
 
+/// Boxes of two epochs are kept side by side: what was written under the old key is refused, and
+/// taken over by `resolve --from`, with the driver as without it.
+#[test]
+fn a_rotation_beside_a_set() {
+    let repository = Repository::new();
+    repository.branch(&repository.bob, "stale", "main", &["set A 1"]);
+    repository.git("checkout -q main").ok();
+    repository.commits(&repository.ada, &["set B 2", "key rotate --yes", "set C 3"]);
+    repository.git("merge -q -m merge stale").ok();
+    repository
+        .kagi("run -- true")
+        .fails(&["in parallel to a rotation"]);
+    repository.kagi("resolve --from stale").ok();
+    repository.holds("A=1 B=2 C=3");
+    repository.ada.commit(&repository.path, "resolved");
+    // Within the new epoch the driver merges again.
+    repository.branch(&repository.bob, "left", "main", &["set A 4"]);
+    repository.git("checkout -q main").ok();
+    repository.commits(&repository.ada, &["set B 5"]);
+    repository.git("merge -q -m merge left").ok();
+    repository.holds("A=4 B=5 C=3");
+}
+
 #[test]
 fn a_damaged_scope_is_not_made_worse() {
     let repository = Repository::new();

@@ -23,11 +23,11 @@ impl Project {
     /// Merges what two sides have made of one scope file; an empty text is a file that is not there.
     ///
     /// # Errors
-    /// `NoAccess`; `StaleBox` for boxes of several epochs; everything that is wrong with a file;
-    /// `Limit`, `TooLarge` or `Random`.
+    /// `NoAccess`; `Unauthentic`, also for a box of another epoch; everything that is wrong with a
+    /// file; `Limit`, `TooLarge` or `Random`.
     pub fn merge3(&self, name: &ScopeName, [base, ours, theirs]: [&[u8]; 3]) -> Result<Merged> {
         let key = self.scope_key(name)?;
-        let read = |bytes| self.boxes_of(name, bytes, &key);
+        let read = |bytes| self.boxes_of(name, bytes);
         let (base, ours, theirs) = (read(base)?, read(ours)?, read(theirs)?);
         let open = |boxes: &mut dyn Iterator<Item = &SealedBox>| open_all(name, boxes, &key);
         let old = open(&mut base.iter())?;
@@ -49,20 +49,14 @@ impl Project {
     /// As `merge3`.
     pub fn read(&self, name: &ScopeName, bytes: &[u8]) -> Result<Scope> {
         let key = self.scope_key(name)?;
-        open_all(name, &mut self.boxes_of(name, bytes, &key)?.iter(), &key)
+        open_all(name, &mut self.boxes_of(name, bytes)?.iter(), &key)
     }
 
-    /// The boxes of a file, all of which must be of this epoch.
-    fn boxes_of(&self, name: &ScopeName, bytes: &[u8], key: &ScopeKey) -> Result<Vec<SealedBox>> {
+    fn boxes_of(&self, name: &ScopeName, bytes: &[u8]) -> Result<Vec<SealedBox>> {
         if bytes.is_empty() {
             return Ok(Vec::new());
         }
-        let subject = name.to_string();
-        let boxes = scope_file::read(&subject, bytes, &self.config.project, name)?.boxes;
-        if boxes.iter().any(|sealed| sealed.epoch != key.epoch) {
-            return Err(Error::new(Kind::StaleBox, subject));
-        }
-        Ok(boxes)
+        Ok(scope_file::read(&name.to_string(), bytes, &self.config.project, name)?.boxes)
     }
 
     /// The text of a scope: a box for each side of its conflicts.
