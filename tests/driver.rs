@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{Device, Outcome, World, access_of, admit, listing, outcome, pairs};
+use common::{Device, Outcome, World, access_of, admit, identity_of, listing, outcome, pairs};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -271,6 +271,81 @@ fn a_conflict_is_reported_to_git_and_resolve_ends_it() {
     let mut expected = seen;
     expected.extend(pairs("E=5"));
     assert_eq!(stock.values(&repository.path, ""), expected);
+}
+
+/// Two people, two homes, two clones of one bare repository, and what they would type.
+#[test]
+fn two_clones_of_a_bare_repository() {
+    let repository = Repository::new();
+    let (world, ada, one) = (&repository.world, &repository.ada, &repository.path);
+    let bare = world.root.join("bare");
+    repository
+        .git(&format!("clone -q --bare . {}", bare.display()))
+        .ok();
+    repository
+        .git(&format!("remote add origin {}", bare.display()))
+        .ok();
+    repository.git("fetch -q").ok();
+    repository.git("branch -q -u origin/main").ok();
+    let two = world.root.join("two");
+    let bob = with_kagi(world, world.device("Bea"));
+    bob.git(&world.root, &format!("clone -q {} two", bare.display()))
+        .ok();
+    let id = identity_of(ada).id;
+    let joined = bob
+        .kagi(&two, &format!("member join --name Bea --trust {id}"))
+        .ok();
+    let own = identity_of(&bob).id;
+    joined.says(&["set up Git in this clone"]);
+    bob.commit(&two, "join");
+    bob.git(&two, "push -q").ok();
+    ada.git(one, "pull -q --ff-only").ok();
+    ada.kagi(one, &format!("member approve {own}")).ok();
+    ada.commit(one, "approved");
+    ada.git(one, "push -q").ok();
+    bob.git(&two, "pull -q --ff-only").ok();
+    assert_eq!(bob.values(&two, ""), pairs("A=0 B=0 C=0"));
+    // Each works on; the second to push merges, or rebases.
+    for (at, pull) in ["pull -q --no-rebase --no-edit", "pull -q --rebase"]
+        .iter()
+        .enumerate()
+    {
+        let at = at + 1;
+        for key in ["A", "D"] {
+            ada.kagi(one, &format!("set {key} {at}")).ok();
+            ada.commit(one, "change");
+        }
+        ada.git(one, "push -q").ok();
+        bob.kagi(&two, &format!("set B {at}{at}")).ok();
+        bob.commit(&two, "change");
+        bob.kagi(&two, &format!("set E {at}{at}")).ok();
+        bob.commit(&two, "change");
+        bob.git(&two, "push -q").fails(&[]);
+        bob.git(&two, pull).ok();
+        bob.git(&two, "push -q").ok();
+        ada.git(one, "pull -q --ff-only").ok();
+        for (device, path) in [(ada, one), (&bob, &two)] {
+            let expected = format!("A={at} B={at}{at} C=0 D={at} E={at}{at}");
+            assert_eq!(device.values(path, ""), pairs(&expected));
+            device.kagi(path, "run -- true").ok().says_not(&["note"]);
+        }
+    }
+    let log = bob.kagi(&two, "log E").ok().text();
+    assert_eq!(log.matches("  Bea  ").count(), 2, "{log}");
+    // The same key: Git stops, somebody chooses, and the other one gets that.
+    ada.kagi(one, "set C 1").ok();
+    ada.commit(one, "change");
+    ada.git(one, "push -q").ok();
+    bob.kagi(&two, "set C 2").ok();
+    bob.commit(&two, "change");
+    bob.git(&two, "pull -q --rebase")
+        .fails(&["C in app/development is in conflict"]);
+    bob.kagi(&two, "resolve --take 1").ok();
+    bob.git(&two, "add -A").ok();
+    bob.git(&two, "rebase --continue").ok();
+    bob.git(&two, "push -q").ok();
+    ada.git(one, "pull -q --ff-only").ok();
+    assert_eq!(ada.values(one, ""), bob.values(&two, ""));
 }
 
 #[test]

@@ -25,6 +25,8 @@ use std::rc::Rc;
 const LINES: usize = 50;
 /// Commits that are looked at.
 const COMMITS_MAX: &str = "--max-count=20000";
+/// Commits whose lists of files are kept.
+const COMMITS_KEPT: usize = 1000;
 const LOG_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A commit that Git lists, the newest first.
@@ -84,9 +86,10 @@ pub fn log(mut input: Input) -> std::result::Result<u8, Failure> {
         let target = words.target(&project)?;
         (words.service, words.env) = (Some(target.service), Some(target.env));
     }
+    let steps = steps(&project, &words)?;
     let mut walk = Walk { project: &project, words, key, ..Walk::new(&project) };
     let mut changes = Vec::new();
-    for step in steps(&project)? {
+    for step in steps {
         changes.extend(walk.changes(&step));
         if changes.len() >= count {
             break;
@@ -125,8 +128,12 @@ fn line(change: &Change) -> String {
 }
 
 /// The commits that touch scopes of values, in one call.
-fn steps(project: &Project) -> std::result::Result<Vec<Step>, Failure> {
-    let directory = format!("{DIRECTORY}/{}", ScopeKind::Values.directory());
+fn steps(project: &Project, words: &Words) -> std::result::Result<Vec<Step>, Failure> {
+    let below = match (&words.service, &words.env) {
+        (Some(service), Some(env)) => ScopeName::values(service, env).file(),
+        (Some(service), None) => format!("{}/{service}", ScopeKind::Values.directory()),
+        _ => ScopeKind::Values.directory().to_string(),
+    };
     let arguments = [
         "--literal-pathspecs",
         "log",
@@ -136,7 +143,7 @@ fn steps(project: &Project) -> std::result::Result<Vec<Step>, Failure> {
         "--format=%H%x00%P%x00%at%x00%an",
         "HEAD",
         "--",
-        &directory,
+        &format!("{DIRECTORY}/{below}"),
     ];
     let failed = || Failure::new("Git has no log here").hint("git log");
     let bytes =
@@ -260,6 +267,9 @@ impl<'a> Walk<'a> {
         }
         // A parent that a shallow or partial clone lacks.
         let commit = Commit::of(&self.project.site.root, id).ok()?;
+        if self.commits.len() == COMMITS_KEPT {
+            self.commits.clear();
+        }
         self.commits.insert(id.to_string(), commit.clone());
         Some(commit)
     }
