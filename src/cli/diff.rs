@@ -42,6 +42,7 @@ pub fn open_past(project: &Project, commit: Commit, shown: &str) -> Result<Proje
         Kind::NotMember => {
             Failure::new(format!("this device was not a member at {}", quoted(shown)))
         }
+        Kind::Missing => Failure::from(error).and("that commit has no project here"),
         _ => error.into(),
     })
 }

@@ -1,8 +1,8 @@
 //! What Git calls: the merge driver and the textconv of scope files; and how a clone gets them.
 //!
-//! Promises: asks nothing and pins nothing new; where kagi is missing or cannot merge (no keys, not
-//! a member, a damaged file, boxes of several epochs), Git keeps the lines of both sides, so nothing
-//! is lost. Refuses to hide the text of a file that is no scope.
+//! Promises: asks nothing, and pins no more than `run` does; where kagi is missing or cannot merge
+//! (no keys, not a member, a damaged file, boxes of several epochs), Git keeps the lines of both
+//! sides, so nothing is lost. Refuses to hide the text of a file that is no scope.
 
 use crate::cli::args::Input;
 use crate::cli::report::Failure;
@@ -21,7 +21,7 @@ const DRIVER: &str = "if command -v kagi >/dev/null; then kagi merge-driver -- %
                       else code=3; fi; if [ $code -gt 1 ]; then git merge-file -q --union %A %O %B; \
                       code=$?; fi; exit $code";
 const TEXTCONV: &str = "show() { kagi textconv -- \"$1\" 2>/dev/null || cat -- \"$1\"; }; show";
-/// What a clone's configuration gets, sorted.
+/// What a clone's configuration gets.
 const SETTINGS: [(&str, &str); 3] = [
     ("diff.kagi.textconv", TEXTCONV),
     ("merge.kagi.driver", DRIVER),
@@ -173,9 +173,8 @@ impl Clone {
 fn has_settings(root: &Path) -> bool {
     let arguments = ["config", "--local", "-z", "--get-regexp", "^(diff|merge)\\.kagi\\."];
     let text = process::git(root, &arguments).unwrap_or_default();
-    let mut lines: Vec<_> = text.split_terminator('\0').collect();
-    lines.sort_unstable();
-    lines.into_iter().eq(SETTINGS.map(|(name, value)| format!("{name}\n{value}")))
+    let has = |line: String| text.split('\0').any(|one| one == line);
+    SETTINGS.iter().all(|(name, value)| has(format!("{name}\n{value}")))
 }
 
 /// True if Git merges the scopes of this project by key; `None` outside of a Git work tree.

@@ -245,7 +245,7 @@ impl<'a> Walk<'a> {
                 None if before.len() == olds.len() => add(step.time, &step.author, "deleted", 0),
                 None => {}
                 Some(marks) => {
-                    let is_known = |mark: &&Mark| {
+                    let is_new = |mark: &&Mark| {
                         let is_same = |old: &Mark| {
                             (old.time, &old.author, old.content)
                                 == (mark.time, &mark.author, mark.content)
@@ -253,7 +253,7 @@ impl<'a> Walk<'a> {
                         !before.iter().any(|old| old.iter().any(is_same))
                     };
                     let action = if before.is_empty() { "set" } else { "changed" };
-                    for mark in marks.iter().filter(is_known) {
+                    for mark in marks.iter().filter(is_new) {
                         add(mark.time, &mark.author_name, action, mark.version);
                     }
                 }
@@ -278,6 +278,9 @@ impl<'a> Walk<'a> {
     fn state(&mut self, commit: &Commit, name: &ScopeName) -> Option<State> {
         let blob = |name: &str| commit.blob(name).unwrap_or_default().to_string();
         let roster = commit.claims();
+        if roster.iter().all(String::is_empty) {
+            return Some(State::default()); // The project was not there yet.
+        }
         let place = (name.clone(), roster.clone(), blob(&name.file()));
         if let Some(state) = self.states.get(&place) {
             return state.clone();
