@@ -11,6 +11,10 @@ use crate::format::snapshot::{
 use crate::secret::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod merge;
+
+pub use merge::agree;
+
 const THIS_ONE: SnapshotId = [0; 8];
 
 /// A scope that is open.
@@ -91,7 +95,14 @@ fn stale_entries(heads: &[(SnapshotId, Snapshot)]) -> BTreeSet<(usize, String)> 
 }
 
 impl Scope {
-    fn add_ancestors(&mut self, ids: &[SnapshotId]) {
+    /// True if it contains the snapshot.
+    #[must_use]
+    pub fn contains(&self, id: SnapshotId) -> bool {
+        self.ancestors.contains(&id)
+    }
+
+    /// Says that it contains these snapshots. Only true of what was taken over key by key.
+    pub fn add_ancestors(&mut self, ids: &[SnapshotId]) {
         let known: BTreeSet<_> = self.ancestors.iter().copied().collect();
         self.ancestors.extend(ids.iter().filter(|id| !known.contains(*id)));
     }
@@ -218,16 +229,14 @@ impl Scope {
     }
 
     /// The snapshot of a new epoch: it lists only the boxes that it replaces, and is the writer of
-    /// every entry, for no box of an older epoch will be joined with it (FORMAT 9.10). No value was
-    /// set later than in the epoch that ends, whatever its writer claimed.
+    /// every entry, for no box of an older epoch will be joined with it (FORMAT 9.10).
     ///
     /// # Errors
     /// As `into_snapshot`.
-    pub fn into_rotated(self, replaced: Vec<SnapshotId>, ending: u32) -> Result<Snapshot> {
+    pub fn into_rotated(self, replaced: Vec<SnapshotId>) -> Result<Snapshot> {
         let mut snapshot = self.into_snapshot()?;
         for entry in &mut snapshot.entries {
             entry.writer = THIS_ONE;
-            entry.epoch = entry.epoch.min(ending);
         }
         Ok(Snapshot { ancestors: replaced, ..snapshot })
     }

@@ -17,6 +17,10 @@ use crate::format::scope_file::{ScopeKey, ScopeKind, ScopeName};
 use crate::secret::{Key, Secret};
 use std::collections::BTreeSet;
 
+mod old;
+
+pub use old::accept_old;
+
 /// Keys in one wrap.
 const SCOPE_KEYS_MAX: usize = 512;
 

@@ -59,7 +59,8 @@ pub fn overview() -> Result<u8, Failure> {
          kagi get\n  kagi run api bun dev\n",
     );
     let mut group = "";
-    for command in COMMANDS {
+    // Without a group it is for Git, not for people.
+    for command in COMMANDS.iter().filter(|command| !command.group.is_empty()) {
         if command.group != group {
             group = command.group;
             let _ = write!(text, "\n{group}\n");

@@ -4,7 +4,9 @@
 //! else to standard error; asks before it reveals or deletes, and never without a terminal.
 
 pub mod args;
+pub mod diff;
 pub mod dotenv;
+pub mod driver;
 pub mod envs;
 pub mod exposure;
 pub mod get;
@@ -12,9 +14,11 @@ pub mod health;
 pub mod help;
 pub mod identity;
 pub mod init;
+pub mod log;
 pub mod member;
 pub mod migrate;
 pub mod report;
+pub mod restore;
 pub mod run;
 pub mod status;
 pub mod table;

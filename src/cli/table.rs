@@ -4,7 +4,8 @@
 use crate::cli::args::Input;
 use crate::cli::report::Failure;
 use crate::cli::{
-    dotenv, envs, get, health, help, identity, init, member, migrate, run, status, values,
+    diff, dotenv, driver, envs, get, health, help, identity, init, log, member, migrate, restore,
+    run, status, values,
 };
 
 /// One command.
@@ -75,6 +76,7 @@ const STRICT: Flag =
     flag("strict", "", "refuse a scope that is older than what this device has seen");
 const JSON: Flag = flag("json", "", "for programs; never reveals a value");
 const YES: Flag = short('y', "yes", "", "do not ask; needed without a terminal");
+const NO_GIT: Flag = flag("no-git", "", "do not set up Git's merge driver in this clone");
 const UNSAFE_NAME: Flag =
     flag("allow-unsafe-name", "", "allow names that load code into programs (PATH, LD_PRELOAD, …)");
 
@@ -99,6 +101,7 @@ pub static COMMANDS: &[Command] = &[
             flag("name", "NAME", "this device's name in the project (default: host or user name)"),
             flag("force", "", "replace an existing project, keeping it as .kagi.backup-N"),
             flag("no-migrate", "", "do not look for .env files"),
+            NO_GIT,
             YES,
         ],
         run: init::init,
@@ -146,7 +149,7 @@ pub static COMMANDS: &[Command] = &[
         details: "Without an id it shows who wrote the roster and asks. With one, the roster is believed if\n\
                   that member wrote it: take the id from the member itself, not from the repository.",
         examples: &["kagi trust", "kagi trust kgm_q3f7xw2mcn5t4a6bz3do"],
-        flags: &[],
+        flags: &[NO_GIT],
         run: identity::trust,
     },
     Command {
@@ -228,11 +231,50 @@ pub static COMMANDS: &[Command] = &[
                 "N|KEY=N",
                 "take the Nth of the values that are listed, for all or for one",
             ),
+            flag(
+                "from",
+                "REV",
+                "take over what was written under the old key, with the keys of that commit",
+            ),
             flag("show", "", "show the values, after a y"),
             SERVICE,
             ENV,
         ],
         run: values::resolve,
+    },
+    Command {
+        name: "diff",
+        aliases: &[],
+        group: "values",
+        words: "[REV [REV]] | [ENV ENV]",
+        about: "show which keys differ: from a commit, between two, or between environments",
+        details: "Without words: the working tree against HEAD. With one: against that commit. + is new, - is gone,\n\
+                  ~ has another value or description. Two words that are environments mean these.",
+        examples: &["kagi diff", "kagi diff v1.2 main", "kagi diff staging production -s api"],
+        flags: &[flag("show", "", "show the values that differ, after a y"), JSON, SERVICE],
+        run: diff::diff,
+    },
+    Command {
+        name: "log",
+        aliases: &[],
+        group: "values",
+        words: "[service] [env] [KEY]",
+        about: "show who set, changed or deleted which key, and when, from the commits",
+        details: "Author and time are what the writer of a value claims; of a deletion, what its commit says.",
+        examples: &["kagi log", "kagi log api production DATABASE_URL", "kagi log -n 5 --json"],
+        flags: &[short('n', "count", "N", "lines to show (default 50)"), JSON, SERVICE, ENV],
+        run: log::log,
+    },
+    Command {
+        name: "restore",
+        aliases: &[],
+        group: "values",
+        words: "[service] [env] KEY",
+        about: "set a key to the value that it had in a commit",
+        details: "Value and description are set anew, as set would do it.",
+        examples: &["kagi restore --from HEAD~3 api production DATABASE_URL"],
+        flags: &[flag("from", "REV", "the commit"), SERVICE, ENV],
+        run: restore::restore,
     },
     Command {
         name: "run",
@@ -386,6 +428,7 @@ pub static COMMANDS: &[Command] = &[
         flags: &[
             flag("name", "NAME", "this device's name in the project (default: host or user name)"),
             flag("trust", "ID", "the member who will approve"),
+            NO_GIT,
         ],
         run: member::join,
     },
@@ -501,6 +544,28 @@ pub static COMMANDS: &[Command] = &[
         examples: &["kagi identity show"],
         flags: &[JSON],
         run: identity::show,
+    },
+    Command {
+        name: "merge-driver",
+        aliases: &[],
+        group: "",
+        words: "BASE OURS THEIRS PATH",
+        about: "merge a scope's file key by key; Git calls it",
+        details: "init and trust set it up in the local clone. Exits 1 for a conflict, and 3 where it cannot merge.",
+        examples: &["git config merge.kagi.driver"],
+        flags: &[],
+        run: driver::merge_driver,
+    },
+    Command {
+        name: "textconv",
+        aliases: &[],
+        group: "",
+        words: "FILE",
+        about: "show the keys of a scope's file, without values; Git calls it",
+        details: "init and trust set it up in the local clone, for git diff. A file that does not open is shown as it is.",
+        examples: &["git diff .kagi"],
+        flags: &[],
+        run: driver::textconv,
     },
     Command {
         name: "help",
