@@ -26,6 +26,9 @@ pub struct Scope {
     pub sequence: u64,
     /// A key's entry; several while it is in conflict. Never none.
     slots: BTreeMap<String, Vec<Entry>>,
+    /// Keys that several have written alike in parallel. Whoever writes next writes them anew: naming
+    /// one writer would say of the others that they were replaced.
+    agreed: BTreeSet<String>,
     /// True if a box stood beside one that contains it: it has no effect.
     pub has_idle_box: bool,
 }
@@ -111,10 +114,11 @@ impl Scope {
     fn add(&mut self, entry: Entry) {
         let rank = |entry: &Entry| (entry.version, entry.time, entry.author.clone(), entry.writer);
         let slot = self.slots.entry(entry.name.clone()).or_default();
-        let equal = |other: &&mut Entry| {
-            other.value.expose() == entry.value.expose() && other.description == entry.description
-        };
-        match slot.iter_mut().find(equal) {
+        let same = slot.iter_mut().find(|other| other.is_same(&entry));
+        if same.as_ref().is_some_and(|other| other.writer != entry.writer) {
+            self.agreed.insert(entry.name.clone());
+        }
+        match same {
             Some(other) => {
                 let epoch = other.epoch.min(entry.epoch);
                 if rank(other) < rank(&entry) {
@@ -261,7 +265,9 @@ impl Scope {
         let dropped: BTreeSet<_> = dropped.iter().collect();
         let mut entries: Vec<Entry> = self.slots.into_values().flatten().collect();
         for entry in &mut entries {
-            if dropped.contains(&entry.writer) {
+            if self.agreed.contains(&entry.name) {
+                entry.writer = THIS_ONE;
+            } else if dropped.contains(&entry.writer) {
                 entry.writer = oldest;
             }
         }

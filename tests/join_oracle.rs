@@ -3,9 +3,8 @@
 //!
 //! A value is live where its write is known and no known event has replaced it. That is all that
 //! the rules of the join come to: an older box beside a newer one has no effect, a set wins over a
-//! parallel deletion, of two parallel values both stay until somebody resolves. One thing is not
-//! causality: parallel writes of equal contents agree, and a box names one writer an entry; so
-//! whoever writes the next box replaces the others with the one that it names.
+//! parallel deletion, of two parallel values both stay until somebody resolves. Parallel writes of
+//! equal contents agree; whoever writes the next box writes them anew and replaces them all.
 //!
 //! Every history is a few branches that fork, set, unset, merge (also the result of a merge that
 //! nobody has written) and resolve, the same in every run.
@@ -140,8 +139,24 @@ impl History {
         self.record(file, touched, snapshot);
     }
 
-    fn record(&mut self, file: &mut File, touched: Vec<(String, Option<Content>)>, new: Snapshot) {
+    fn record(
+        &mut self,
+        file: &mut File,
+        mut touched: Vec<(String, Option<Content>)>,
+        new: Snapshot,
+    ) {
         let number = self.events.len();
+        // What was written alike in parallel is written anew.
+        for entry in new.entries.iter().filter(|entry| entry.writer == [0; 8]) {
+            if !touched.iter().any(|(key, _)| *key == entry.name) {
+                let writes = self.live(file);
+                let alike = writes
+                    .iter()
+                    .filter(|write| self.writes[**write].key == entry.name);
+                assert!(alike.count() > 1, "{} is anew for nothing", entry.name);
+                touched.push((entry.name.clone(), Some(content(entry))));
+            }
+        }
         let is_touched = |key: &str| touched.iter().any(|(other, _)| other == key);
         let mut replaced = self.live(file);
         for entry in new.entries.iter().filter(|entry| !is_touched(&entry.name)) {

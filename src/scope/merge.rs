@@ -45,7 +45,7 @@ impl Scope {
                 our.iter().chain(their.iter().filter(is_new)).collect()
             };
             is_changed |= !agree(our, &wanted);
-            if agree(self.get(&name), &wanted) && !self.took_sides(our, their) {
+            if agree(self.get(&name), &wanted) {
                 continue;
             }
             let all = [old, our, their];
@@ -60,16 +60,6 @@ impl Scope {
             }
         }
         is_changed
-    }
-
-    /// True if both sides have written the same, and the join names one of them alone. It would say
-    /// of the other that it was replaced.
-    fn took_sides(&self, our: &[Entry], their: &[Entry]) -> bool {
-        let ([our], [their]) = (our, their) else { return false };
-        our.is_same(their)
-            && our.writer != their.writer
-            && self.contains(our.writer)
-            && self.contains(their.writer)
     }
 
     /// One snapshot; or several that say the same but for the keys in conflict, so that their join
@@ -88,8 +78,9 @@ impl Scope {
                 Some((name.clone(), vec![entry]))
             };
             let slots = self.slots.iter().filter_map(slot).collect();
-            let (ancestors, sequence) = (self.ancestors.clone(), self.sequence);
-            Scope { ancestors, sequence, slots, has_idle_box: false }.into_snapshot()
+            let (ancestors, sequence, agreed) =
+                (self.ancestors.clone(), self.sequence, self.agreed.clone());
+            Scope { ancestors, sequence, slots, agreed, has_idle_box: false }.into_snapshot()
         };
         (0..count).map(side).collect()
     }
