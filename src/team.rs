@@ -8,7 +8,7 @@ use crate::crypto::hash::{Digest, mac, same};
 use crate::crypto::{kdf, wrap};
 use crate::error::{Error, Kind, Result};
 use crate::format::bytes::{Reader, Writer};
-use crate::format::key_text::Identity;
+use crate::format::key_text::{Identity, ScopeHolder};
 use crate::format::names::{Epoch, Grant, check_place};
 use crate::format::roster::{Member, Roster, WITNESSES_MAX};
 use crate::format::scope_file::{ScopeKey, ScopeKind, ScopeName};
@@ -37,6 +37,8 @@ enum Keys {
         witness: Key,
         scopes: Vec<ScopeKeys>,
     },
+    /// One scope: who holds it can neither check a roster nor make one.
+    Scope(ScopeKeys),
 }
 
 /// The keys of one scope, or of a whole environment where the service is empty.
@@ -94,7 +96,8 @@ pub fn accept(
         keys,
     };
     // What will be pinned must itself vouch for the roster (FORMAT 5.8).
-    check_witness(subject, roster, member, &statement, roster.epoch, &access.witness())?;
+    let own = access.witness().ok_or_else(|| fail(Kind::Unauthentic))?;
+    check_witness(subject, roster, member, &statement, roster.epoch, &own)?;
     Ok(access)
 }
 
@@ -115,12 +118,35 @@ pub fn accept_project_key(
         member: String::new(),
         keys: Keys::Full { project_key, earlier: Vec::new() },
     };
-    let seal = mac(&access.witness(), &roster.statement());
-    if same(&seal, &roster.seal) {
+    let seal = access.witness().map(|key| mac(&key, &roster.statement()));
+    if seal.is_some_and(|seal| same(&seal, &roster.seal)) {
         Ok(access)
     } else {
         Err(Error::new(Kind::WrongKey, subject).because(roster.epoch.number))
     }
+}
+
+/// The access of who holds the keys of one scope. Of the roster it says nothing but that it names
+/// the project and epoch of the keys; nothing else in it may be believed (FORMAT 5.12).
+///
+/// # Errors
+/// `ForeignKey` with the reason.
+pub fn accept_scope_key(subject: &str, roster: &Roster, holder: ScopeHolder) -> Result<Access> {
+    let foreign = |reason: String| Err(Error::new(Kind::ForeignKey, subject).because(reason));
+    let (own, other) = (holder.epoch, roster.epoch);
+    if holder.project != roster.project {
+        return foreign(format!("it is for {}, and this is {}", holder.project, roster.project));
+    }
+    if own.number != other.number {
+        let (own, other) = (own.number, other.number);
+        return foreign(format!("it is for epoch {own}, and the project is at epoch {other}"));
+    }
+    if own != other {
+        return foreign(format!("it is from another rotation to epoch {}", own.number));
+    }
+    let ScopeHolder { project, epoch, service, env, values, files } = holder;
+    let keys = Keys::Scope(ScopeKeys { env, service, key: values, files: Some(files) });
+    Ok(Access { project, epoch, member: String::new(), keys })
 }
 
 /// FORMAT 5.1.
@@ -227,7 +253,7 @@ impl Access {
         self.epoch
     }
 
-    /// Member id; empty for the holder of a project key.
+    /// Member id; empty for the holder of a project or scope key.
     #[must_use]
     pub fn member(&self) -> &str {
         &self.member
@@ -254,8 +280,8 @@ impl Access {
             Keys::Full { project_key, .. } => {
                 derive(&self.at(|place| kdf::env(project_key, place, &name.env)))
             }
-            Keys::Limited { scopes, .. } => {
-                let found = scopes.iter().find(|keys| {
+            Keys::Limited { .. } | Keys::Scope(_) => {
+                let found = self.scopes().iter().find(|keys| {
                     keys.env == name.env
                         && (keys.service.is_empty() || keys.service == name.service)
                 })?;
@@ -269,23 +295,76 @@ impl Access {
         Some(ScopeKey { key, project: &self.project, epoch: self.epoch, name })
     }
 
+    fn scopes(&self) -> &[ScopeKeys] {
+        match &self.keys {
+            Keys::Full { .. } => &[],
+            Keys::Limited { scopes, .. } => scopes,
+            Keys::Scope(keys) => std::slice::from_ref(keys),
+        }
+    }
+
+    /// The one scope of who holds its key and is no member.
+    #[must_use]
+    pub fn only_scope(&self) -> Option<ScopeName> {
+        match &self.keys {
+            Keys::Scope(keys) => Some(ScopeName::values(&keys.service, &keys.env)),
+            _ => None,
+        }
+    }
+
+    fn holder(&self) -> String {
+        let key = |only| format!("the key of {only}");
+        self.only_scope().map_or(self.member.clone(), key)
+    }
+
+    /// The project key, to be handed on.
+    ///
+    /// # Errors
+    /// `NotFull`.
+    pub fn project_key(&self) -> Result<Key> {
+        match &self.keys {
+            Keys::Full { project_key, .. } => Ok(project_key.duplicate()),
+            _ => Err(Error::new(Kind::NotFull, self.holder())),
+        }
+    }
+
+    /// The keys of one scope, to be handed on; `None` if the grants do not give them.
+    #[must_use]
+    pub fn scope_holder(&self, service: &str, env: &str) -> Option<ScopeHolder> {
+        let key = |kind| {
+            let name = ScopeName { kind, service: service.into(), env: env.into() };
+            self.scope_key(&name).map(|scope| scope.key)
+        };
+        Some(ScopeHolder {
+            project: self.project.clone(),
+            epoch: self.epoch,
+            service: service.to_string(),
+            env: env.to_string(),
+            values: key(ScopeKind::Values)?,
+            files: key(ScopeKind::Files)?,
+        })
+    }
+
     /// This member's witness key of the epoch, for the pin.
     #[must_use]
-    pub fn witness(&self) -> Key {
+    pub fn witness(&self) -> Option<Key> {
         match &self.keys {
             Keys::Full { project_key, .. } => {
-                kdf::witness(&self.at(|place| kdf::roster(project_key, place)), &self.member)
+                let roster_key = self.at(|place| kdf::roster(project_key, place));
+                Some(kdf::witness(&roster_key, &self.member))
             }
-            Keys::Limited { witness, .. } => witness.duplicate(),
+            Keys::Limited { witness, .. } => Some(witness.duplicate()),
+            Keys::Scope(_) => None,
         }
     }
 
     /// The key of sync manifests (FORMAT 2.5).
     #[must_use]
-    pub fn state_key(&self) -> Key {
+    pub fn state_key(&self) -> Option<Key> {
         match &self.keys {
-            Keys::Full { project_key, .. } => self.at(|place| kdf::state(project_key, place)),
-            Keys::Limited { state, .. } => state.duplicate(),
+            Keys::Full { project_key, .. } => Some(self.at(|place| kdf::state(project_key, place))),
+            Keys::Limited { state, .. } => Some(state.duplicate()),
+            Keys::Scope(_) => None,
         }
     }
 
@@ -303,7 +382,7 @@ impl Access {
         random: &mut dyn FnMut() -> Result<Key>,
     ) -> Result<Roster> {
         let Keys::Full { project_key, earlier } = &self.keys else {
-            return Err(Error::new(Kind::NotFull, &self.member));
+            return Err(Error::new(Kind::NotFull, self.holder()));
         };
         if author.id != self.member {
             return Err(Error::new(Kind::NotFull, &author.id));

@@ -51,8 +51,10 @@ pub fn doctor(mut input: Input) -> Result<u8, Failure> {
     let deletable = if fixes { ask_for_unlisted(&open(&input)?, &input)? } else { Vec::new() };
     let (project, lock) = open_to_write(&input)?;
     let mut findings = Findings::default();
+    let is_checked = project.access().only_scope().is_none();
+    let roster = if is_checked { "accepted" } else { "not checked" };
     terminal::note(&format!(
-        "the roster is accepted, at epoch {}",
+        "the roster is {roster}, at epoch {}",
         project.access().epoch().number
     ));
     check_attributes(&project, &lock, fixes, &mut findings)?;
@@ -67,7 +69,8 @@ pub fn doctor(mut input: Input) -> Result<u8, Failure> {
     check_plain_files(&project, &mut findings);
     if project.roster.members.iter().filter(|member| member.is_full()).count() == 1 {
         terminal::note(
-            "note: one device alone can open the project; if its key is lost, so are the secrets",
+            "note: one device alone can open the project; if its key is lost, so are the secrets \
+             (kagi member add --offline --name paper)",
         );
     }
     remember(&project);

@@ -156,7 +156,8 @@ fn sentence(kind: Kind, subject: &str, cause: &str, because: &str) -> String {
         Kind::WrongKey => format!(
             "KAGI_PROJECT_KEY is not the key of this project's epoch {cause}, or {subject} was edited"
         ),
-        Kind::NoAccess => format!("this member may not open {subject}"),
+        Kind::ForeignKey => format!("KAGI_PROJECT_KEY does not fit {subject}{because}"),
+        Kind::NoAccess => format!("this member may not open {subject}{because}"),
         Kind::NotFull => format!("only a full member can do this, not {subject}"),
         Kind::Conflict => format!("{subject} has different values from different branches"),
         Kind::RolledBack => format!("{subject} is older than the state that this device has seen"),
@@ -195,6 +196,9 @@ fn hint(kind: Kind, subject: &str) -> String {
         }
         Kind::NoIdentity => {
             "KAGI_IDENTITY or KAGI_PROJECT_KEY opens a project without one".to_string()
+        }
+        Kind::ForeignKey => {
+            "kagi key export SERVICE ENV, by a member, makes one that fits".to_string()
         }
         Kind::Conflict => "kagi resolve".to_string(),
         Kind::Limit if path.contains(".kagi/") => {

@@ -5,10 +5,13 @@
 //! environments that `kagi.json` does not list, boxes of another epoch that nobody took over, and
 //! to write without the lock.
 
+mod backup;
 mod change;
 mod found;
+mod scoped;
 mod scopes;
 
+pub use backup::{Backup, back_up, check};
 pub use change::ConfigChange;
 pub use found::{Founding, found};
 pub use scopes::Found;
@@ -149,6 +152,12 @@ impl Project {
     /// # Errors
     /// Everything that makes a roster or a configuration unacceptable (FORMAT 4 to 6, 11).
     pub fn open(site: Site, opening: &Opening) -> Result<Self> {
+        let (holder, home) = holder()?;
+        let member = match holder {
+            Holder::ScopeKey(holder) => return scoped::open(site, holder, opening),
+            Holder::ProjectKey(key) => Err(key),
+            Holder::Member(identity) => Ok(identity),
+        };
         let (shown, bytes) = site.read(CONFIG_FILE, CONFIG_BYTES_MAX)?;
         let config = Config::read(&shown, &bytes)?;
         let config_hash = hash(&bytes);
@@ -157,7 +166,6 @@ impl Project {
         if roster.project != config.project {
             return Err(Error::new(Kind::ConfigMismatch, shown)); // FORMAT 5.11
         }
-        let (holder, home) = holder()?;
         let (mut pin, mut is_new_checkout) = (Pin::default(), false);
         if let Some(home) = &home {
             (pin, is_new_checkout) = known(home, &site, &config)?;
@@ -165,11 +173,9 @@ impl Project {
         if opening.forgets {
             pin = Pin::default();
         }
-        let (identity, access) = match holder {
-            Holder::ProjectKey(key) => {
-                (None, team::accept_project_key(&shown, &roster, &config_hash, key)?)
-            }
-            Holder::Member(identity) => {
+        let (identity, access) = match member {
+            Err(key) => (None, team::accept_project_key(&shown, &roster, &config_hash, key)?),
+            Ok(identity) => {
                 let access = accept(&shown, &roster, &config_hash, &identity, &pin, opening)?;
                 (Some(identity), access)
             }
@@ -214,7 +220,7 @@ impl Project {
                 if opening.forgets || pin.member != member {
                     pin.sequences.clear();
                 }
-                pin.accepted = Some((epoch, self.access.witness()));
+                pin.accepted = self.access.witness().map(|witness| (epoch, witness));
                 pin.member = member.to_string();
                 true
             })?;

@@ -114,6 +114,9 @@ impl Project {
                 scopes.extend(env.map(name));
             }
         }
+        if let Some(only) = self.access.only_scope() {
+            scopes.retain(|name| ScopeName { kind, ..only.clone() } == *name);
+        }
         Ok(scopes)
     }
 
@@ -156,8 +159,17 @@ impl Project {
     }
 
     fn scope_key<'a>(&'a self, name: &'a ScopeName) -> Result<ScopeKey<'a>> {
-        let refused = || Error::new(Kind::NoAccess, name.to_string());
-        self.access.scope_key(name).ok_or_else(refused)
+        self.access.scope_key(name).ok_or_else(|| self.no_access(name))
+    }
+
+    /// Why a scope may not be opened.
+    #[must_use]
+    pub fn no_access(&self, name: &ScopeName) -> Error {
+        let error = Error::new(Kind::NoAccess, name.to_string());
+        match self.access.only_scope() {
+            None => error,
+            Some(only) => error.because(format!("KAGI_PROJECT_KEY opens {only} alone")),
+        }
     }
 
     /// Writes a scope: one box that contains every box that was joined.
