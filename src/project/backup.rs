@@ -134,7 +134,7 @@ pub fn back_up(
     let written = write(site, &aside, identity).and_then(|left_out| {
         // What could not be restored is no backup.
         let backup = check(&aside)?;
-        disk::rename(&aside, target)?;
+        disk::rename(&aside, &parent.join(name))?;
         Ok((backup, left_out))
     });
     if written.is_err() {

@@ -150,10 +150,10 @@ impl Project {
     /// Opens a scope, listed or not.
     pub(super) fn read_scope(&self, name: &ScopeName) -> Result<Option<(Scope, ScopeFile)>> {
         let shown = self.shown(&name.file());
+        let key = self.scope_key(name)?;
         let Some(bytes) = self.site.read_if_there(&name.file(), FILE_BYTES_MAX)? else {
             return Ok(None);
         };
-        let key = self.scope_key(name)?;
         let file = scope_file::read(&shown, &bytes, &self.config.project, name)?;
         Ok(Some((open_boxes(&shown, &file.boxes, &key)?, file)))
     }
