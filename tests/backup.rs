@@ -325,21 +325,24 @@ fn a_damaged_backup_is_named_and_nothing_is_written() {
     owner.kagi(&work, "restore --yes -f ../bak").ok();
 }
 
-type Edit = fn(&Path);
+fn put(backup: &Path, name: &str) {
+    let path = backup.join(name);
+    fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+    fs::write(path, "x").expect("a file");
+}
+
+fn edit(backup: &Path, change: impl Fn(&str) -> String) {
+    let path = backup.join("MANIFEST.json");
+    let text = fs::read_to_string(&path).expect("a file");
+    assert_ne!(change(&text), text, "no change");
+    fs::write(path, change(&text)).expect("a file");
+}
+
+/// What is done, what the refusal says, and how it is done.
+type Attack = (&'static str, &'static str, fn(&Path));
 
 /// Backups whose manifest fits them, and which must be refused all the same.
-fn attacks() -> Vec<(&'static str, &'static str, Edit)> {
-    fn write(backup: &Path, name: &str) {
-        let path = backup.join(name);
-        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-        fs::write(path, "x").expect("a file");
-    }
-    fn edit(backup: &Path, change: impl Fn(&str) -> String) {
-        let path = backup.join("MANIFEST.json");
-        let text = fs::read_to_string(&path).expect("a file");
-        assert_ne!(change(&text), text, "no change");
-        fs::write(path, change(&text)).expect("a file");
-    }
+fn files_out_of_place() -> Vec<Attack> {
     vec![
         ("a path that leads out", "belongs to no project", |it| {
             rewrite(it, &[("kagi/../../evil", b"x")]);
@@ -352,7 +355,7 @@ fn attacks() -> Vec<(&'static str, &'static str, Edit)> {
             },
         ),
         ("an absolute path", "belongs to no project", |it| {
-            rewrite(it, &[("/tmp/evil", b"x")])
+            rewrite(it, &[("/tmp/evil", b"x")]);
         }),
         ("an absolute path below", "belongs to no project", |it| {
             rewrite(it, &[("kagi//tmp/evil.enc", b"x")]);
@@ -361,41 +364,41 @@ fn attacks() -> Vec<(&'static str, &'static str, Edit)> {
             rewrite(it, &[(r"kagi\\evil", b"x")]);
         }),
         ("a hook of Git", "belongs to no project", |it| {
-            write(it, "kagi/.git/hooks/pre-commit");
+            put(it, "kagi/.git/hooks/pre-commit");
             rewrite(it, &[]);
         }),
         ("a strange name", "belongs to no project", |it| {
-            write(it, "kagi/plain.env");
+            put(it, "kagi/plain.env");
             rewrite(it, &[]);
         }),
         ("a place that may not be", "belongs to no project", |it| {
-            write(it, "kagi/secrets/con/a.enc");
+            put(it, "kagi/secrets/con/a.enc");
             rewrite(it, &[]);
         }),
         (
             "a file that is not listed",
             "MANIFEST.json does not list it",
             |it| {
-                write(it, "kagi/secrets/app/production.enc");
+                put(it, "kagi/secrets/app/production.enc");
             },
         ),
         (
             "a file at the top",
             "MANIFEST.json does not list it",
-            |it| write(it, "more"),
+            |it| put(it, "more"),
         ),
         (
             "an identity that is not listed",
             "MANIFEST.json does not list it",
             |it| {
-                write(it, "identity.json");
+                put(it, "identity.json");
             },
         ),
         (
             "a directory too deep",
             "MANIFEST.json does not list it",
             |it| {
-                write(it, "kagi/secrets/app/deep/more.enc");
+                put(it, "kagi/secrets/app/deep/more.enc");
             },
         ),
         (
@@ -406,6 +409,12 @@ fn attacks() -> Vec<(&'static str, &'static str, Edit)> {
                 symlink("../../elsewhere", it.join("kagi/secrets")).expect("a link");
             },
         ),
+    ]
+}
+
+/// Manifests that say what may not be.
+fn manifests() -> Vec<Attack> {
+    vec![
         ("a listed file twice", "not sorted", |it| {
             edit(it, |text| {
                 let (start, end) = (
@@ -472,7 +481,7 @@ fn attacks() -> Vec<(&'static str, &'static str, Edit)> {
 fn a_backup_that_was_made_to_do_harm_is_refused() {
     let world = World::new();
     let (owner, work, backup) = backed_up(&world);
-    for (what, why, attack) in attacks() {
+    for (what, why, attack) in [files_out_of_place(), manifests()].concat() {
         let evil = world.root.join("evil-backup");
         common::copy(&backup, &evil);
         attack(&evil);

@@ -160,8 +160,10 @@ fn what_a_scope_key_does_not_open_is_refused_in_words_and_unchanged() {
     assert!(!ci.kagi_home().exists());
 }
 
+type Edit = fn(&Path);
+
 /// What somebody could do to the two files that a scope key cannot check.
-fn edits() -> Vec<(&'static str, fn(&Path))> {
+fn edits() -> Vec<(&'static str, Edit)> {
     fn edit(file: &Path, change: impl Fn(String) -> String) {
         let text = fs::read_to_string(file).expect("a file");
         let changed = change(text.clone());
@@ -207,7 +209,7 @@ fn edits() -> Vec<(&'static str, fn(&Path))> {
                 work,
                 r#""paths": {}"#,
                 "\"paths\": {\n    \"deep\": \"web\"\n  }",
-            )
+            );
         }),
         ("another default service", |work| {
             config(
@@ -217,28 +219,28 @@ fn edits() -> Vec<(&'static str, fn(&Path))> {
             );
         }),
         ("a remote", |work| {
-            config(work, r#""sync": """#, r#""sync": "https://example.org""#)
+            config(work, r#""sync": """#, r#""sync": "https://example.org""#);
         }),
         ("not nested", |work| {
-            config(work, r#""nested": true"#, r#""nested": false"#)
+            config(work, r#""nested": true"#, r#""nested": false"#);
         }),
         ("another project in kagi.json", |work| {
-            config(work, "kgp_", "kgp_a")
+            config(work, "kgp_", "kgp_a");
         }),
         ("no JSON", |work| {
-            fs::write(work.join(".kagi/kagi.json"), "garbage").expect("a file")
+            fs::write(work.join(".kagi/kagi.json"), "garbage").expect("a file");
         }),
         ("no kagi.json", |work| {
-            fs::remove_file(work.join(".kagi/kagi.json")).expect("a file")
+            fs::remove_file(work.join(".kagi/kagi.json")).expect("a file");
         }),
         ("another seal", |work| roster(work, |it| it.seal[0] ^= 1)),
         ("another hash", |work| roster(work, |it| it.config[0] ^= 1)),
         ("another name", |work| {
-            roster(work, |it| it.members[0].name = "the project key".into())
+            roster(work, |it| it.members[0].name = "the project key".into());
         }),
         ("a removed member", |work| {
             roster(work, |it| {
-                it.removed.push("kgm_aaaaaaaaaaaaaaaaaaaa".into())
+                it.removed.push("kgm_aaaaaaaaaaaaaaaaaaaa".into());
             });
         }),
         ("another member", |work| {
