@@ -152,8 +152,8 @@ fn a_backup_is_made_whole_or_not_at_all() {
         .kagi(&work, "backup -o ../bak")
         .fails(&["is there already; nothing was written"]);
     owner
-        .kagi(&work, "backup -o .kagi/kagi.json")
-        .fails(&["is there already"]);
+        .kagi(&work, "backup -o .kagi/bak")
+        .fails(&["is inside of the project; nothing was written"]);
     owner
         .kagi(&work, "backup -o ../nosuch/bak")
         .fails(&["cannot write"]);

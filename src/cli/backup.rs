@@ -12,7 +12,7 @@ use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::{counted, lock, may_show, wants_help};
 use crate::error::Error;
 use crate::keys::{Home, file_of, identity_given};
-use crate::project::{Opening, Project, Site, back_up, check};
+use crate::project::{DIRECTORY, Opening, Project, Site, back_up, check};
 use crate::terminal;
 use std::path::Path;
 
@@ -29,6 +29,10 @@ pub fn backup(mut input: Input) -> Result<u8, Failure> {
     };
     let site = Site::find()?;
     let place = quoted(&target.to_string_lossy());
+    let here = std::env::current_dir().unwrap_or_default();
+    if here.join(target).starts_with(site.root.join(DIRECTORY)) {
+        return Err(Failure::new(format!("{place} is inside of the project; nothing was written")));
+    }
     let mut identity = None;
     if input.has("with-identity") {
         let (own, _) = own_identity()?;
