@@ -61,6 +61,12 @@ pub enum Kind {
     NoAccess,
     /// The action needs a full member.
     NotFull,
+    /// A member that was removed; its id never comes back.
+    WasRemoved,
+    /// The only member that may change the roster.
+    LastFull,
+    /// A file that only one side of a merge can be right about.
+    Unmerged,
     /// A key's value differs between branches.
     Conflict,
     /// A scope is older than the one that this device has seen.

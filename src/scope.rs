@@ -33,6 +33,8 @@ pub struct Author<'a> {
     pub id: &'a str,
     /// Seconds since 1970.
     pub time: u64,
+    /// The number of the epoch.
+    pub epoch: u32,
 }
 
 /// Joins the snapshots of one file; each with the id of its box (FORMAT 9.1 to 9.6).
@@ -167,8 +169,8 @@ impl Scope {
         let description =
             description.or_else(|| Some(old.last()?.description.as_str())).unwrap_or("");
         check_entry(name, value.expose(), description)?;
-        if let [one] = old
-            && one.value.expose() == value.expose()
+        let same = old.iter().find(|one| one.value.expose() == value.expose());
+        if let ([_], Some(one)) = (old, same)
             && one.description == description
         {
             return Ok(false);
@@ -181,6 +183,8 @@ impl Scope {
             author: author.id.to_string(),
             writer: THIS_ONE,
             version: old.iter().map(|entry| entry.version).max().unwrap_or(0).saturating_add(1),
+            // Who could read the value can still do so, whatever is said of it now.
+            epoch: same.map_or(author.epoch, |one| one.epoch),
         };
         self.slots.insert(name.to_string(), vec![entry]);
         Ok(true)
@@ -205,6 +209,19 @@ impl Scope {
         chosen.time = author.time;
         *slot = vec![chosen];
         true
+    }
+
+    /// The snapshot of a new epoch: it lists only the boxes that it replaces, and is the writer of
+    /// every entry, for no box of an older epoch will be joined with it (FORMAT 9.10).
+    ///
+    /// # Errors
+    /// As `into_snapshot`.
+    pub fn into_rotated(self, replaced: Vec<SnapshotId>) -> Result<Snapshot> {
+        let mut snapshot = self.into_snapshot()?;
+        for entry in &mut snapshot.entries {
+            entry.writer = THIS_ONE;
+        }
+        Ok(Snapshot { ancestors: replaced, ..snapshot })
     }
 
     /// The snapshot that contains all of this (FORMAT 9.7, 9.8).

@@ -7,13 +7,21 @@
 use crate::crypto::hash::{Digest, mac, same};
 use crate::crypto::{kdf, wrap};
 use crate::error::{Error, Kind, Result};
-use crate::format::bytes::{Reader, Writer};
-use crate::format::key_text::{Identity, ScopeHolder};
-use crate::format::names::{Epoch, Grant, check_place};
-use crate::format::roster::{Member, Roster, WITNESSES_MAX};
+use crate::format::bytes::Writer;
+use crate::format::key_text::{Identity, Origin};
+use crate::format::names::{Epoch, Grant};
+use crate::format::roster::{
+    MEMBERS_MAX, Member, REMOVED_MAX, Roster, WITHDRAWN_MAX, WITNESSES_MAX, Withdrawn,
+};
 use crate::format::scope_file::{ScopeKey, ScopeKind, ScopeName};
 use crate::secret::{Key, Secret};
 use std::collections::BTreeSet;
+
+mod bundle;
+mod handed;
+
+use bundle::decode_bundle;
+pub use handed::accept_scope_key;
 
 /// Keys in one wrap.
 const SCOPE_KEYS_MAX: usize = 512;
@@ -126,29 +134,6 @@ pub fn accept_project_key(
     }
 }
 
-/// The access of who holds the keys of one scope. Of the roster it says nothing but that it names
-/// the project and epoch of the keys; nothing else in it may be believed (FORMAT 5.12).
-///
-/// # Errors
-/// `ForeignKey` with the reason.
-pub fn accept_scope_key(subject: &str, roster: &Roster, holder: ScopeHolder) -> Result<Access> {
-    let foreign = |reason: String| Err(Error::new(Kind::ForeignKey, subject).because(reason));
-    let (own, other) = (holder.epoch, roster.epoch);
-    if holder.project != roster.project {
-        return foreign(format!("it is for {}, and this is {}", holder.project, roster.project));
-    }
-    if own.number != other.number {
-        let (own, other) = (own.number, other.number);
-        return foreign(format!("it is for epoch {own}, and the project is at epoch {other}"));
-    }
-    if own != other {
-        return foreign(format!("it is from another rotation to epoch {}", own.number));
-    }
-    let ScopeHolder { project, epoch, service, env, values, files } = holder;
-    let keys = Keys::Scope(ScopeKeys { env, service, key: values, files: Some(files) });
-    Ok(Access { project, epoch, member: String::new(), keys })
-}
-
 /// FORMAT 5.1.
 fn check_config(subject: &str, roster: &Roster, config: &Digest) -> Result<()> {
     if same(config, &roster.config) || same(config, &roster.config_before) {
@@ -215,6 +200,118 @@ pub struct Draft {
     pub members: Vec<Member>,
     /// Sorted.
     pub removed: Vec<String>,
+    /// Sorted by epoch, then id.
+    pub withdrawn: Vec<Withdrawn>,
+}
+
+impl Draft {
+    /// The roster that follows one, with the same members; `config` is the hash of `kagi.json`.
+    #[must_use]
+    pub fn after(roster: &Roster, config: Digest) -> Self {
+        let same =
+            |member: &Member| Member::draft(member.public, &member.name, member.grants.clone());
+        Draft {
+            sequence: roster.sequence.saturating_add(1),
+            config,
+            config_before: config,
+            members: roster.members.iter().map(same).collect(),
+            removed: roster.removed.clone(),
+            withdrawn: roster.withdrawn.clone(),
+        }
+    }
+
+    /// Adds a member.
+    ///
+    /// # Errors
+    /// `WasRemoved`, `Exists`, `Limit`, naming its id.
+    pub fn admit(&mut self, public: [u8; 32], name: &str, grants: Vec<Grant>) -> Result<()> {
+        let member = Member::draft(public, name, normal(grants));
+        if self.removed.contains(&member.id) {
+            return Err(Error::new(Kind::WasRemoved, &member.id)); // FORMAT 4.9
+        }
+        match self.members.binary_search_by(|other| other.id.cmp(&member.id)) {
+            Ok(_) => Err(Error::new(Kind::Exists, &member.id)),
+            Err(_) if self.members.len() == MEMBERS_MAX => {
+                Err(Error::new(Kind::Limit, &member.id).because("a project has 256 members"))
+            }
+            Err(at) => {
+                self.members.insert(at, member);
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes a member for ever. The roster must be that of a new epoch, whose number is given.
+    ///
+    /// # Errors
+    /// `Missing`, `LastFull` or `Limit`, naming its id.
+    pub fn remove(&mut self, id: &str, epoch: u32) -> Result<()> {
+        if self.removed.len() == REMOVED_MAX {
+            return Err(Error::new(Kind::Limit, id).because("4,096 members were removed before"));
+        }
+        self.withdraw(id, epoch)?;
+        self.members.retain(|member| member.id != id);
+        let at = self.removed.binary_search_by(|other| other.as_str().cmp(id));
+        self.removed.insert(at.unwrap_or_else(|at| at), id.to_string());
+        self.check_full(id)
+    }
+
+    /// Gives a member just these grants. The roster must be that of a new epoch, whose number is
+    /// given, if the member had others (`takes_away`).
+    ///
+    /// # Errors
+    /// `Missing` or `LastFull`, naming its id.
+    pub fn regrant(&mut self, id: &str, grants: Vec<Grant>, epoch: u32) -> Result<()> {
+        if self.takes_away(id, &grants) {
+            self.withdraw(id, epoch)?;
+        }
+        self.member_mut(id)?.grants = normal(grants);
+        self.check_full(id)
+    }
+
+    /// True if a member has a grant that these do not cover.
+    #[must_use]
+    pub fn takes_away(&self, id: &str, grants: &[Grant]) -> bool {
+        let is_covered = |old: &Grant| grants.iter().any(|grant| grant.covers(old));
+        let member = self.members.iter().find(|member| member.id == id);
+        member.is_some_and(|member| !member.grants.iter().all(is_covered))
+    }
+
+    /// The member with this id.
+    ///
+    /// # Errors
+    /// `Missing`, naming the id.
+    pub fn member_mut(&mut self, id: &str) -> Result<&mut Member> {
+        let missing = || Error::new(Kind::Missing, id).because("no such member");
+        self.members.iter_mut().find(|member| member.id == id).ok_or_else(missing)
+    }
+
+    /// Remembers what a member could open before a rotation.
+    fn withdraw(&mut self, id: &str, epoch: u32) -> Result<()> {
+        let member = self.member_mut(id)?;
+        let (name, grants) = (member.name.clone(), member.grants.clone());
+        let one = Withdrawn { id: id.to_string(), name, grants, epoch };
+        self.withdrawn.push(one);
+        self.withdrawn.sort_by_key(|one| (one.epoch, one.id.clone()));
+        let excess = self.withdrawn.len().saturating_sub(WITHDRAWN_MAX);
+        self.withdrawn.drain(..excess);
+        Ok(())
+    }
+
+    fn check_full(&self, id: &str) -> Result<()> {
+        let is_full = self.members.iter().any(Member::is_full);
+        is_full.then_some(()).ok_or_else(|| Error::new(Kind::LastFull, id))
+    }
+}
+
+/// Grants as a roster holds them: sorted, none doubled, `*` alone.
+fn normal(mut grants: Vec<Grant>) -> Vec<Grant> {
+    if grants.contains(&Grant::Full) {
+        return vec![Grant::Full];
+    }
+    grants.sort_by_key(Grant::to_string);
+    grants.dedup();
+    grants
 }
 
 /// The first roster of a project, and the access that it gives to its only member.
@@ -303,48 +400,6 @@ impl Access {
         }
     }
 
-    /// The one scope of who holds its key and is no member.
-    #[must_use]
-    pub fn only_scope(&self) -> Option<ScopeName> {
-        match &self.keys {
-            Keys::Scope(keys) => Some(ScopeName::values(&keys.service, &keys.env)),
-            _ => None,
-        }
-    }
-
-    fn holder(&self) -> String {
-        let key = |only| format!("the key of {only}");
-        self.only_scope().map_or(self.member.clone(), key)
-    }
-
-    /// The project key, to be handed on.
-    ///
-    /// # Errors
-    /// `NotFull`.
-    pub fn project_key(&self) -> Result<Key> {
-        match &self.keys {
-            Keys::Full { project_key, .. } => Ok(project_key.duplicate()),
-            _ => Err(Error::new(Kind::NotFull, self.holder())),
-        }
-    }
-
-    /// The keys of one scope, to be handed on; `None` if the grants do not give them.
-    #[must_use]
-    pub fn scope_holder(&self, service: &str, env: &str) -> Option<ScopeHolder> {
-        let key = |kind| {
-            let name = ScopeName { kind, service: service.into(), env: env.into() };
-            self.scope_key(&name).map(|scope| scope.key)
-        };
-        Some(ScopeHolder {
-            project: self.project.clone(),
-            epoch: self.epoch,
-            service: service.to_string(),
-            env: env.to_string(),
-            values: key(ScopeKind::Values)?,
-            files: key(ScopeKind::Files)?,
-        })
-    }
-
     /// This member's witness key of the epoch, for the pin.
     #[must_use]
     pub fn witness(&self) -> Option<Key> {
@@ -356,6 +411,37 @@ impl Access {
             Keys::Limited { witness, .. } => Some(witness.duplicate()),
             Keys::Scope(_) => None,
         }
+    }
+
+    /// The access of a full member to the next epoch, with a new project key. The roster keys of the
+    /// epochs before are kept, so that who knows one of them can follow (FORMAT 4.6).
+    ///
+    /// # Errors
+    /// `NotFull`.
+    pub fn rotated(&self, epoch: Epoch, project_key: Key) -> Result<Access> {
+        let Keys::Full { project_key: old, earlier } = &self.keys else {
+            return Err(Error::new(Kind::NotFull, &self.member));
+        };
+        let last = (self.epoch, self.at(|place| kdf::roster(old, place)));
+        let copies = earlier.iter().map(|(epoch, key)| (*epoch, key.duplicate()));
+        let mut earlier: Vec<_> = copies.chain([last]).collect();
+        let excess = (earlier.len() + 1).saturating_sub(WITNESSES_MAX);
+        earlier.drain(..excess);
+        let (project, member) = (self.project.clone(), self.member.clone());
+        Ok(Access { project, epoch, member, keys: Keys::Full { project_key, earlier } })
+    }
+
+    /// What a new member must know of the project to open it without a question (FORMAT 10.2).
+    ///
+    /// # Errors
+    /// `NotFull`.
+    pub fn origin_for(&self, id: &str) -> Result<Origin> {
+        let Keys::Full { project_key, .. } = &self.keys else {
+            return Err(Error::new(Kind::NotFull, &self.member));
+        };
+        let own = self.at(|place| kdf::roster(project_key, place));
+        let witness = kdf::witness(&own, id);
+        Ok(Origin { project: self.project.clone(), epoch: self.epoch, witness })
     }
 
     /// The key of sync manifests (FORMAT 2.5).
@@ -397,6 +483,7 @@ impl Access {
             config_before: draft.config_before,
             members: draft.members,
             removed: draft.removed,
+            withdrawn: draft.withdrawn,
             seal: [0; 32],
         };
         let statement = roster.statement();
@@ -495,57 +582,4 @@ fn granted_places<'a>(grants: &'a [Grant], envs: &'a [String]) -> BTreeSet<(&'a 
         }
     }
     places
-}
-
-/// Reads a bundle; `None` unless it is what `bundle` writes for such a member (FORMAT 5.9).
-fn decode_bundle(bytes: &[u8], member: &Member, epoch: Epoch) -> Option<Keys> {
-    let mut reader = Reader(bytes);
-    let keys = match reader.raw()? {
-        [FULL] if member.is_full() => {
-            Keys::Full { project_key: reader.key()?, earlier: decode_earlier(&mut reader, epoch)? }
-        }
-        [LIMITED] if !member.is_full() => Keys::Limited {
-            state: reader.key()?,
-            witness: reader.key()?,
-            scopes: decode_scopes(&mut reader, &member.grants)?,
-        },
-        _ => return None,
-    };
-    reader.end()?;
-    Some(keys)
-}
-
-fn decode_earlier(reader: &mut Reader, epoch: Epoch) -> Option<Vec<(Epoch, Key)>> {
-    let count = usize::try_from(reader.count()?).ok().filter(|count| *count < WITNESSES_MAX)?;
-    let mut earlier = Vec::with_capacity(count);
-    for _ in 0..count {
-        earlier.push((Epoch::from_bytes(reader.raw()?)?, reader.key()?));
-    }
-    let numbers = earlier.iter().map(|(earlier, _)| earlier.number).chain([epoch.number]);
-    numbers.is_sorted_by(|one, next| one < next).then_some(earlier)
-}
-
-fn decode_scopes(reader: &mut Reader, grants: &[Grant]) -> Option<Vec<ScopeKeys>> {
-    let count = usize::try_from(reader.count()?).ok().filter(|count| *count <= SCOPE_KEYS_MAX)?;
-    let mut scopes = Vec::with_capacity(count);
-    for _ in 0..count {
-        let (env, service) = (reader.text()?.to_string(), reader.text()?.to_string());
-        let key = reader.key()?;
-        let files = if service.is_empty() { None } else { Some(reader.key()?) };
-        scopes.push(ScopeKeys { env, service, key, files });
-    }
-    let is_granted = |keys: &ScopeKeys| grants.iter().any(|grant| gives(grant, keys));
-    let place = |keys: &ScopeKeys| (keys.env.clone(), keys.service.clone());
-    let sorted = scopes.is_sorted_by(|one, next| place(one) < place(next));
-    (sorted && scopes.iter().all(is_granted)).then_some(scopes)
-}
-
-/// True if a grant gives just these keys.
-fn gives(grant: &Grant, keys: &ScopeKeys) -> bool {
-    match grant {
-        Grant::Full => false,
-        Grant::Env(env) => *env == keys.env && keys.service.is_empty(),
-        Grant::Service(service) => *service == keys.service && check_place(&keys.env).is_ok(),
-        Grant::Scope(service, env) => *service == keys.service && *env == keys.env,
-    }
 }

@@ -233,6 +233,7 @@ impl Change {
         let author = Author {
             id: self.author,
             time: self.time,
+            epoch: 1,
         };
         let mut touched = Vec::new();
         match &self.what {

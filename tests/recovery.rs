@@ -326,6 +326,7 @@ fn a_key_of_another_epoch_or_project_says_which() {
                 vec![Grant::Full],
             )],
             removed: Vec::new(),
+            withdrawn: Vec::new(),
         };
         let (epoch, founder) = (Epoch { number, id }, identity_of(&owner));
         let random = &mut random::key;
@@ -426,6 +427,7 @@ fn a_limited_member_hands_on_what_it_may_open() {
         config_before: old.config,
         members,
         removed: Vec::new(),
+        withdrawn: Vec::new(),
     };
     let roster = access.compose(&identity_of(&owner), draft, &config.envs, &mut random::key);
     fs::write(

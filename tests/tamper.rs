@@ -443,6 +443,7 @@ fn a_roster_of_a_stranger() {
         config_before: roster.config,
         members,
         removed: Vec::new(),
+        withdrawn: Vec::new(),
     };
     let key = Key::new(hash(b"a project key of the stranger's"));
     for number in [roster.epoch.number, roster.epoch.number + 1] {
@@ -459,6 +460,7 @@ fn a_roster_of_a_stranger() {
                 })
                 .collect(),
             removed: Vec::new(),
+            withdrawn: Vec::new(),
             ..draft
         };
         let key = key.duplicate();

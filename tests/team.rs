@@ -46,6 +46,7 @@ fn draft(members: &[(&Identity, &str)]) -> Draft {
         config_before: CONFIG,
         members,
         removed: Vec::new(),
+        withdrawn: Vec::new(),
     }
 }
 

@@ -211,6 +211,19 @@ impl Input {
         self.words.iter().take(kept).map(text_of).collect()
     }
 
+    /// Exactly `N` words, as text.
+    ///
+    /// # Errors
+    /// Usage, with the words that the command takes.
+    pub fn exactly<const N: usize>(&self) -> Result<[String; N], Failure> {
+        let Command { name, words, .. } = self.command;
+        let wrong = |_| {
+            Failure::usage(format!("kagi {name} takes: {words}"))
+                .hint(format!("kagi {name} --help"))
+        };
+        self.texts()?.try_into().map_err(wrong)
+    }
+
     /// The words as text.
     ///
     /// # Errors

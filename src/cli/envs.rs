@@ -43,13 +43,6 @@ pub fn list(mut input: Input) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Exactly `N` words.
-fn words<const N: usize>(input: &Input) -> Result<[String; N], Failure> {
-    let wrong =
-        |_| Failure::usage(format!("kagi {} takes: {}", input.command.name, input.command.words));
-    input.texts()?.try_into().map_err(wrong)
-}
-
 /// A name that an environment may get.
 fn check_new(project: &Project, name: &str) -> Result<(), Failure> {
     check_place(name)?;
@@ -75,7 +68,7 @@ pub fn add(mut input: Input) -> Result<u8, Failure> {
     if wants_help(&mut input)? {
         return Ok(0);
     }
-    let [name] = words(&input)?;
+    let [name] = input.exactly()?;
     let (project, lock) = open_to_write(&input)?;
     check_new(&project, &name)?;
     if project.config.envs.len() == ENVS_MAX {
@@ -114,7 +107,7 @@ pub fn rename(mut input: Input) -> Result<u8, Failure> {
     if wants_help(&mut input)? {
         return Ok(0);
     }
-    let [old, new] = words(&input)?;
+    let [old, new] = input.exactly()?;
     let (project, lock) = open_to_write(&input)?;
     if !project.config.is_env(&old) {
         return Err(unlisted(&project, &old));
@@ -169,7 +162,7 @@ pub fn del(mut input: Input) -> Result<u8, Failure> {
     if wants_help(&mut input)? {
         return Ok(0);
     }
-    let [name] = words(&input)?;
+    let [name] = input.exactly()?;
     if !input.has("yes") {
         // Asked without the lock, and looked at again with it.
         let gone = check_deletion(&open(&input)?, &name)?;

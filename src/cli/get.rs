@@ -102,7 +102,11 @@ fn chosen_scopes(project: &Project, words: &Words) -> Result<Vec<ScopeName>, Fai
     let mut scopes = project.scopes(ScopeKind::Values)?;
     scopes.retain(|name| is_chosen(project, words, name));
     // A limited member sees what it may open.
-    scopes.retain(|name| project.access().scope_key(name).is_some());
+    let is_open = |name: &ScopeName| project.access().scope_key(name).is_some();
+    match scopes.first().filter(|_| !scopes.iter().any(is_open)) {
+        Some(shut) => return Err(project.refused(shut).into()),
+        None => scopes.retain(is_open),
+    }
     Ok(scopes)
 }
 

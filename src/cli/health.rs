@@ -1,11 +1,12 @@
 //! `doctor`: checks everything, mends what needs no decision.
 
 use crate::cli::args::Input;
-use crate::cli::report::{Failure, quoted};
+use crate::cli::exposure::exposures;
+use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::{may_delete, open, open_to_write, remarks, remember, save, single, wants_help};
 use crate::disk::{self, Lock};
 use crate::format::scope_file::{ScopeKind, ScopeName};
-use crate::project::Project;
+use crate::project::{DIRECTORY, Project};
 use crate::{process, terminal};
 
 /// What was found.
@@ -66,11 +67,18 @@ pub fn doctor(mut input: Input) -> Result<u8, Failure> {
         findings.problem(&format!("{name} is gone, though this device has seen it"), &hint);
     }
     check_unlisted(&project, &deletable, &mut findings)?;
+    for exposure in exposures(&project)? {
+        findings.problem(&exposure.line(), "kagi set, with the new values");
+    }
     check_plain_files(&project, &mut findings);
+    for path in unmerged(&project) {
+        let hint =
+            format!("git checkout --ours -- {path}, git add it, and repeat what the others did");
+        findings.problem(&unmerged_line(&path), &hint);
+    }
     if project.roster.members.iter().filter(|member| member.is_full()).count() == 1 {
         terminal::note(
-            "note: one device alone can open the project; if its key is lost, so are the secrets \
-             (kagi member add --offline --name paper)",
+            "note: one device alone can open the project; kagi member add --offline --name paper makes a spare key",
         );
     }
     remember(&project);
@@ -181,6 +189,21 @@ fn check_unlisted(
         }
     }
     Ok(())
+}
+
+/// Files of the project that a merge in Git has left to a decision. A roster cannot be joined, for
+/// one hash vouches for all of it.
+#[must_use]
+pub fn unmerged(project: &Project) -> Vec<String> {
+    let arguments = ["diff", "--name-only", "--diff-filter=U", "-z", "--relative", "--", DIRECTORY];
+    let paths = process::git(&project.site.root, &arguments).unwrap_or_default();
+    paths.split('\0').filter(|path| !path.is_empty()).map(safe).collect()
+}
+
+/// What is said of one of them.
+#[must_use]
+pub fn unmerged_line(path: &str) -> String {
+    format!("{path} is in conflict in Git; what is read is one side of it")
 }
 
 /// Plain `.env` files that Git tracks.

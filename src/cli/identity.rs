@@ -83,18 +83,31 @@ pub fn trust(mut input: Input) -> Result<u8, Failure> {
     let project = site.claimed_project()?;
     match texts.as_slice() {
         [] => trust_checkout(&home, &site, &project),
-        [id] if is_id("kgm_", id) => {
-            home.change_pin(&project, |pin| {
-                let is_new = !pin.anchors.contains(id);
-                pin.anchors.extend(is_new.then(|| id.clone()));
-                is_new
-            })?;
-            terminal::note(&format!("{id} may introduce {project} to this device"));
-            Ok(0)
-        }
-        _ => Err(Failure::usage("trust takes one member id, kgm_ and 20 characters")
-            .hint("kagi trust --help")),
+        [id] => trust_member(&home, &project, id).map(|()| 0),
+        _ => Err(not_one_id()),
     }
+}
+
+fn not_one_id() -> Failure {
+    Failure::usage("what to trust is one member id, kgm_ and 20 characters")
+        .hint("kagi trust --help")
+}
+
+/// Lets a member introduce a project to this device.
+///
+/// # Errors
+/// Usage; `Write`.
+pub fn trust_member(home: &Home, project: &str, id: &str) -> Result<(), Failure> {
+    if !is_id("kgm_", id) {
+        return Err(not_one_id());
+    }
+    home.change_pin(project, |pin| {
+        let is_new = !pin.anchors.iter().any(|anchor| anchor == id);
+        pin.anchors.extend(is_new.then(|| id.to_string()));
+        is_new
+    })?;
+    terminal::note(&format!("{id} may introduce {project} to this device"));
+    Ok(())
 }
 
 fn trust_checkout(home: &Home, site: &Site, project: &str) -> Result<u8, Failure> {

@@ -75,7 +75,7 @@ fn read_candidates(
             "note: {path} is not imported: its directory cannot name a service"
         ));
     }
-    migrate::read_scopes(config, mapped, Author { id, time: now() })
+    migrate::read_scopes(config, mapped, Author { id, time: now(), epoch: 1 })
 }
 
 fn configuration(input: &Input) -> Result<Config, Failure> {
@@ -105,7 +105,10 @@ fn configuration(input: &Input) -> Result<Config, Failure> {
 }
 
 /// The device's name: what was given, else user and host.
-fn device_name(input: &Input) -> Result<String, Failure> {
+///
+/// # Errors
+/// A name that cannot be.
+pub fn device_name(input: &Input) -> Result<String, Failure> {
     if let Some(name) = input.text("name")? {
         check_member_name(name)?;
         return Ok(name.to_string());

@@ -169,6 +169,6 @@ fn key_text(project: &Project, words: &Words) -> Result<(String, Secret), Failur
     }
     let target = words.target(project)?;
     let holder = access.scope_holder(&target.service, &target.env);
-    let holder = holder.ok_or_else(|| project.no_access(&target))?;
+    let holder = holder.ok_or_else(|| project.refused(&target))?;
     Ok((target.to_string(), holder.to_text()))
 }

@@ -7,12 +7,14 @@ pub mod args;
 pub mod backup;
 pub mod dotenv;
 pub mod envs;
+pub mod exposure;
 pub mod get;
 pub mod health;
 pub mod help;
 pub mod identity;
 pub mod init;
 pub mod keytext;
+pub mod member;
 pub mod migrate;
 pub mod report;
 pub mod run;
@@ -192,6 +194,10 @@ pub fn remarks(found: &Found) -> Vec<&'static str> {
             found.scope.has_idle_box,
             "holds an older box beside a newer one that contains it: a revert or cherry-pick has no effect here",
         ),
+        (
+            found.has_other_epoch,
+            "holds a box of another epoch, without effect: a rotation was stopped or only partly merged",
+        ),
         (found.is_older, "is older than the state that this device has seen"),
         (found.is_gone, "is gone, though this device has seen it"),
     ];
@@ -240,7 +246,8 @@ pub fn author_name(project: &Project, id: &str) -> String {
 /// Who writes now.
 #[must_use]
 pub fn author(project: &Project) -> Author<'_> {
-    Author { id: project.access().member(), time: now() }
+    let access = project.access();
+    Author { id: access.member(), time: now(), epoch: access.epoch().number }
 }
 
 /// Seconds since 1970.

@@ -132,6 +132,26 @@ fn sentence(kind: Kind, subject: &str, cause: &str, because: &str) -> String {
         Kind::StaleBox => {
             format!("{subject} was written under an older key, in parallel to a rotation")
         }
+        Kind::Conflict => {
+            format!("{subject} has different values from different branches{because}")
+        }
+        Kind::RolledBack => format!("{subject} is older than the state that this device has seen"),
+        Kind::BadName => format!("{subject} cannot be a name{because}"),
+        Kind::BadText => format!("{subject} cannot be used{because}"),
+        Kind::Limit => format!("{subject} is at a limit{because}"),
+        Kind::Missing if cause.starts_with("no such file") => format!("there is no {subject}"),
+        Kind::Missing => format!("there is no {subject}{because}"),
+        Kind::Exists => format!("{subject} is there already"),
+        Kind::Syntax => format!("{subject} {cause}"),
+        Kind::Unholdable => format!("{subject} cannot be written{because}"),
+        Kind::NoHome => "no directory for kagi's own files is known".to_string(),
+        kind => membership_sentence(kind, subject, cause, because),
+    }
+}
+
+/// The same for who may open the project, and whom this device believes.
+fn membership_sentence(kind: Kind, subject: &str, cause: &str, because: &str) -> String {
+    match kind {
         Kind::OldEpoch => format!("{subject} is from an older epoch than this device has seen"),
         Kind::ForkedEpoch => format!(
             "{subject} is from another rotation with the same number than this device has seen"
@@ -159,17 +179,12 @@ fn sentence(kind: Kind, subject: &str, cause: &str, because: &str) -> String {
         Kind::ForeignKey => format!("KAGI_PROJECT_KEY does not fit {subject}{because}"),
         Kind::NoAccess => format!("this member may not open {subject}{because}"),
         Kind::NotFull => format!("only a full member can do this, not {subject}"),
-        Kind::Conflict => format!("{subject} has different values from different branches"),
-        Kind::RolledBack => format!("{subject} is older than the state that this device has seen"),
-        Kind::BadName => format!("{subject} cannot be a name{because}"),
-        Kind::BadText => format!("{subject} cannot be used{because}"),
-        Kind::Limit => format!("{subject} is at a limit{because}"),
-        Kind::Missing if cause.starts_with("no such file") => format!("there is no {subject}"),
-        Kind::Missing => format!("there is no {subject}{because}"),
-        Kind::Exists => format!("{subject} is there already"),
-        Kind::Syntax => format!("{subject} {cause}"),
-        Kind::Unholdable => format!("{subject} cannot be written{because}"),
-        Kind::NoHome => "no directory for kagi's own files is known".to_string(),
+        Kind::Unmerged => {
+            format!("{subject} holds both sides of a merge, and only one can be used")
+        }
+        Kind::WasRemoved => format!("the member {subject} was removed, which is for ever"),
+        Kind::LastFull => format!("{subject} is the last member that can open everything"),
+        _ => format!("{subject} {cause}"),
     }
 }
 
@@ -189,17 +204,26 @@ fn hint(kind: Kind, subject: &str) -> String {
         {
             format!("git checkout -- {path}")
         }
+        Kind::Unmerged => format!("git checkout --ours -- {path}, then repeat what the others did"),
+        Kind::ForkedEpoch => {
+            "agree on one rotation, git checkout its commit -- .kagi, then kagi trust".to_string()
+        }
         Kind::ConfigMismatch => "git log -p -- .kagi/kagi.json .kagi/access.json".to_string(),
         Kind::OldEpoch => "git log -- .kagi/access.json".to_string(),
         Kind::UnknownProject | Kind::ForeignCheckout | Kind::NotWitnessed => {
             "kagi trust".to_string()
         }
         Kind::NoIdentity => {
-            "KAGI_IDENTITY or KAGI_PROJECT_KEY opens a project without one".to_string()
+            "kagi member join asks to become a member; for CI there is KAGI_IDENTITY".to_string()
         }
         Kind::ForeignKey => {
             "kagi key export SERVICE ENV, by a member, makes one that fits".to_string()
         }
+        Kind::NotMember => {
+            format!("kagi member join, then, by a member, kagi member approve {path}")
+        }
+        Kind::WasRemoved => "a device that comes back needs a new identity".to_string(),
+        Kind::LastFull => "kagi member approve ID, for another one first".to_string(),
         Kind::Conflict => "kagi resolve".to_string(),
         Kind::Limit if path.contains(".kagi/") => {
             "undo the last merge, set a key of the scope, commit, and merge again".to_string()

@@ -12,7 +12,7 @@ use crate::disk;
 use crate::error::{Error, Kind};
 use crate::format::scope_file::ScopeName;
 use crate::process;
-use crate::project::{Opening, Project, Site};
+use crate::project::{Found, Opening, Project, Site};
 use crate::scope::Scope;
 use crate::terminal;
 use std::ffi::OsString;
@@ -91,7 +91,14 @@ fn start(
         if has_dashes { missing } else { words.neither_or(project, &typed, missing) }
     })?;
     let is_named = words.service.is_some() || project.access().only_scope().is_some();
-    let scope = open_scope(project, &target, is_named)?;
+    let found = match project.load(&target) {
+        // A rotation may have ended between the reading of the roster and that of the scope.
+        Err(error) if matches!(error.kind, Kind::NoBox | Kind::StaleBox) => {
+            open(input)?.load(&target)?
+        }
+        found => found?,
+    };
+    let scope = scope_of(project, &target, found, is_named)?;
     check_names(input, scope.iter().map(|(name, _)| name))?;
     let mut variables = Vec::with_capacity(scope.len());
     for (name, entries) in scope.iter() {
@@ -126,8 +133,13 @@ fn not_started(project: &Project, error: Error, has_dashes: bool) -> Failure {
     with_scope(project, did_you_mean(failure.with_code(NOT_FOUND), near.as_deref()))
 }
 
-fn open_scope(project: &Project, target: &ScopeName, is_named: bool) -> Result<Scope, Failure> {
-    let Some(found) = project.load(target)? else {
+fn scope_of(
+    project: &Project,
+    target: &ScopeName,
+    found: Option<Found>,
+    is_named: bool,
+) -> Result<Scope, Failure> {
+    let Some(found) = found else {
         if is_named {
             let message = format!("{target} has no secrets; the command was not started");
             let hint = format!("kagi set {} {} KEY VALUE", target.service, target.env);

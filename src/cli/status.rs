@@ -1,6 +1,9 @@
 //! `status`: what is here, and what needs attention.
 
 use crate::cli::args::Input;
+use crate::cli::exposure::{Exposure, exposures};
+use crate::cli::health::{unmerged, unmerged_line};
+use crate::cli::member::pending;
 use crate::cli::report::{Failure, safe};
 use crate::cli::{counted, open, remarks, remember, single, wants_help};
 use crate::format::json::{self, Serialize};
@@ -21,6 +24,7 @@ struct StatusJson {
     default_env: String,
     scopes: Vec<ScopeJson>,
     attention: Vec<String>,
+    exposed: Vec<Exposure>,
 }
 
 #[derive(Serialize)]
@@ -51,6 +55,7 @@ pub fn status(mut input: Input) -> Result<u8, Failure> {
         default_env: project.config.default_env.clone(),
         scopes: Vec::new(),
         attention: Vec::new(),
+        exposed: exposures(&project)?,
     };
     let is_sound = add_scopes(&project, &mut status)?;
     for scope in project.unlisted_scopes(ScopeKind::Values)? {
@@ -61,10 +66,20 @@ pub fn status(mut input: Input) -> Result<u8, Failure> {
     for scope in project.gone_scopes() {
         status.attention.push(format!("{scope} is gone, though this device has seen it"));
     }
+    status.attention.extend(unmerged(&project).iter().map(|path| unmerged_line(path)));
+    match pending(&project)?.len() {
+        0 => {}
+        count => status.attention.push(format!("{} to join: kagi member list", asking(count))),
+    }
+    status.attention.extend(status.exposed.iter().map(Exposure::line));
     remember(&project);
     let text = if input.has("json") { json::write(&status) } else { text(&project, &status) };
     terminal::print(text.as_bytes())?;
     Ok(u8::from(!is_sound))
+}
+
+fn asking(count: usize) -> String {
+    counted(count, "device") + if count == 1 { " asks" } else { " ask" }
 }
 
 /// Lists the scopes; `false` if one is damaged or in conflict.

@@ -4,7 +4,8 @@
 use crate::cli::args::Input;
 use crate::cli::report::Failure;
 use crate::cli::{
-    backup, dotenv, envs, get, health, help, identity, init, keytext, migrate, run, status, values,
+    backup, dotenv, envs, get, health, help, identity, init, keytext, member, migrate, run, status,
+    values,
 };
 
 /// One command.
@@ -400,6 +401,127 @@ pub static COMMANDS: &[Command] = &[
         examples: &["kagi env del preview"],
         flags: &[YES],
         run: envs::del,
+    },
+    Command {
+        name: "member join",
+        aliases: &["member request"],
+        group: "team",
+        words: "",
+        about: "ask to become a member, from a new device",
+        details: "Writes a request below .kagi/requests, and prints what to send to a member. The id in it is the\n\
+                  fingerprint of this device's key. After the approval the first opening asks for the id of who approved,\n\
+                  unless --trust has named it.",
+        examples: &[
+            "kagi member join --name laptop",
+            "kagi member join --trust kgm_q3f7xw2mcn5t4a6bz3do",
+        ],
+        flags: &[
+            flag("name", "NAME", "this device's name in the project (default: host or user name)"),
+            flag("trust", "ID", "the member who will approve"),
+        ],
+        run: member::join,
+    },
+    Command {
+        name: "member list",
+        aliases: &[],
+        group: "team",
+        words: "",
+        about: "list members with what they may open, requests, and removed ids",
+        details: "* is everything; only such a member changes members, environments and keys.",
+        examples: &["kagi member list", "kagi member list --json"],
+        flags: &[JSON],
+        run: member::list,
+    },
+    Command {
+        name: "member approve",
+        aliases: &[],
+        group: "team",
+        words: "[ID]",
+        about: "let a device in that has asked",
+        details: "Compare the id with what the other device shows: it is the fingerprint of the key. Without a terminal\n\
+                  the full id is the whole confirmation.",
+        examples: &[
+            "kagi member approve kgm_q3f7xw2mcn5t4a6bz3do",
+            "kagi member approve kgm_q3f7xw2mcn5t4a6bz3do --only api/development,*/staging",
+        ],
+        flags: &[
+            flag("only", "GRANT,…", "SERVICE/ENV, SERVICE/*, */ENV; without it everything"),
+            flag("name", "NAME", "another name than the one asked for"),
+            YES,
+        ],
+        run: member::approve,
+    },
+    Command {
+        name: "member add",
+        aliases: &[],
+        group: "team",
+        words: "",
+        about: "make a member for CI, or one to keep on paper, and show its identity once",
+        details: "The identity goes to KAGI_IDENTITY, or with --offline on paper; kagi keeps no copy. It survives rotations\n\
+                  and changes of members.",
+        examples: &[
+            "kagi member add --name ci --only api/production",
+            "kagi member add --name paper --offline",
+        ],
+        flags: &[
+            flag("name", "NAME", "its name in the project"),
+            flag("only", "GRANT,…", "SERVICE/ENV, SERVICE/*, */ENV; * is everything"),
+            flag(
+                "offline",
+                "",
+                "in groups, to write down; opens everything, unless --only says less",
+            ),
+        ],
+        run: member::add,
+    },
+    Command {
+        name: "member grant",
+        aliases: &[],
+        group: "team",
+        words: "MEMBER GRANT,…",
+        about: "give a member more; or with --only just these grants",
+        details: "A member is named by its id, or by a name that no other has. A reduction asks, and encrypts everything\n\
+                  under a new key.",
+        examples: &[
+            "kagi member grant ci web/production",
+            "kagi member grant ci api/production --only",
+        ],
+        flags: &[flag("only", "", "take away everything else"), YES],
+        run: member::grant,
+    },
+    Command {
+        name: "member rename",
+        aliases: &[],
+        group: "team",
+        words: "MEMBER NAME",
+        about: "give a member another name",
+        details: "The name is for people; the id stays.",
+        examples: &["kagi member rename kgm_q3f7xw2mcn5t4a6bz3do laptop"],
+        flags: &[],
+        run: member::rename,
+    },
+    Command {
+        name: "member del",
+        aliases: &["member remove"],
+        group: "team",
+        words: "MEMBER",
+        about: "remove a member, and encrypt everything under a new key, after a y",
+        details: "What the member could read stays known to it: the keys are listed, here and in status, until each\n\
+                  has a new value. A removed id never comes back.",
+        examples: &["kagi member del kgm_q3f7xw2mcn5t4a6bz3do"],
+        flags: &[YES],
+        run: member::del,
+    },
+    Command {
+        name: "key rotate",
+        aliases: &[],
+        group: "team",
+        words: "",
+        about: "encrypt everything under a new key, without removing anybody, after a y",
+        details: "Identities go on working; a key in KAGI_PROJECT_KEY does not.",
+        examples: &["kagi key rotate"],
+        flags: &[YES],
+        run: member::rotate_key,
     },
     Command {
         name: "identity show",

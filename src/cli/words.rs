@@ -68,7 +68,7 @@ impl Words {
         if let (Some(only), Some(service)) = (project.access().only_scope(), &self.service)
             && only.service != *service
         {
-            return Err(project.no_access(&ScopeName::values(service, &only.env)).into());
+            return Err(project.refused(&ScopeName::values(service, &only.env)).into());
         }
         let known = |service: &&String| {
             project.is_known(service)

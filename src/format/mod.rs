@@ -11,6 +11,7 @@ pub mod json;
 pub mod key_text;
 pub mod names;
 pub mod pin;
+pub mod request;
 pub mod roster;
 pub mod scope_file;
 pub mod snapshot;

@@ -198,6 +198,23 @@ impl Grant {
             (service, env) => Some(Grant::Scope(service.into(), env.into())),
         }
     }
+
+    /// True if whoever has this grant may open all that the other one gives.
+    #[must_use]
+    pub fn covers(&self, other: &Grant) -> bool {
+        match (self, other) {
+            (Grant::Full, _) => true,
+            (Grant::Env(env), Grant::Scope(_, other)) => env == other,
+            (Grant::Service(service), Grant::Scope(other, _)) => service == other,
+            _ => self == other,
+        }
+    }
+
+    /// True if this grant gives the scope.
+    #[must_use]
+    pub fn opens(&self, service: &str, env: &str) -> bool {
+        self.covers(&Grant::Scope(service.into(), env.into()))
+    }
 }
 
 impl fmt::Display for Grant {

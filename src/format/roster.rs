@@ -20,6 +20,8 @@ pub const ROSTER_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const MEMBERS_MAX: usize = 256;
 /// Ids that were removed.
 pub const REMOVED_MAX: usize = 4096;
+/// Removals, and reductions of grants, that are remembered.
+pub const WITHDRAWN_MAX: usize = 1024;
 /// Grants of one member.
 pub const GRANTS_MAX: usize = 256;
 /// Epochs that a roster is witnessed for, the newest being its own.
@@ -67,6 +69,19 @@ impl Member {
     }
 }
 
+/// Grants that a member had until a rotation: it may know the values that are older.
+#[derive(Clone)]
+pub struct Withdrawn {
+    /// Member id.
+    pub id: String,
+    /// The member's name at that time.
+    pub name: String,
+    /// All grants that it had, sorted by their text.
+    pub grants: Vec<Grant>,
+    /// The number of the first epoch without them.
+    pub epoch: u32,
+}
+
 /// The roster.
 pub struct Roster {
     /// Project id.
@@ -85,6 +100,8 @@ pub struct Roster {
     pub members: Vec<Member>,
     /// Ids that were removed ever, sorted.
     pub removed: Vec<String>,
+    /// What was withdrawn from whom, sorted by epoch, then id.
+    pub withdrawn: Vec<Withdrawn>,
     /// MAC under the epoch's witness key of the empty id, for holders of the project key alone
     /// (FORMAT 4.8).
     pub seal: Digest,
@@ -96,13 +113,19 @@ impl Roster {
     pub fn statement(&self) -> Digest {
         let mut members = Writer::default();
         for member in &self.members {
-            let grants: Vec<_> = member.grants.iter().map(Grant::to_string).collect();
-            let grants: Vec<_> = grants.iter().map(String::as_bytes).collect();
             members
                 .field(member.id.as_bytes())
                 .field(&member.public)
                 .field(member.name.as_bytes())
-                .field(&length_prefixed(&grants));
+                .field(&grants_field(&member.grants));
+        }
+        let mut withdrawn = Writer::default();
+        for one in &self.withdrawn {
+            withdrawn
+                .field(one.id.as_bytes())
+                .field(one.name.as_bytes())
+                .field(&grants_field(&one.grants))
+                .raw(&one.epoch.to_le_bytes());
         }
         let removed: Vec<_> = self.removed.iter().map(String::as_bytes).collect();
         hash(&length_prefixed(&[
@@ -115,6 +138,7 @@ impl Roster {
             &self.config_before,
             members.0.expose(),
             &length_prefixed(&removed),
+            withdrawn.0.expose(),
         ]))
     }
 
@@ -166,6 +190,14 @@ impl Roster {
         if self.removed.iter().any(|id| self.member(id).is_some()) {
             return Some("it lists a member that was removed"); // FORMAT 4.9
         }
+        let order = |one: &Withdrawn| (one.epoch, one.id.clone());
+        let is_past = |one: &Withdrawn| (2..=self.epoch.number).contains(&one.epoch);
+        if self.withdrawn.len() > WITHDRAWN_MAX
+            || !self.withdrawn.is_sorted_by(|one, next| order(one) < order(next))
+            || !self.withdrawn.iter().all(|one| is_past(one) && one.is_sound())
+        {
+            return Some("its withdrawn grants are malformed"); // FORMAT 4.10
+        }
         self.members.iter().find_map(|member| member.broken_rule(self.epoch))
     }
 
@@ -173,6 +205,25 @@ impl Roster {
     #[must_use]
     pub fn write(&self) -> String {
         json::write(&RosterText::encode(self))
+    }
+}
+
+fn grants_field(grants: &[Grant]) -> Vec<u8> {
+    let texts: Vec<_> = grants.iter().map(Grant::to_string).collect();
+    length_prefixed(&texts.iter().map(String::as_bytes).collect::<Vec<_>>())
+}
+
+/// FORMAT 3.8: sorted, not doubled, `*` alone.
+fn are_grants(grants: &[Grant]) -> bool {
+    let texts: Vec<_> = grants.iter().map(Grant::to_string).collect();
+    let alone = grants.len() == 1 || !grants.contains(&Grant::Full);
+    let counted = (1..=GRANTS_MAX).contains(&texts.len());
+    counted && alone && texts.is_sorted_by(|one, next| one < next)
+}
+
+impl Withdrawn {
+    fn is_sound(&self) -> bool {
+        is_id("kgm_", &self.id) && check_member_name(&self.name).is_ok() && are_grants(&self.grants)
     }
 }
 
@@ -187,10 +238,7 @@ impl Member {
         if check_member_name(&self.name).is_err() {
             return Some("a member's name is malformed"); // FORMAT 3.6
         }
-        let texts: Vec<_> = self.grants.iter().map(Grant::to_string).collect();
-        let alone = self.is_full() || !self.grants.contains(&Grant::Full);
-        let counted = (1..=GRANTS_MAX).contains(&texts.len());
-        if !counted || !alone || !texts.is_sorted_by(|one, next| one < next) {
+        if !are_grants(&self.grants) {
             return Some("a member's grants are malformed"); // FORMAT 3.8
         }
         if self.wrap.len() > WRAP_BYTES_MAX {
@@ -224,6 +272,7 @@ struct RosterText {
     config_before: String,
     members: Vec<MemberText>,
     removed: Vec<String>,
+    withdrawn: Vec<WithdrawnText>,
     seal: String,
 }
 
@@ -236,6 +285,14 @@ struct MemberText {
     wrap: String,
     witnesses: Vec<String>,
     introduction: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WithdrawnText {
+    id: String,
+    name: String,
+    grants: Vec<String>,
+    epoch: u32,
 }
 
 fn digest(text: &str) -> Option<Digest> {
@@ -258,6 +315,11 @@ impl RosterText {
             config_before: digest(&self.config_before)?,
             members: self.members.into_iter().map(MemberText::decode).collect::<Option<_>>()?,
             removed: self.removed,
+            withdrawn: self
+                .withdrawn
+                .into_iter()
+                .map(WithdrawnText::decode)
+                .collect::<Option<_>>()?,
             seal: digest(&self.seal)?,
         })
     }
@@ -273,19 +335,35 @@ impl RosterText {
             config_before: HEX.encode(&roster.config_before),
             members: roster.members.iter().map(MemberText::encode).collect(),
             removed: roster.removed.clone(),
+            withdrawn: roster.withdrawn.iter().map(WithdrawnText::encode).collect(),
             seal: HEX.encode(&roster.seal),
         }
     }
 }
 
+fn parse_grants(texts: &[String]) -> Option<Vec<Grant>> {
+    texts.iter().map(|text| Grant::parse(text)).collect()
+}
+
+impl WithdrawnText {
+    fn decode(self) -> Option<Withdrawn> {
+        let grants = parse_grants(&self.grants)?;
+        Some(Withdrawn { id: self.id, name: self.name, grants, epoch: self.epoch })
+    }
+
+    fn encode(one: &Withdrawn) -> Self {
+        let grants = one.grants.iter().map(Grant::to_string).collect();
+        WithdrawnText { id: one.id.clone(), name: one.name.clone(), grants, epoch: one.epoch }
+    }
+}
+
 impl MemberText {
     fn decode(self) -> Option<Member> {
-        let grants = self.grants.iter().map(|text| Grant::parse(text));
         Some(Member {
             id: self.id,
             public: digest(&self.public_key)?,
             name: self.name,
-            grants: grants.collect::<Option<_>>()?,
+            grants: parse_grants(&self.grants)?,
             wrap: BASE64.decode(&self.wrap)?.expose().to_vec(),
             witnesses: self.witnesses.iter().map(|text| witness(text)).collect::<Option<_>>()?,
             introduction: digest(&self.introduction)?,

@@ -162,6 +162,7 @@ impl SealedBox {
 }
 
 /// A scope file whose lines are well formed; nothing in it is authentic yet.
+#[derive(Default)]
 pub struct ScopeFile {
     /// The boxes, without doubles, in the order of the file.
     pub boxes: Vec<SealedBox>,

@@ -42,6 +42,9 @@ pub struct Entry {
     pub writer: SnapshotId,
     /// 1 for the first value of the key, one more for each that followed.
     pub version: u32,
+    /// The number of the epoch in which the value was set: whoever was removed by a later rotation
+    /// could read it.
+    pub epoch: u32,
 }
 
 /// The state of a scope at one moment.
@@ -76,7 +79,8 @@ impl Snapshot {
                 .long(entry.time)
                 .field(entry.author.as_bytes())
                 .raw(&entry.writer)
-                .raw(&entry.version.to_le_bytes());
+                .raw(&entry.version.to_le_bytes())
+                .raw(&entry.epoch.to_le_bytes());
         }
         let missing = out.0.len().next_multiple_of(PADDING) - out.0.len();
         out.raw(&[0; PADDING][..missing]);
@@ -125,10 +129,12 @@ fn decode_entry(reader: &mut Reader) -> Option<Entry> {
         author: reader.text()?.to_string(),
         writer: reader.raw()?,
         version: reader.count()?,
+        epoch: reader.count()?,
     };
     let is_author = entry.author.is_empty() || is_id("kgm_", &entry.author);
     (is_author
         && entry.version > 0
+        && entry.epoch > 0
         && check_entry(&entry.name, entry.value.expose(), &entry.description).is_ok())
     .then_some(entry)
 }

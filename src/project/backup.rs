@@ -12,6 +12,7 @@ use crate::format::config::{CONFIG_BYTES_MAX, Config};
 use crate::format::json::{self, Deserialize, Serialize};
 use crate::format::key_text::IDENTITY_BYTES_MAX;
 use crate::format::names::{check_place, is_id};
+use crate::format::request::REQUEST_BYTES_MAX;
 use crate::format::roster::ROSTER_BYTES_MAX;
 use crate::format::scope_file::FILE_BYTES_MAX;
 use crate::format::text::HEX;
@@ -30,7 +31,6 @@ const MANIFEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 const FILES_MAX: usize = 10_000;
 /// Bytes of all files together.
 const BACKUP_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-const REQUEST_BYTES_MAX: usize = 1024;
 const ATTRIBUTES_BYTES_MAX: usize = 4096;
 /// `kagi/secrets/<service>/` lies three below a backup.
 const DEPTH: usize = 3;

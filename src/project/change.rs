@@ -10,10 +10,10 @@ use crate::error::{Error, Kind, Result};
 use crate::format::config::Config;
 use crate::format::key_text::Identity;
 use crate::format::names::Grant;
-use crate::format::roster::{Member, Roster};
+use crate::format::roster::Roster;
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::{CONFIG_FILE, Project, ROSTER_FILE};
-use crate::team::Draft;
+use crate::team::{Access, Draft};
 
 const ATTRIBUTES_FILE: &str = ".gitattributes";
 /// Keeps Git from changing a byte, whatever the root's attributes say; boxes of two branches are
@@ -79,24 +79,40 @@ impl Project {
 
     /// The next roster of this epoch, checked as the next reader will check it.
     fn roster_beside(&self, change: &ConfigChange, config: [u8; 32]) -> Result<String> {
-        let author = self.author()?;
-        let members = self.roster.members.iter().map(|member| {
-            let mut grants: Vec<_> = member.grants.iter().filter_map(change.grants).collect();
-            grants.sort_by_key(Grant::to_string);
-            grants.dedup();
-            Member::draft(member.public, &member.name, grants)
-        });
-        let draft = Draft {
-            sequence: self.roster.sequence.saturating_add(1),
-            config,
-            config_before: self.config_hash,
-            members: members.collect(),
-            removed: self.roster.removed.clone(),
-        };
-        let envs = &change.config.envs;
-        let text = self.access.compose(author, draft, envs, &mut random::key)?.write();
+        let mut draft = Draft::after(&self.roster, config);
+        draft.config_before = self.config_hash;
+        let members = draft.members.iter_mut().map(|member| &mut member.grants);
+        let withdrawn = draft.withdrawn.iter_mut().map(|one| &mut one.grants);
+        for grants in members.chain(withdrawn) {
+            let mut kept: Vec<_> = grants.iter().filter_map(change.grants).collect();
+            kept.sort_by_key(Grant::to_string);
+            kept.dedup();
+            *grants = kept;
+        }
+        draft.withdrawn.retain(|one| !one.grants.is_empty());
+        self.compose(&self.access, draft, &change.config.envs)
+    }
+
+    /// A roster's text, checked as the next reader will check it.
+    pub(super) fn compose(&self, access: &Access, draft: Draft, envs: &[String]) -> Result<String> {
+        let text = access.compose(self.author()?, draft, envs, &mut random::key)?.write();
         Roster::read(&self.shown(ROSTER_FILE), text.as_bytes())?;
         Ok(text)
+    }
+
+    /// Replaces the roster, within the epoch.
+    ///
+    /// # Errors
+    /// `NotFull`, `Limit`, `TooLarge`, `Random`, `Write`: the old roster is as it was.
+    pub fn change_roster(&self, _lock: &Lock, draft: Draft) -> Result<()> {
+        let text = self.compose(&self.access, draft, &self.config.envs)?;
+        disk::replace(&self.path(ROSTER_FILE), text.as_bytes(), Mode::Public)
+    }
+
+    /// What the next roster says if nothing changes.
+    #[must_use]
+    pub fn draft(&self) -> Draft {
+        Draft::after(&self.roster, self.config_hash)
     }
 
     fn author(&self) -> Result<&Identity> {

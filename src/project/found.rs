@@ -92,6 +92,7 @@ fn write(unborn: &Path, home: Home, identity: Identity, founding: Founding) -> R
         config_before: config_hash,
         members: vec![Member::draft(identity.public, &founding.name, vec![Grant::Full])],
         removed: Vec::new(),
+        withdrawn: Vec::new(),
     };
     let key = random::key()?;
     let (roster, access) =

@@ -8,6 +8,8 @@
 mod backup;
 mod change;
 mod found;
+mod requests;
+mod rotation;
 mod scoped;
 mod scopes;
 
@@ -141,8 +143,14 @@ impl Site {
 
     fn read(&self, name: &str, bytes_max: usize) -> Result<(String, Vec<u8>)> {
         let shown = format!("{}{DIRECTORY}/{name}", self.up);
-        let bytes = self.read_if_there(name, bytes_max)?;
-        bytes.map(|bytes| (shown.clone(), bytes)).ok_or_else(|| Error::new(Kind::Missing, shown))
+        match self.read_if_there(name, bytes_max)? {
+            None => Err(Error::new(Kind::Missing, shown)),
+            // A merge that ignores the attributes left both sides.
+            Some(bytes) if bytes.windows(9).any(|part| part == b"\n<<<<<<< ") => {
+                Err(Error::new(Kind::Unmerged, shown))
+            }
+            Some(bytes) => Ok((shown, bytes)),
+        }
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) fn open(site: Site, holder: ScopeHolder, opening: &Opening) -> Result
     // Names and grants that nobody vouches for are not shown either.
     roster.members.clear();
     roster.removed.clear();
+    roster.withdrawn.clear();
     Ok(Project {
         site,
         config,

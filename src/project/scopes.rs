@@ -17,6 +17,7 @@ use crate::scope::{self, Scope};
 use std::path::Path;
 
 /// A scope as it was found.
+#[allow(clippy::struct_excessive_bools)] // Each is a remark of its own.
 #[derive(Default)]
 pub struct Found {
     /// Its content.
@@ -27,6 +28,8 @@ pub struct Found {
     pub is_older: bool,
     /// True if the device has seen it, but there is no file any more.
     pub is_gone: bool,
+    /// True if a box of another epoch stands in the file, without effect.
+    pub has_other_epoch: bool,
 }
 
 impl Found {
@@ -137,14 +140,22 @@ impl Project {
             },
             Some((scope, file)) => {
                 let is_older = pinned > Some(&scope.sequence);
-                Found { scope, has_markers: file.has_markers, is_older, is_gone: false }
+                let epoch = self.access.epoch();
+                let has_other_epoch = file.boxes.iter().any(|sealed| sealed.epoch != epoch);
+                let has_markers = file.has_markers;
+                Found { scope, has_markers, is_older, is_gone: false, has_other_epoch }
             }
         };
         if (found.is_older || found.is_gone) && self.is_strict {
             return Err(Error::new(Kind::RolledBack, self.shown(&name.file()))); // FORMAT 11.4
         }
-        self.seen.borrow_mut().insert(pinned_as(name), found.scope.sequence);
+        self.see(name, found.scope.sequence);
         Ok(Some(found))
+    }
+
+    /// Notes that this device has seen a state of a scope.
+    pub(super) fn see(&self, name: &ScopeName, sequence: u64) {
+        self.seen.borrow_mut().insert(pinned_as(name), sequence);
     }
 
     /// Opens a scope, listed or not.
@@ -159,17 +170,19 @@ impl Project {
     }
 
     fn scope_key<'a>(&'a self, name: &'a ScopeName) -> Result<ScopeKey<'a>> {
-        self.access.scope_key(name).ok_or_else(|| self.no_access(name))
+        self.access.scope_key(name).ok_or_else(|| self.refused(name))
     }
 
-    /// Why a scope may not be opened.
+    /// A scope that may not be opened, with what may.
     #[must_use]
-    pub fn no_access(&self, name: &ScopeName) -> Error {
-        let error = Error::new(Kind::NoAccess, name.to_string());
-        match self.access.only_scope() {
-            None => error,
-            Some(only) => error.because(format!("KAGI_PROJECT_KEY opens {only} alone")),
-        }
+    pub fn refused(&self, name: &ScopeName) -> Error {
+        let member = self.roster.member(self.access.member());
+        let grants = member.iter().flat_map(|member| &member.grants).map(ToString::to_string);
+        let cause = match self.access.only_scope() {
+            Some(only) => format!("KAGI_PROJECT_KEY opens {only} alone"),
+            None => format!("it may open {}", grants.collect::<Vec<_>>().join(", ")),
+        };
+        Error::new(Kind::NoAccess, name.to_string()).because(cause)
     }
 
     /// Writes a scope: one box that contains every box that was joined.
@@ -196,7 +209,7 @@ impl Project {
         let below = Path::new(name.kind.directory()).join(&name.service);
         disk::make_directories(kagi, &below, Mode::Public)?;
         disk::replace(&kagi.join(name.file()), text.as_bytes(), Mode::Public)?;
-        self.seen.borrow_mut().insert(pinned_as(name), snapshot.sequence);
+        self.see(name, snapshot.sequence);
         Ok(())
     }
 

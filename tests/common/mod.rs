@@ -372,6 +372,7 @@ pub fn admit(world: &World, first: &Device, name: &str, directory: &Path) -> Dev
         config_before: roster.config,
         members,
         removed: Vec::new(),
+        withdrawn: Vec::new(),
     };
     let author = identity_of(first);
     let roster = access.compose(&author, draft, &config.envs, &mut random::key);

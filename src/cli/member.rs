@@ -1,0 +1,516 @@
+//! `member …` and `key rotate`: who may open the project.
+//!
+//! Promises: a key is wrapped for nobody whose id was not shown or typed in full; what is taken
+//! away is followed by a new project key. Refuses to leave a project that nobody can open.
+
+use crate::cli::args::Input;
+use crate::cli::exposure::exposures;
+use crate::cli::identity::trust_member;
+use crate::cli::init::device_name;
+use crate::cli::report::{Failure, quoted, safe};
+use crate::cli::words::{nearest, unknown_env};
+use crate::cli::{counted, lock, may_delete, note_opening, open, open_to_write, wants_help};
+use crate::crypto::random;
+use crate::disk::Lock;
+use crate::error::{Error, Kind};
+use crate::format::json::{self, Serialize};
+use crate::format::key_text::{Identity, paper};
+use crate::format::names::{Grant, check_member_name, is_id};
+use crate::format::request::{REQUESTS_MAX, Request};
+use crate::format::roster::Member;
+use crate::format::scope_file::ScopeKind;
+use crate::keys::Home;
+use crate::project::{Project, Site};
+use crate::team::Draft;
+use crate::terminal;
+use std::fmt::Write;
+
+/// `kagi member join [--name NAME] [--trust ID]`.
+///
+/// # Errors
+/// No project; a device that is a member, or was removed; `Write`.
+pub fn join(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let site = Site::find()?;
+    let name = device_name(&input)?;
+    let roster = site.claimed_roster()?;
+    let home = Home::find()?;
+    let identity = home.identity_or_new()?;
+    let id = &identity.id;
+    if roster.member(id).is_some() {
+        return Err(
+            Failure::new(format!("this device is a member already ({id})")).hint("kagi status")
+        );
+    }
+    if roster.removed.contains(id) {
+        return Err(Error::new(Kind::WasRemoved, id).into());
+    }
+    let lock = lock(&site)?;
+    if site.requests()?.len() >= REQUESTS_MAX && site.request(id).is_err() {
+        return Err(Failure::new(
+            "64 requests are waiting, which is the limit; nothing was written",
+        )
+        .hint("kagi member list, by a member"));
+    }
+    site.write_request(&lock, &Request::new(identity.public, &name))?;
+    if let Some(anchor) = input.text("trust")? {
+        trust_member(&home, &roster.project, anchor)?;
+    }
+    terminal::note(&format!("wrote .kagi/{}; commit and push it", Request::file(id)));
+    terminal::note("and send this to a member, in a way that nobody can change:");
+    terminal::print(
+        format!(
+            "I ask to join {} as {}. Please run: kagi member approve {id}\n",
+            roster.project,
+            quoted(&name)
+        )
+        .as_bytes(),
+    )?;
+    Ok(0)
+}
+
+#[derive(Serialize)]
+struct MembersJson {
+    members: Vec<MemberJson>,
+    pending: Vec<PendingJson>,
+    removed: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct MemberJson {
+    id: String,
+    name: String,
+    grants: Vec<String>,
+    is_you: bool,
+}
+
+#[derive(Serialize)]
+struct PendingJson {
+    id: String,
+    name: String,
+}
+
+/// `kagi member list`.
+///
+/// # Errors
+/// Everything that keeps the project shut.
+pub fn list(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let project = open(&input)?;
+    let you = project.access().member();
+    let member = |member: &Member| MemberJson {
+        id: member.id.clone(),
+        name: member.name.clone(),
+        grants: member.grants.iter().map(Grant::to_string).collect(),
+        is_you: member.id == you,
+    };
+    let mut list = MembersJson {
+        members: project.roster.members.iter().map(member).collect(),
+        pending: Vec::new(),
+        removed: project.roster.removed.clone(),
+    };
+    for request in pending(&project)? {
+        match request {
+            Ok(Request { id, name, .. }) => list.pending.push(PendingJson { id, name }),
+            Err(error) => Failure::from(error).report(),
+        }
+    }
+    let text = if input.has("json") { json::write(&list) } else { text(&list) };
+    terminal::print(text.as_bytes())?;
+    Ok(0)
+}
+
+fn text(list: &MembersJson) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    for one in &list.members {
+        let you = if one.is_you { "  (this device)" } else { "" };
+        let _ = writeln!(text, "{}  {}  {}{you}", one.id, one.grants.join(","), safe(&one.name));
+    }
+    for one in &list.pending {
+        let _ = writeln!(text, "{}  pending  {}", one.id, safe(&one.name));
+    }
+    for id in &list.removed {
+        let _ = writeln!(text, "{id}  removed");
+    }
+    text
+}
+
+/// `kagi member approve [ID] [--only GRANT,…] [--name NAME]`.
+///
+/// # Errors
+/// Usage; no such request; no `y`; `NotFull`; `Write`.
+pub fn approve(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let id = {
+        // Asked without the lock, and looked at again with it.
+        let project = open(&input)?;
+        check_full(&project)?;
+        let request = requested(&project, &input)?;
+        if project.roster.member(&request.id).is_none() {
+            ask_to_approve(&project, &input, &request)?;
+        }
+        request.id
+    };
+    let (project, lock) = open_to_write(&input)?;
+    let request = project.site.request(&id)?;
+    if project.roster.member(&id).is_some() {
+        terminal::note(&format!("{id} is a member already; nothing was changed"));
+        return Ok(0);
+    }
+    let name = input.text("name")?.unwrap_or(&request.name);
+    let mut draft = project.draft();
+    draft.admit(request.public, name, grants_of(&project, &input)?)?;
+    project.change_roster(&lock, draft)?;
+    sweep_requests(&project, &lock)?;
+    terminal::note(&format!("approved {id} as {}; commit and push .kagi", quoted(name)));
+    terminal::note(&format!(
+        "its first opening may ask for this device's id: {}",
+        project.access().member()
+    ));
+    Ok(0)
+}
+
+/// Requests that were answered stay for a while: where two branches have approved somebody, only
+/// one roster can be taken, and the other approval must be repeated.
+const ANSWERED_MAX: usize = 16;
+
+/// Removes the requests that were answered, once there are many.
+fn sweep_requests(project: &Project, lock: &Lock) -> Result<(), Failure> {
+    let requests = project.site.requests()?.into_iter().filter_map(Result::ok);
+    let answered: Vec<_> = requests.filter(|one| is_answered(project, &one.id)).collect();
+    for request in answered.iter().filter(|_| answered.len() > ANSWERED_MAX) {
+        project.site.remove_request(lock, &request.id)?;
+    }
+    Ok(())
+}
+
+/// True for a member, and for somebody who was one.
+fn is_answered(project: &Project, id: &str) -> bool {
+    project.roster.member(id).is_some() || project.roster.removed.iter().any(|one| one == id)
+}
+
+/// The requests that wait for an answer, and why others cannot be read.
+///
+/// # Errors
+/// `Read`.
+pub fn pending(project: &Project) -> Result<Vec<crate::error::Result<Request>>, Failure> {
+    let mut requests = project.site.requests()?;
+    requests.retain(|one| !one.as_ref().is_ok_and(|request| is_answered(project, &request.id)));
+    Ok(requests)
+}
+
+/// The request that is meant: the one named, or the only one.
+fn requested(project: &Project, input: &Input) -> Result<Request, Failure> {
+    let texts = input.texts()?;
+    match texts.as_slice() {
+        [id] if is_id("kgm_", id) => project.site.request(id).map_err(|error| {
+            let is_missing = error.kind == Kind::Missing;
+            let failure = Failure::from(error);
+            if is_missing { failure.hint("git pull, then kagi member list") } else { failure }
+        }),
+        [] if terminal::can_ask() => {
+            let mut sound: Vec<_> = pending(project)?.into_iter().filter_map(Result::ok).collect();
+            match (sound.pop(), sound.len()) {
+                (None, _) => Err(Failure::new("nobody asks to join")
+                    .hint("kagi member join, on the other device")),
+                (Some(request), 0) => Ok(request),
+                (Some(_), others) => {
+                    let message = format!("{} ask to join", counted(others + 1, "device"));
+                    Err(Failure::new(message).hint("kagi member list, then kagi member approve ID"))
+                }
+            }
+        }
+        _ => Err(Failure::usage("approve takes the full member id, kgm_ and 20 characters")
+            .hint("kagi member list")),
+    }
+}
+
+/// The id is the fingerprint: whoever typed it without a terminal has compared it.
+fn ask_to_approve(project: &Project, input: &Input, request: &Request) -> Result<(), Failure> {
+    let name = input.text("name")?.unwrap_or(&request.name);
+    check_member_name(name)?;
+    let grants = grants_of(project, input)?;
+    let mut draft = project.draft();
+    draft.admit(request.public, name, grants.clone())?;
+    if !terminal::can_ask() {
+        return Ok(());
+    }
+    // The id first and alone: the name is what its owner chose.
+    terminal::note(&format!("  {}", request.id));
+    terminal::note(&format!("  who is called {}, and may open {}", quoted(name), shown(&grants)));
+    may_delete(input, "is that the id that this device shows with kagi identity show?")
+}
+
+fn shown(grants: &[Grant]) -> String {
+    let is_full = grants == [Grant::Full];
+    let texts: Vec<_> = grants.iter().map(Grant::to_string).collect();
+    if is_full { "everything".to_string() } else { texts.join(", ") }
+}
+
+/// What `--only` says; everything without it.
+fn grants_of(project: &Project, input: &Input) -> Result<Vec<Grant>, Failure> {
+    input.text("only")?.map_or(Ok(vec![Grant::Full]), |list| parse_grants(project, list))
+}
+
+/// A list of grants of things that are there.
+fn parse_grants(project: &Project, list: &str) -> Result<Vec<Grant>, Failure> {
+    let mut grants = Vec::new();
+    let services = project.services(ScopeKind::Values)?;
+    for text in list.split(',') {
+        let grant = Grant::parse(text).ok_or_else(|| {
+            Failure::usage(format!("{} is no grant", quoted(text)))
+                .hint("SERVICE/ENV, SERVICE/*, */ENV, or * for everything")
+        })?;
+        let (service, env) = match &grant {
+            Grant::Full => (None, None),
+            Grant::Env(env) => (None, Some(env)),
+            Grant::Service(service) => (Some(service), None),
+            Grant::Scope(service, env) => (Some(service), Some(env)),
+        };
+        if let Some(env) = env.filter(|env| !project.config.is_env(env)) {
+            return Err(unknown_env(project, env));
+        }
+        if let Some(service) = service.filter(|service| !project.is_known(service)) {
+            let failure = Failure::new(format!("there is no service {}", quoted(service)));
+            return Err(match nearest(service, services.iter().map(String::as_str)) {
+                Some(near) => failure.hint(format!("did you mean {}?", quoted(near))),
+                None => failure.hint("kagi set makes it, with its first key"),
+            });
+        }
+        grants.push(grant);
+    }
+    Ok(grants)
+}
+
+fn check_full(project: &Project) -> Result<(), Failure> {
+    if project.access().is_full() && !project.access().member().is_empty() {
+        return Ok(());
+    }
+    let member = project.access().member();
+    let member = if member.is_empty() { "the holder of a project key" } else { member };
+    Err(Error::new(Kind::NotFull, member).into())
+}
+
+/// The member of an id, or of a name that no other has.
+fn member_of<'a>(project: &'a Project, text: &str) -> Result<&'a Member, Failure> {
+    let members = &project.roster.members;
+    let named: Vec<_> = members.iter().filter(|one| one.id == text || one.name == text).collect();
+    match named.as_slice() {
+        [member] => Ok(member),
+        [] => {
+            Err(Failure::new(format!("there is no member {}", quoted(text)))
+                .hint("kagi member list"))
+        }
+        _ => Err(Failure::new(format!("several members are called {}", quoted(text)))
+            .hint("kagi member list, then the id")),
+    }
+}
+
+/// `kagi member del ID`.
+///
+/// # Errors
+/// Usage; no such member; the last full one, or this device; no `y`; what keeps a scope from being
+/// encrypted anew; `Write`.
+pub fn del(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let [text] = input.exactly()?;
+    let id = {
+        let project = open(&input)?;
+        check_full(&project)?;
+        let member = member_of(&project, &text)?;
+        project.draft().remove(&member.id, project.next_epoch())?;
+        if member.id == project.access().member() {
+            return Err(Failure::new("a device cannot remove itself; nothing was changed")
+                .hint("another full member can"));
+        }
+        let question = format!(
+            "remove {}, who is called {}, and encrypt everything under a new key?",
+            member.id,
+            quoted(&member.name)
+        );
+        may_delete(&input, &question)?;
+        member.id.clone()
+    };
+    let (project, lock) = open_to_write(&input)?;
+    let mut draft = project.draft();
+    draft.remove(&id, project.next_epoch())?;
+    let project = rotate(project, &lock, draft)?;
+    terminal::note(&format!("removed {id}; commit and push .kagi"));
+    note_exposures(&project, &id)?;
+    Ok(0)
+}
+
+/// Rotates, and says what that means.
+fn rotate(project: Project, lock: &Lock, draft: Draft) -> Result<Project, Failure> {
+    let project = project.rotate(lock, draft).map_err(|error| {
+        let failure = Failure::from(error);
+        let hint = failure.hint_text().to_string();
+        failure.and("the key was not rotated").hint(hint)
+    })?;
+    note_opening(&project);
+    crate::cli::remember(&project);
+    terminal::note(&format!("the project is at epoch {} now", project.access().epoch().number));
+    Ok(project)
+}
+
+/// What a former reader may know still.
+fn note_exposures(project: &Project, id: &str) -> Result<(), Failure> {
+    for exposure in exposures(project)?.iter().filter(|exposure| exposure.member == id) {
+        terminal::note(&safe(&exposure.line()));
+    }
+    Ok(())
+}
+
+/// `kagi member rename ID NAME`.
+///
+/// # Errors
+/// Usage; no such member; a name that cannot be; `NotFull`; `Write`.
+pub fn rename(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let [text, name] = input.exactly()?;
+    check_member_name(&name)?;
+    let (project, lock) = open_to_write(&input)?;
+    check_full(&project)?;
+    let id = member_of(&project, &text)?.id.clone();
+    let mut draft = project.draft();
+    draft.member_mut(&id)?.name.clone_from(&name);
+    project.change_roster(&lock, draft)?;
+    terminal::note(&format!("{id} is called {} now", quoted(&name)));
+    Ok(0)
+}
+
+/// `kagi member grant ID GRANT,… [--only]`.
+///
+/// # Errors
+/// Usage; no such member; the last full one; no `y` for a reduction; `Write`.
+pub fn grant(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let [text, list] = input.exactly()?;
+    let id = {
+        let project = open(&input)?;
+        check_full(&project)?;
+        let (id, grants) = granted(&project, &text, &list, &input)?;
+        let mut draft = project.draft();
+        if draft.takes_away(&id, &grants) {
+            draft.regrant(&id, grants.clone(), project.next_epoch())?;
+            if id == project.access().member() {
+                return Err(Failure::new(
+                    "a device cannot take away its own access; nothing was changed",
+                )
+                .hint("another full member can"));
+            }
+            let question = format!(
+                "leave {} only {}, and encrypt everything under a new key?",
+                quoted(&text),
+                shown(&grants)
+            );
+            may_delete(&input, &question)?;
+        }
+        id
+    };
+    let (project, lock) = open_to_write(&input)?;
+    let (_, grants) = granted(&project, &id, &list, &input)?;
+    let mut draft = project.draft();
+    let takes_away = draft.takes_away(&id, &grants);
+    draft.regrant(&id, grants.clone(), project.next_epoch())?;
+    if takes_away {
+        let project = rotate(project, &lock, draft)?;
+        note_exposures(&project, &id)?;
+    } else {
+        project.change_roster(&lock, draft)?;
+    }
+    terminal::note(&format!("{id} may open {} now; commit and push .kagi", shown(&grants)));
+    Ok(0)
+}
+
+/// Who is meant, and what it would have then.
+fn granted(
+    project: &Project,
+    text: &str,
+    list: &str,
+    input: &Input,
+) -> Result<(String, Vec<Grant>), Failure> {
+    let member = member_of(project, text)?;
+    let mut grants = parse_grants(project, list)?;
+    if !input.has("only") {
+        grants.extend(member.grants.iter().cloned());
+    }
+    Ok((member.id.clone(), grants))
+}
+
+/// `kagi member add --name NAME (--only GRANT,… | --offline)`.
+///
+/// # Errors
+/// Usage; `NotFull`; `Random`, `Write`.
+pub fn add(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    let (is_offline, is_limited) = (input.has("offline"), input.has("only"));
+    let Some(name) = input.text("name")?.filter(|_| is_offline || is_limited) else {
+        return Err(Failure::usage("add takes --name, and --only GRANT,… or --offline")
+            .hint("kagi member add --name ci --only api/production"));
+    };
+    check_member_name(name)?;
+    let (project, lock) = open_to_write(&input)?;
+    check_full(&project)?;
+    let mut identity = Identity::new(random::key()?);
+    let mut draft = project.draft();
+    draft.admit(identity.public, name, grants_of(&project, &input)?)?;
+    project.change_roster(&lock, draft)?;
+    let text = if is_offline {
+        paper(&identity)
+    } else {
+        identity.origin = Some(project.access().origin_for(&identity.id)?);
+        let full = project.roster.members.iter().filter(|member| member.is_full());
+        identity.anchors = full.map(|member| member.id.clone()).collect();
+        let mut text = identity.to_text();
+        text.push(b"\n");
+        text
+    };
+    terminal::note(&format!("added {} as {}; commit and push .kagi", identity.id, quoted(name)));
+    terminal::note(if is_offline {
+        "its identity is shown this once: write it down, for kagi identity import"
+    } else {
+        "its identity is shown this once: keep it as the secret KAGI_IDENTITY"
+    });
+    terminal::print(text.expose()).map_err(|error| {
+        Failure::from(error)
+            .and("the identity is lost")
+            .hint(format!("kagi member del {}", identity.id))
+    })?;
+    Ok(0)
+}
+
+/// `kagi key rotate`.
+///
+/// # Errors
+/// No `y`; as `del`.
+pub fn rotate_key(mut input: Input) -> Result<u8, Failure> {
+    if wants_help(&mut input)? {
+        return Ok(0);
+    }
+    check_full(&open(&input)?)?;
+    may_delete(
+        &input,
+        "encrypt everything under a new key? keys for KAGI_PROJECT_KEY end with that",
+    )?;
+    let (project, lock) = open_to_write(&input)?;
+    let draft = project.draft();
+    rotate(project, &lock, draft)?;
+    terminal::note("commit and push .kagi");
+    Ok(0)
+}

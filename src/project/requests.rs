@@ -1,0 +1,65 @@
+//! The requests of devices that want to become members: one file each, so that requests on
+//! different branches never conflict.
+
+use crate::disk::{self, Lock, Mode};
+use crate::error::Result;
+use crate::format::names::is_id;
+use crate::format::request::{REQUEST_BYTES_MAX, REQUESTS_MAX, Request};
+use crate::format::roster::{ROSTER_BYTES_MAX, Roster};
+use crate::project::{DIRECTORY, ROSTER_FILE, Site};
+use std::path::Path;
+
+impl Site {
+    /// The requests, sorted by id, each with why it cannot be read, if so. Files of other names
+    /// are none; more than 64 are not looked at.
+    ///
+    /// # Errors
+    /// `Read`.
+    pub fn requests(&self) -> Result<Vec<Result<Request>>> {
+        let files = disk::list(&self.root.join(DIRECTORY).join("requests"))?;
+        let ids = files.iter().filter_map(|file| file.name.strip_suffix(".json"));
+        let ids = ids.filter(|id| is_id("kgm_", id)).take(REQUESTS_MAX);
+        Ok(ids.map(|id| self.request(id)).collect())
+    }
+
+    /// The request of a member id.
+    ///
+    /// # Errors
+    /// `Missing`, `Read`; what makes it unacceptable, naming the file.
+    pub fn request(&self, id: &str) -> Result<Request> {
+        let (shown, bytes) = self.read(&Request::file(id), REQUEST_BYTES_MAX)?;
+        let request = Request::read(&shown, &bytes)?;
+        if request.id == id {
+            return Ok(request);
+        }
+        Err(crate::error::Error::new(crate::error::Kind::Misplaced, shown)) // FORMAT 12.2
+    }
+
+    /// Writes a request.
+    ///
+    /// # Errors
+    /// `NotPlain`, `Write`.
+    pub fn write_request(&self, _lock: &Lock, request: &Request) -> Result<()> {
+        let kagi = self.root.join(DIRECTORY);
+        disk::make_directories(&kagi, Path::new("requests"), Mode::Public)?;
+        let path = kagi.join(Request::file(&request.id));
+        disk::replace(&path, request.write().as_bytes(), Mode::Public)
+    }
+
+    /// Removes a request that was answered.
+    ///
+    /// # Errors
+    /// `Write`.
+    pub fn remove_request(&self, _lock: &Lock, id: &str) -> Result<()> {
+        disk::remove_with_directory(&self.root.join(DIRECTORY).join(Request::file(id)))
+    }
+
+    /// What `access.json` says; nothing vouches for it yet.
+    ///
+    /// # Errors
+    /// `Missing` or `Read`, and what makes it unacceptable.
+    pub fn claimed_roster(&self) -> Result<Roster> {
+        let (shown, bytes) = self.read(ROSTER_FILE, ROSTER_BYTES_MAX)?;
+        Roster::read(&shown, &bytes)
+    }
+}

@@ -1,0 +1,95 @@
+//! A rotation: a new project key, and every scope encrypted under it.
+//!
+//! Promises: one commit, the roster; stopped before it the old epoch is read, stopped after it the
+//! new one, and the next change of a scope drops the boxes that are left over. Refuses to begin
+//! while a scope does not open or is in conflict: nothing of it would be readable any more.
+
+use crate::crypto::random;
+use crate::disk::{self, Lock, Mode};
+use crate::error::{Error, Kind, Result};
+use crate::format::names::Epoch;
+use crate::format::roster::Roster;
+use crate::format::scope_file::{self, FILE_BYTES_MAX, ScopeKind, ScopeName, SealedBox};
+use crate::project::{Opening, Project, ROSTER_FILE};
+use crate::team::{Access, Draft};
+
+/// One scope's file on both sides of the commit.
+struct Rotated {
+    name: ScopeName,
+    sequence: u64,
+    /// With the box of the new epoch, which is ignored so far, beside the old one.
+    before: String,
+    /// With the box of the new epoch alone.
+    after: String,
+}
+
+impl Project {
+    /// The number of the next epoch.
+    #[must_use]
+    pub fn next_epoch(&self) -> u32 {
+        self.access.epoch().number.saturating_add(1)
+    }
+
+    /// Draws a new project key and encrypts everything under it: a box of the new epoch into each
+    /// scope's file, `access.json` (the commit), then the old boxes go (FORMAT 9.10).
+    ///
+    /// # Errors
+    /// `NotFull`; what keeps a scope from being opened, naming it; `Conflict`; `TooLarge`,
+    /// `Random`, `Write`. Before the commit nothing has changed for a reader.
+    pub fn rotate(mut self, lock: &Lock, draft: Draft) -> Result<Self> {
+        let epoch = Epoch { number: self.next_epoch(), id: random::bytes()? };
+        let access = self.access.rotated(epoch, random::key()?)?;
+        let roster = self.compose(&access, draft, &self.config.envs)?;
+        let mut scopes = Vec::new();
+        for kind in [ScopeKind::Values, ScopeKind::Files] {
+            for name in self.scopes(kind)? {
+                scopes.extend(self.seal_anew(lock, &access, name)?);
+            }
+        }
+        for scope in &scopes {
+            disk::replace(&self.path(&scope.name.file()), scope.before.as_bytes(), Mode::Public)?;
+        }
+        disk::replace(&self.path(ROSTER_FILE), roster.as_bytes(), Mode::Public)?;
+        self.roster = Roster::read(&self.shown(ROSTER_FILE), roster.as_bytes())?;
+        self.access = access;
+        for scope in &scopes {
+            disk::replace(&self.path(&scope.name.file()), scope.after.as_bytes(), Mode::Public)?;
+            self.see(&scope.name, scope.sequence);
+        }
+        let opening =
+            Opening { is_strict: false, remembers: true, forgets: false, confirm: &|_| false };
+        self.unremembered = self.remember(&opening).err();
+        Ok(self)
+    }
+
+    /// A scope's file with a box of the new epoch; `None` if it is gone meanwhile.
+    fn seal_anew(&self, lock: &Lock, access: &Access, name: ScopeName) -> Result<Option<Rotated>> {
+        let Some((mut scope, mut file)) = self.read_scope(&name)? else {
+            return Ok(None);
+        };
+        file.boxes.retain(|sealed| sealed.epoch == self.access.epoch());
+        if file.boxes.len() > 1 {
+            // Many large boxes and one more might be more than a file can hold.
+            self.save(lock, &name, scope)?;
+            (scope, file) = self.read_scope(&name)?.unwrap_or_default();
+        }
+        let replaced = file.boxes.iter().map(SealedBox::id).collect();
+        let snapshot = scope
+            .into_rotated(replaced)
+            .map_err(|error| error.because(self.shown(&name.file())))?;
+        let key =
+            access.scope_key(&name).ok_or_else(|| Error::new(Kind::NoAccess, name.to_string()))?;
+        let sealed = SealedBox::seal(&key, random::bytes()?, &snapshot);
+        let write =
+            |boxes: &[SealedBox]| scope_file::write(&self.config.project, &name, &snapshot, boxes);
+        let after = write(std::slice::from_ref(&sealed));
+        file.boxes.push(sealed);
+        let before = write(&file.boxes);
+        if before.len() > FILE_BYTES_MAX {
+            return Err(Error::new(Kind::TooLarge, self.shown(&name.file())));
+        }
+        drop(key);
+        let sequence = snapshot.sequence;
+        Ok(Some(Rotated { name, sequence, before, after }))
+    }
+}
