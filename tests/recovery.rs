@@ -10,7 +10,7 @@ use kagi::crypto::random;
 use kagi::error::Kind;
 use kagi::format::key_text::{Identity, ScopeHolder, paper};
 use kagi::format::names::{Epoch, Grant};
-use kagi::format::roster::{Member, Roster};
+use kagi::format::roster::{Member, Roster, Withdrawn};
 use kagi::secret::{Key, Secret};
 use kagi::team::{self, Draft};
 use std::fs::{self, File};
@@ -243,6 +243,16 @@ fn edits() -> Vec<(&'static str, Edit)> {
                 it.removed.push("kgm_aaaaaaaaaaaaaaaaaaaa".into());
             });
         }),
+        ("somebody who could read it all", |work| {
+            roster(work, |it| {
+                it.withdrawn.push(Withdrawn {
+                    id: "kgm_aaaaaaaaaaaaaaaaaaaa".into(),
+                    name: "Eve".into(),
+                    epoch: 2,
+                    grants: vec![Grant::Full],
+                });
+            });
+        }),
         ("another member", |work| {
             roster(work, |it| {
                 let eve = Identity::new(Key::new([7; 32]));
@@ -259,6 +269,7 @@ fn edits() -> Vec<(&'static str, Edit)> {
 fn nothing_that_kagi_json_and_access_json_say_has_an_effect() {
     let world = World::new();
     let (owner, work) = project(&world);
+    owner.kagi(&work, "key rotate --yes").ok();
     let ci = machine(&world, &scope_key(&owner, &work, "api", "production"));
     let seen = |work: &Path| {
         let deep = work.join("deep");
@@ -353,6 +364,45 @@ fn a_key_of_another_epoch_or_project_says_which() {
     owner.kagi(&other, "init --name owner").ok();
     let ids = format!("it is for {}, and this is kgp_", config.project);
     ci.kagi(&other, "run -- true").fails(&[&ids, hint]);
+}
+
+#[test]
+fn a_rotation_ends_a_key_and_a_new_one_fits() {
+    let world = World::new();
+    let (owner, work) = project(&world);
+    let ci = machine(&world, &scope_key(&owner, &work, "api", "production"));
+    owner.kagi(&work, "key rotate --yes").ok();
+    owner.kagi(&work, "set api production AT new").ok();
+    let outcome = ci.kagi(&work, "run -- true");
+    outcome.fails(&["it is for epoch 1, and the project is at epoch 2"]);
+    ci.kagi(&work, "set AT forged").fails(&["kagi key export"]);
+    let ci = machine(&world, &scope_key(&owner, &work, "api", "production"));
+    assert_eq!(ci.values(&work, ""), pairs("AT=new"));
+}
+
+#[test]
+fn a_member_on_paper_opens_the_project_when_every_device_is_lost() {
+    let world = World::new();
+    let (owner, work) = project(&world);
+    let added = owner.kagi(&work, "member add --offline --name paper").ok();
+    let on_paper = added.text();
+    assert_eq!(on_paper.lines().count(), 5, "{on_paper}");
+    owner.kagi(&work, "key rotate --yes").ok();
+    let owner_id = identity_of(&owner).id;
+    fs::remove_dir_all(owner.kagi_home()).expect("a directory");
+
+    let new = world.device("new");
+    let typed = on_paper.to_uppercase();
+    with_input(&new, &work, &typed, "identity import").ok();
+    // It knows nobody: a person says whose roster this is.
+    new.kagi(&work, "get")
+        .fails(&["this device does not know the project yet"]);
+    new.kagi(&work, &format!("trust {owner_id}")).ok();
+    assert_eq!(
+        new.values(&work, "api production"),
+        pairs("AT=api-production")
+    );
+    new.kagi(&work, "set web production NEW 1").ok();
 }
 
 #[test]
