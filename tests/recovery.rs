@@ -150,9 +150,19 @@ fn what_a_scope_key_does_not_open_is_refused_in_words_and_unchanged() {
         ci.kagi(&work, words).fails(&[alone]);
     }
     let full = "only a full member can do this";
-    for words in ["env add qa", "env rename production live", "key export"] {
+    for words in [
+        "env add qa",
+        "env rename production live",
+        "key export",
+        "key rotate --yes",
+        "member add --name ci --only api/production",
+        "member approve kgm_aaaaaaaaaaaaaaaaaaaa",
+        "member del --yes owner",
+    ] {
         ci.kagi(&work, words).fails(&[full]);
     }
+    ci.kagi(&work, "member list")
+        .fails(&["cannot tell who is a member"]);
     ci.kagi(&work, "doctor --fix --yes")
         .ok()
         .says(&["the roster is not checked"]);

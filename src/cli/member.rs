@@ -101,6 +101,9 @@ pub fn list(mut input: Input) -> Result<u8, Failure> {
         return Ok(0);
     }
     let project = open(&input)?;
+    if let Some(only) = project.access().only_scope() {
+        return Err(Failure::new(format!("the key of {only} cannot tell who is a member")));
+    }
     let you = project.access().member();
     let member = |member: &Member| MemberJson {
         id: member.id.clone(),
