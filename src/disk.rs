@@ -281,6 +281,14 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
     to.parent().map_or(Ok(()), sync_directory)
 }
 
+/// The first free name for what is about to be replaced: `NAME.backup-1`, `NAME.backup-2`, …
+#[must_use]
+pub fn free_backup(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut backups = (1..).map(|number| path.with_file_name(format!("{name}.backup-{number}")));
+    backups.find(|backup| !exists(backup)).unwrap_or_default()
+}
+
 /// True if something is at the path, whatever it is.
 #[must_use]
 pub fn exists(path: &Path) -> bool {

@@ -55,6 +55,8 @@ pub enum Kind {
     NotMember,
     /// The key given does not belong to this project or epoch.
     WrongKey,
+    /// The key of one scope was made for another project or epoch; the cause names both.
+    ForeignKey,
     /// The member or key may not open this scope.
     NoAccess,
     /// The action needs a full member.

@@ -159,6 +159,28 @@ while read -r _; do :; done";
 /// # Errors
 /// `Read` if there is no terminal, or its echo cannot be turned off.
 pub fn read_hidden_line() -> Result<Secret> {
+    without_echo(read_line)
+}
+
+/// Reads lines from the terminal without showing them, until they are complete or one is empty.
+///
+/// # Errors
+/// As `read_hidden_line`.
+pub fn read_hidden_lines(is_complete: &dyn Fn(&Secret) -> bool) -> Result<Secret> {
+    without_echo(|| {
+        let mut text = Secret::default();
+        loop {
+            let line = read_line()?;
+            text.push(line.expose());
+            text.push(b"\n");
+            if line.is_empty() || is_complete(&text) {
+                return Ok(text);
+            }
+        }
+    })
+}
+
+fn without_echo(read: impl FnOnce() -> Result<Secret>) -> Result<Secret> {
     let failed = |cause: &str| Error::new(Kind::Read, "the terminal").because(cause);
     let mut guard = Command::new("sh")
         .args(["-c", NO_ECHO])
@@ -169,11 +191,11 @@ pub fn read_hidden_line() -> Result<Secret> {
         .map_err(|_| failed("sh is missing"))?;
     let mut ready = [0; 6];
     let is_ready = guard.stdout.as_mut().is_some_and(|out| out.read_exact(&mut ready).is_ok());
-    let line = if is_ready { read_line() } else { Err(failed("stty cannot turn its echo off")) };
+    let typed = if is_ready { read() } else { Err(failed("stty cannot turn its echo off")) };
     // Closing its input lets the guard restore the echo.
     drop(guard.stdin.take());
     let _ = guard.wait();
-    line
+    typed
 }
 
 /// A terminal gives one line a read, and cuts a line that is longer than it can edit. The buffer

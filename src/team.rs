@@ -7,9 +7,9 @@
 use crate::crypto::hash::{Digest, mac, same};
 use crate::crypto::{kdf, wrap};
 use crate::error::{Error, Kind, Result};
-use crate::format::bytes::{Reader, Writer};
+use crate::format::bytes::Writer;
 use crate::format::key_text::{Identity, Origin};
-use crate::format::names::{Epoch, Grant, check_place};
+use crate::format::names::{Epoch, Grant};
 use crate::format::roster::{
     MEMBERS_MAX, Member, REMOVED_MAX, Roster, WITHDRAWN_MAX, WITNESSES_MAX, Withdrawn,
 };
@@ -17,8 +17,12 @@ use crate::format::scope_file::{ScopeKey, ScopeKind, ScopeName};
 use crate::secret::{Key, Secret};
 use std::collections::BTreeSet;
 
+mod bundle;
+mod handed;
 mod old;
 
+use bundle::decode_bundle;
+pub use handed::accept_scope_key;
 pub use old::accept_old;
 
 /// Keys in one wrap.
@@ -43,6 +47,8 @@ enum Keys {
         witness: Key,
         scopes: Vec<ScopeKeys>,
     },
+    /// One scope: who holds it can neither check a roster nor make one.
+    Scope(ScopeKeys),
 }
 
 /// The keys of one scope, or of a whole environment where the service is empty.
@@ -100,7 +106,8 @@ pub fn accept(
         keys,
     };
     // What will be pinned must itself vouch for the roster (FORMAT 5.8).
-    check_witness(subject, roster, member, &statement, roster.epoch, &access.witness())?;
+    let own = access.witness().ok_or_else(|| fail(Kind::Unauthentic))?;
+    check_witness(subject, roster, member, &statement, roster.epoch, &own)?;
     Ok(access)
 }
 
@@ -121,8 +128,8 @@ pub fn accept_project_key(
         member: String::new(),
         keys: Keys::Full { project_key, earlier: Vec::new() },
     };
-    let seal = mac(&access.witness(), &roster.statement());
-    if same(&seal, &roster.seal) {
+    let seal = access.witness().map(|key| mac(&key, &roster.statement()));
+    if seal.is_some_and(|seal| same(&seal, &roster.seal)) {
         Ok(access)
     } else {
         Err(Error::new(Kind::WrongKey, subject).because(roster.epoch.number))
@@ -345,7 +352,7 @@ impl Access {
         self.epoch
     }
 
-    /// Member id; empty for the holder of a project key.
+    /// Member id; empty for the holder of a project or scope key.
     #[must_use]
     pub fn member(&self) -> &str {
         &self.member
@@ -372,8 +379,8 @@ impl Access {
             Keys::Full { project_key, .. } => {
                 derive(&self.at(|place| kdf::env(project_key, place, &name.env)))
             }
-            Keys::Limited { scopes, .. } => {
-                let found = scopes.iter().find(|keys| {
+            Keys::Limited { .. } | Keys::Scope(_) => {
+                let found = self.scopes().iter().find(|keys| {
                     keys.env == name.env
                         && (keys.service.is_empty() || keys.service == name.service)
                 })?;
@@ -387,14 +394,24 @@ impl Access {
         Some(ScopeKey { key, project: &self.project, epoch: self.epoch, name })
     }
 
+    fn scopes(&self) -> &[ScopeKeys] {
+        match &self.keys {
+            Keys::Full { .. } => &[],
+            Keys::Limited { scopes, .. } => scopes,
+            Keys::Scope(keys) => std::slice::from_ref(keys),
+        }
+    }
+
     /// This member's witness key of the epoch, for the pin.
     #[must_use]
-    pub fn witness(&self) -> Key {
+    pub fn witness(&self) -> Option<Key> {
         match &self.keys {
             Keys::Full { project_key, .. } => {
-                kdf::witness(&self.at(|place| kdf::roster(project_key, place)), &self.member)
+                let roster_key = self.at(|place| kdf::roster(project_key, place));
+                Some(kdf::witness(&roster_key, &self.member))
             }
-            Keys::Limited { witness, .. } => witness.duplicate(),
+            Keys::Limited { witness, .. } => Some(witness.duplicate()),
+            Keys::Scope(_) => None,
         }
     }
 
@@ -431,10 +448,11 @@ impl Access {
 
     /// The key of sync manifests (FORMAT 2.5).
     #[must_use]
-    pub fn state_key(&self) -> Key {
+    pub fn state_key(&self) -> Option<Key> {
         match &self.keys {
-            Keys::Full { project_key, .. } => self.at(|place| kdf::state(project_key, place)),
-            Keys::Limited { state, .. } => state.duplicate(),
+            Keys::Full { project_key, .. } => Some(self.at(|place| kdf::state(project_key, place))),
+            Keys::Limited { state, .. } => Some(state.duplicate()),
+            Keys::Scope(_) => None,
         }
     }
 
@@ -452,7 +470,7 @@ impl Access {
         random: &mut dyn FnMut() -> Result<Key>,
     ) -> Result<Roster> {
         let Keys::Full { project_key, earlier } = &self.keys else {
-            return Err(Error::new(Kind::NotFull, &self.member));
+            return Err(Error::new(Kind::NotFull, self.holder()));
         };
         if author.id != self.member {
             return Err(Error::new(Kind::NotFull, &author.id));
@@ -566,57 +584,4 @@ fn granted_places<'a>(grants: &'a [Grant], envs: &'a [String]) -> BTreeSet<(&'a 
         }
     }
     places
-}
-
-/// Reads a bundle; `None` unless it is what `bundle` writes for such a member (FORMAT 5.9).
-fn decode_bundle(bytes: &[u8], member: &Member, epoch: Epoch) -> Option<Keys> {
-    let mut reader = Reader(bytes);
-    let keys = match reader.raw()? {
-        [FULL] if member.is_full() => {
-            Keys::Full { project_key: reader.key()?, earlier: decode_earlier(&mut reader, epoch)? }
-        }
-        [LIMITED] if !member.is_full() => Keys::Limited {
-            state: reader.key()?,
-            witness: reader.key()?,
-            scopes: decode_scopes(&mut reader, &member.grants)?,
-        },
-        _ => return None,
-    };
-    reader.end()?;
-    Some(keys)
-}
-
-fn decode_earlier(reader: &mut Reader, epoch: Epoch) -> Option<Vec<(Epoch, Key)>> {
-    let count = usize::try_from(reader.count()?).ok().filter(|count| *count < WITNESSES_MAX)?;
-    let mut earlier = Vec::with_capacity(count);
-    for _ in 0..count {
-        earlier.push((Epoch::from_bytes(reader.raw()?)?, reader.key()?));
-    }
-    let numbers = earlier.iter().map(|(earlier, _)| earlier.number).chain([epoch.number]);
-    numbers.is_sorted_by(|one, next| one < next).then_some(earlier)
-}
-
-fn decode_scopes(reader: &mut Reader, grants: &[Grant]) -> Option<Vec<ScopeKeys>> {
-    let count = usize::try_from(reader.count()?).ok().filter(|count| *count <= SCOPE_KEYS_MAX)?;
-    let mut scopes = Vec::with_capacity(count);
-    for _ in 0..count {
-        let (env, service) = (reader.text()?.to_string(), reader.text()?.to_string());
-        let key = reader.key()?;
-        let files = if service.is_empty() { None } else { Some(reader.key()?) };
-        scopes.push(ScopeKeys { env, service, key, files });
-    }
-    let is_granted = |keys: &ScopeKeys| grants.iter().any(|grant| gives(grant, keys));
-    let place = |keys: &ScopeKeys| (keys.env.clone(), keys.service.clone());
-    let sorted = scopes.is_sorted_by(|one, next| place(one) < place(next));
-    (sorted && scopes.iter().all(is_granted)).then_some(scopes)
-}
-
-/// True if a grant gives just these keys.
-fn gives(grant: &Grant, keys: &ScopeKeys) -> bool {
-    match grant {
-        Grant::Full => false,
-        Grant::Env(env) => *env == keys.env && keys.service.is_empty(),
-        Grant::Service(service) => *service == keys.service && check_place(&keys.env).is_ok(),
-        Grant::Scope(service, env) => *service == keys.service && *env == keys.env,
-    }
 }

@@ -1289,7 +1289,11 @@ fn the_keys_of_a_limited_member_lead_nowhere_else() {
         project: &roster.project,
         epoch: &bytes,
     };
-    let held = [own.duplicate(), limited.state_key(), limited.witness()];
+    let held = [
+        own.duplicate(),
+        limited.state_key(),
+        limited.witness().expect("a member"),
+    ];
     let others = [
         ("app", "development"),
         ("app", "production"),
@@ -1331,7 +1335,7 @@ fn the_keys_of_a_limited_member_lead_nowhere_else() {
             // It does know its own witness key of this epoch.
             let statement = forged.statement();
             let own = member(&mut forged, &cid.id);
-            let vouched = own.vouch(&limited.witness(), &statement);
+            let vouched = own.vouch(&limited.witness().expect("a member"), &statement);
             own.witnesses.iter_mut().for_each(|one| one.1 = vouched);
             fixture.write(ROSTER, &forged.write());
             fixture.forge_scope(&access, "app", "development", &[]);

@@ -146,5 +146,5 @@ fn access_of_ci(device: &Device, work: &Path) -> (String, Roster, kagi::secret::
     fs::write(home.join("identity.json"), file).expect("a file");
     let (config, roster, access) = access_of(device, work);
     fs::remove_dir_all(&home).expect("a home");
-    (config.project, roster, access.witness())
+    (config.project, roster, access.witness().expect("a member"))
 }

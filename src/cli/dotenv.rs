@@ -310,8 +310,8 @@ fn export_files(
     Ok(())
 }
 
-/// Plain text that Git would commit is worth a word.
-fn note_if_not_ignored(path: &Path) {
+/// A secret that Git would commit is worth a word.
+pub fn note_if_not_ignored(path: &Path) {
     let (Some(directory), Some(name)) =
         (path.parent(), path.file_name().and_then(|name| name.to_str()))
     else {

@@ -53,8 +53,10 @@ pub fn doctor(mut input: Input) -> Result<u8, Failure> {
     let deletable = if fixes { ask_for_unlisted(&open(&input)?, &input)? } else { Vec::new() };
     let (project, lock) = open_to_write(&input)?;
     let mut findings = Findings::default();
+    let is_checked = project.access().only_scope().is_none();
+    let roster = if is_checked { "accepted" } else { "not checked" };
     terminal::note(&format!(
-        "the roster is accepted, at epoch {}",
+        "the roster is {roster}, at epoch {}",
         project.access().epoch().number
     ));
     check_attributes(&project, &lock, fixes, &mut findings)?;

@@ -65,7 +65,7 @@ pub fn overview() -> Result<u8, Failure> {
             group = command.group;
             let _ = write!(text, "\n{group}\n");
         }
-        let _ = writeln!(text, "  {:<15} {}", command.name, command.about);
+        let _ = writeln!(text, "  {:<16} {}", command.name, command.about);
     }
     text.push_str("\nkagi COMMAND --help shows flags and examples\n");
     terminal::print(text.as_bytes())?;

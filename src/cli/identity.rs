@@ -6,6 +6,7 @@ use crate::cli::report::{Failure, quoted};
 use crate::cli::{confirm_author, wants_help};
 use crate::error::{Error, Kind};
 use crate::format::json::{self, Serialize};
+use crate::format::key_text::Identity;
 use crate::format::names::is_id;
 use crate::format::text::HEX;
 use crate::keys::{Holder, Home, holder_from_environment};
@@ -27,21 +28,7 @@ pub fn show(mut input: Input) -> Result<u8, Failure> {
     if wants_help(&mut input)? {
         return Ok(0);
     }
-    let (identity, kept_in) = match holder_from_environment()? {
-        Some(Holder::Member(identity)) => (identity, identity_variable().to_string()),
-        Some(Holder::ProjectKey(_)) => {
-            return Err(Failure::new(
-                "KAGI_PROJECT_KEY is set: it opens a project without an identity",
-            ));
-        }
-        None => {
-            let home = Home::find()?;
-            let path = home.identity_path().to_string_lossy().into_owned();
-            let missing = || Error::new(Kind::NoIdentity, &path);
-            (home.identity()?.ok_or_else(missing)?, path.clone())
-        }
-    };
-    let identity = identity.checked(&kept_in)?;
+    let (identity, kept_in) = own_identity()?;
     let public_key = HEX.encode(&identity.public);
     let text = if input.has("json") {
         json::write(&IdentityJson { id: identity.id, public_key, kept_in })
@@ -54,6 +41,28 @@ pub fn show(mut input: Input) -> Result<u8, Failure> {
     };
     terminal::print(text.as_bytes())?;
     Ok(0)
+}
+
+/// Who this process is, and where that is kept.
+///
+/// # Errors
+/// No identity; one that is damaged; a file that others can read.
+pub fn own_identity() -> Result<(Identity, String), Failure> {
+    let (identity, kept_in) = match holder_from_environment()? {
+        Some(Holder::Member(identity)) => (identity, identity_variable().to_string()),
+        Some(Holder::ProjectKey(_) | Holder::ScopeKey(_)) => {
+            return Err(Failure::new(
+                "KAGI_PROJECT_KEY is set: it opens a project without an identity",
+            ));
+        }
+        None => {
+            let home = Home::find()?;
+            let path = home.identity_path().to_string_lossy().into_owned();
+            let missing = || Error::new(Kind::NoIdentity, &path);
+            (home.identity()?.ok_or_else(missing)?, path.clone())
+        }
+    };
+    Ok((identity.checked(&kept_in)?, kept_in))
 }
 
 fn identity_variable() -> &'static str {
@@ -106,12 +115,6 @@ pub fn trust_member(home: &Home, project: &str, id: &str) -> Result<(), Failure>
     })?;
     terminal::note(&format!("{id} may introduce {project} to this device"));
     Ok(())
-}
-
-/// An identity to write down.
-#[must_use]
-pub fn paper(identity: &crate::format::key_text::Identity) -> crate::secret::Secret {
-    identity.to_text()
 }
 
 fn trust_checkout(home: &Home, site: &Site, project: &str) -> Result<(), Failure> {

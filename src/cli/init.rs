@@ -41,10 +41,7 @@ pub fn init(mut input: Input) -> Result<u8, Failure> {
         .iter()
         .map(|(name, scope)| format!("imported {name}: {}", counted(scope.len(), "key")));
     let imported: Vec<_> = imported.collect();
-    let (_lock, backup) = match replaced {
-        Some(site) => (Some(lock(&site)?), Some(backup_of(&site))),
-        None => (None, None),
-    };
+    let (_lock, backup) = lock_replaced(replaced.as_ref())?;
     let founding = Founding { root, config, name, scopes, backup: backup.clone() };
     let project = found(&home, identity, founding)?;
     note_opening(&project);
@@ -135,13 +132,11 @@ pub fn device_name(input: &Input) -> Result<String, Failure> {
 
 /// Refuses a project that is there; with `--force` gives back the one that is to be replaced.
 fn replaced_project(input: &Input, root: &Path) -> Result<Option<Site>, Failure> {
-    let site = match Site::find() {
-        Ok(site) => site,
-        Err(error) if error.kind == Kind::NoProject => return Ok(None),
-        Err(error) => return Err(error.into()),
+    let Some(site) = project_here()? else {
+        return Ok(None);
     };
-    let place = quoted(&site.root.join(DIRECTORY).to_string_lossy());
     if !input.has("force") {
+        let place = quoted(&site.root.join(DIRECTORY).to_string_lossy());
         let message = format!("there is a project already: {place}; nothing was changed");
         let hint = if site.root == root {
             "kagi status shows it; kagi init --force replaces it and keeps a backup"
@@ -150,6 +145,28 @@ fn replaced_project(input: &Input, root: &Path) -> Result<Option<Site>, Failure>
         };
         return Err(Failure::new(message).hint(hint));
     }
+    may_replace(input, site, root)
+}
+
+/// The project of the working directory, if there is one here or above.
+///
+/// # Errors
+/// `NotPlain`, `Read`.
+pub fn project_here() -> Result<Option<Site>, Failure> {
+    match Site::find() {
+        Ok(site) => Ok(Some(site)),
+        Err(error) if error.kind == Kind::NoProject => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Asks before a project is replaced, or another one made below it; gives back the one that is
+/// to be replaced.
+///
+/// # Errors
+/// If the answer is no.
+pub fn may_replace(input: &Input, site: Site, root: &Path) -> Result<Option<Site>, Failure> {
+    let place = quoted(&site.root.join(DIRECTORY).to_string_lossy());
     if site.root != root {
         let question = format!("{place} is above this directory; make another project below it?");
         return may_delete(input, &question).map(|()| None);
@@ -158,10 +175,17 @@ fn replaced_project(input: &Input, root: &Path) -> Result<Option<Site>, Failure>
     Ok(Some(site))
 }
 
-/// The first free name for a project that is replaced.
-fn backup_of(site: &Site) -> PathBuf {
-    let mut backups = (1..).map(|number| site.root.join(format!("{DIRECTORY}.backup-{number}")));
-    backups.find(|path| !disk::exists(path)).unwrap_or_default()
+/// The lock of a project that is replaced, and where that project will go.
+///
+/// # Errors
+/// `Read` or `Write`.
+pub fn lock_replaced(
+    replaced: Option<&Site>,
+) -> Result<(Option<disk::Lock>, Option<PathBuf>), Failure> {
+    let Some(site) = replaced else {
+        return Ok((None, None));
+    };
+    Ok((Some(lock(site)?), Some(disk::free_backup(&site.root.join(DIRECTORY)))))
 }
 
 /// The `.env` files that are there, if they are to be imported.

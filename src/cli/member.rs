@@ -15,7 +15,7 @@ use crate::crypto::random;
 use crate::disk::Lock;
 use crate::error::{Error, Kind};
 use crate::format::json::{self, Serialize};
-use crate::format::key_text::Identity;
+use crate::format::key_text::{Identity, paper};
 use crate::format::names::{Grant, check_member_name, is_id};
 use crate::format::request::{REQUESTS_MAX, Request};
 use crate::format::roster::Member;
@@ -105,6 +105,9 @@ pub fn list(mut input: Input) -> Result<u8, Failure> {
         return Ok(0);
     }
     let project = open(&input)?;
+    if let Some(only) = project.access().only_scope() {
+        return Err(Failure::new(format!("the key of {only} cannot tell who is a member")));
+    }
     let you = project.access().member();
     let member = |member: &Member| MemberJson {
         id: member.id.clone(),
@@ -482,7 +485,7 @@ pub fn add(mut input: Input) -> Result<u8, Failure> {
     draft.admit(identity.public, name, grants_of(&project, &input)?)?;
     project.change_roster(&lock, draft)?;
     let text = if is_offline {
-        crate::cli::identity::paper(&identity)
+        paper(&identity)
     } else {
         identity.origin = Some(project.access().origin_for(&identity.id)?);
         let full = project.roster.members.iter().filter(|member| member.is_full());

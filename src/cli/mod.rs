@@ -4,6 +4,7 @@
 //! else to standard error; asks before it reveals or deletes, and never without a terminal.
 
 pub mod args;
+pub mod backup;
 pub mod diff;
 pub mod dotenv;
 pub mod driver;
@@ -14,6 +15,7 @@ pub mod health;
 pub mod help;
 pub mod identity;
 pub mod init;
+pub mod keytext;
 pub mod log;
 pub mod member;
 pub mod migrate;
@@ -278,9 +280,17 @@ pub fn check_names<'a>(input: &Input, names: impl Iterator<Item = &'a str>) -> R
 /// # Errors
 /// If there is no terminal, or the answer is no.
 pub fn may_reveal(what: &str) -> Result<(), Failure> {
+    may_show(what, "kagi run hands values to a program without showing them")
+}
+
+/// The same for what is no value, with what to do without a terminal.
+///
+/// # Errors
+/// As `may_reveal`.
+pub fn may_show(what: &str, hint: &str) -> Result<(), Failure> {
     if !terminal::can_ask() {
-        return Err(Failure::new(format!("refusing to show {what} without a terminal to ask on"))
-            .hint("kagi run hands values to a program without showing them"));
+        let message = format!("refusing to show {what} without a terminal to ask on");
+        return Err(Failure::new(message).hint(hint));
     }
     if terminal::ask(&format!("kagi: show {what} in plain text?")) {
         Ok(())

@@ -176,6 +176,7 @@ fn membership_sentence(kind: Kind, subject: &str, cause: &str, because: &str) ->
         Kind::WrongKey => format!(
             "KAGI_PROJECT_KEY is not the key of this project's epoch {cause}, or {subject} was edited"
         ),
+        Kind::ForeignKey => format!("KAGI_PROJECT_KEY does not fit {subject}{because}"),
         Kind::NoAccess => format!("this member may not open {subject}{because}"),
         Kind::NotFull => format!("only a full member can do this, not {subject}"),
         Kind::Unmerged => {
@@ -218,6 +219,9 @@ fn hint(kind: Kind, subject: &str) -> String {
         }
         Kind::NoIdentity => {
             "kagi member join asks to become a member; for CI there is KAGI_IDENTITY".to_string()
+        }
+        Kind::ForeignKey => {
+            "kagi key export SERVICE ENV, by a member, makes one that fits".to_string()
         }
         Kind::NotMember => {
             format!("kagi member join, then, by a member, kagi member approve {path}")

@@ -1,6 +1,7 @@
 //! `restore --from REV` and `resolve --from REV`: what an old commit holds, taken over into now.
 
 use crate::cli::args::Input;
+use crate::cli::backup;
 use crate::cli::diff::open_commit;
 use crate::cli::get::is_chosen;
 use crate::cli::report::{Failure, quoted};
@@ -16,17 +17,24 @@ use crate::secret::Secret;
 use crate::terminal;
 use std::collections::BTreeSet;
 
-/// `kagi restore --from REV [service] [env] KEY`.
+/// `kagi restore --from REV [service] [env] KEY`, or `kagi restore -f DIR`.
 ///
 /// # Errors
-/// Usage; a revision that cannot be read, or has no such key; everything that keeps the scope from
+/// Usage; what `backup::restore` fails with; a revision that cannot be read, or has no such key; everything that keeps the scope from
 /// being written.
 pub fn restore(mut input: Input) -> Result<u8, Failure> {
     if wants_help(&mut input)? {
         return Ok(0);
     }
-    let Some(revision) = input.text("from")? else {
-        return Err(Failure::usage("restore needs a commit").hint("kagi restore --from REV KEY"));
+    let revision = match (input.text("from")?, input.has("file")) {
+        (Some(revision), false) => revision,
+        (None, true) => return backup::restore(&input),
+        _ => {
+            return Err(Failure::usage(
+                "restore takes a commit with --from, or a backup with --file",
+            )
+            .hint("kagi restore --help"));
+        }
     };
     let (project, lock) = open_to_write(&input)?;
     let words = Words::greedy(&project, &input, 1)?;

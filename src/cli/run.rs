@@ -6,7 +6,7 @@
 
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted};
-use crate::cli::words::{Words, did_you_mean, near_place};
+use crate::cli::words::{Words, did_you_mean, near_place, with_scope};
 use crate::cli::{check_names, help, is_strict, note_opening, remarks, single};
 use crate::disk;
 use crate::error::{Error, Kind};
@@ -90,6 +90,7 @@ fn start(
     let target = words.target(project).map_err(|missing| {
         if has_dashes { missing } else { words.neither_or(project, &typed, missing) }
     })?;
+    let is_named = words.service.is_some() || project.access().only_scope().is_some();
     let found = match project.load(&target) {
         // A rotation may have ended between the reading of the roster and that of the scope.
         Err(error) if matches!(error.kind, Kind::NoBox | Kind::StaleBox) => {
@@ -97,7 +98,7 @@ fn start(
         }
         found => found?,
     };
-    let scope = scope_of(project, &target, found, words.service.is_some())?;
+    let scope = scope_of(project, &target, found, is_named)?;
     check_names(input, scope.iter().map(|(name, _)| name))?;
     let mut variables = Vec::with_capacity(scope.len());
     for (name, entries) in scope.iter() {
@@ -129,7 +130,7 @@ fn not_started(project: &Project, error: Error, has_dashes: bool) -> Failure {
     }
     let near = near_place(project, &error.subject).filter(|_| !has_dashes);
     let failure = Failure::new(format!("there is no program {}", quoted(&error.subject)));
-    did_you_mean(failure.with_code(NOT_FOUND), near.as_deref())
+    with_scope(project, did_you_mean(failure.with_code(NOT_FOUND), near.as_deref()))
 }
 
 fn scope_of(

@@ -127,7 +127,7 @@ fn text(project: &Project, status: &StatusJson) -> String {
     let member = project
         .roster
         .member(&status.member)
-        .map_or("the holder of the project key".to_string(), |member| safe(&member.name));
+        .map_or("the holder of a key".to_string(), |member| safe(&member.name));
     let right = if status.is_full_member { "full" } else { "limited" };
     let envs: Vec<_> = status
         .envs
@@ -143,7 +143,11 @@ fn text(project: &Project, status: &StatusJson) -> String {
     let _ = writeln!(text, "project       {}", status.project);
     let _ = writeln!(text, "root          {}", safe(&status.root));
     let _ = writeln!(text, "you           {member} {} ({right})", status.member);
-    let _ = writeln!(text, "members       {}, epoch {}", status.members, status.epoch);
+    let members = match project.access().only_scope() {
+        Some(_) => "unknown to this key".to_string(),
+        None => status.members.to_string(),
+    };
+    let _ = writeln!(text, "members       {members}, epoch {}", status.epoch);
     let _ = writeln!(text, "environments  {}", envs.join(", "));
     if !status.merges.is_empty() {
         let _ = writeln!(text, "Git merges    {}", status.merges);

@@ -4,8 +4,8 @@
 use crate::cli::args::Input;
 use crate::cli::report::Failure;
 use crate::cli::{
-    diff, dotenv, driver, envs, get, health, help, identity, init, log, member, migrate, restore,
-    run, status, values,
+    backup, diff, dotenv, driver, envs, get, health, help, identity, init, keytext, log, member,
+    migrate, restore, run, status, values,
 };
 
 /// One command.
@@ -141,6 +141,43 @@ pub static COMMANDS: &[Command] = &[
         run: health::doctor,
     },
     Command {
+        name: "backup",
+        aliases: &[],
+        group: "project",
+        words: "",
+        about: "copy the project into a new directory, with a checksum for every file",
+        details: "The copy is as encrypted as .kagi is. --with-identity asks on a terminal: whoever has that directory\n\
+                  then opens what this device opens.",
+        examples: &["kagi backup -o ../backup", "kagi backup -o /media/usb/kagi --with-identity"],
+        flags: &[
+            short('o', "out", "DIR", "the new directory, for its owner alone"),
+            flag("with-identity", "", "this device's identity too, after a y"),
+        ],
+        run: backup::backup,
+    },
+    Command {
+        name: "restore",
+        aliases: &[],
+        group: "project",
+        words: "[service] [env] [KEY]",
+        about: "set a key to the value that it had in a commit, or put a backup into place",
+        details: "--from sets value and description anew, as set would do it. Of a backup every file is checked first;\n\
+                  a project that is here is kept as .kagi.backup-N, and another identity is not replaced.",
+        examples: &[
+            "kagi restore --from HEAD~3 api production DATABASE_URL",
+            "kagi restore -f /media/usb/kagi --with-identity",
+        ],
+        flags: &[
+            flag("from", "REV", "the commit"),
+            short('f', "file", "DIR", "the backup"),
+            flag("with-identity", "", "the identity in the backup too, if this device has none"),
+            YES,
+            SERVICE,
+            ENV,
+        ],
+        run: restore::restore,
+    },
+    Command {
         name: "trust",
         aliases: &[],
         group: "project",
@@ -264,17 +301,6 @@ pub static COMMANDS: &[Command] = &[
         examples: &["kagi log", "kagi log api production DATABASE_URL", "kagi log -n 5 --json"],
         flags: &[short('n', "count", "N", "lines to show (default 50)"), JSON, SERVICE, ENV],
         run: log::log,
-    },
-    Command {
-        name: "restore",
-        aliases: &[],
-        group: "values",
-        words: "[service] [env] KEY",
-        about: "set a key to the value that it had in a commit",
-        details: "Value and description are set anew, as set would do it.",
-        examples: &["kagi restore --from HEAD~3 api production DATABASE_URL"],
-        flags: &[flag("from", "REV", "the commit"), SERVICE, ENV],
-        run: restore::restore,
     },
     Command {
         name: "run",
@@ -544,6 +570,45 @@ pub static COMMANDS: &[Command] = &[
         examples: &["kagi identity show"],
         flags: &[JSON],
         run: identity::show,
+    },
+    Command {
+        name: "identity export",
+        aliases: &[],
+        group: "team",
+        words: "",
+        about: "show this device's identity as text, after a y",
+        details: "To be kept on paper, or brought to a new device. Whoever has it opens what this device opens.",
+        examples: &["kagi identity export --groups", "kagi identity export > /media/usb/identity"],
+        flags: &[flag("groups", "", "in groups of four, to be written down")],
+        run: keytext::export_identity,
+    },
+    Command {
+        name: "identity import",
+        aliases: &[],
+        group: "team",
+        words: "",
+        about: "make an identity this device's own",
+        details: "From a file, from standard input, or typed without being shown; in groups or not, in either case. \n\
+                  Another identity that is here is replaced only with --force, and kept as identity.json.backup-N.",
+        examples: &["kagi identity import", "kagi identity import --file /media/usb/identity"],
+        flags: &[
+            flag("file", "PATH", "the file (- for standard input)"),
+            flag("force", "", "replace another identity, after a y"),
+            YES,
+        ],
+        run: keytext::import_identity,
+    },
+    Command {
+        name: "key export",
+        aliases: &[],
+        group: "team",
+        words: "[service [env]]",
+        about: "show a key for KAGI_PROJECT_KEY, after a y",
+        details: "Without words the key of the whole project; with them the key of one scope, which opens nothing else\n\
+                  and cannot change who is a member. It fits until the next rotation.",
+        examples: &["kagi key export api production", "kagi key export > /run/secrets/kagi"],
+        flags: &[SERVICE, ENV],
+        run: keytext::export_key,
     },
     Command {
         name: "merge-driver",

@@ -65,6 +65,11 @@ impl Words {
     /// # Errors
     /// With the nearest service.
     pub fn check_known(&self, project: &Project) -> Result<(), Failure> {
+        if let (Some(only), Some(service)) = (project.access().only_scope(), &self.service)
+            && only.service != *service
+        {
+            return Err(project.refused(&ScopeName::values(service, &only.env)).into());
+        }
         let known = |service: &&String| {
             project.is_known(service)
                 || project.config.inferred_service(&project.site.below).as_ref() == Some(*service)
@@ -163,9 +168,21 @@ pub fn unknown_service(project: &Project, word: &str) -> Failure {
 #[must_use]
 pub fn unknown_env(project: &Project, word: &str) -> Failure {
     let failure = Failure::new(format!("there is no environment {}", quoted(word)));
+    if project.access().only_scope().is_some() {
+        return with_scope(project, failure);
+    }
     match nearest(word, project.config.envs.iter().map(String::as_str)) {
         None if check_place(word).is_ok() => failure.hint(format!("kagi env add {word}")),
         near => did_you_mean(failure, near),
+    }
+}
+
+/// The failure with what the key of one scope opens, if that is all that there is.
+#[must_use]
+pub fn with_scope(project: &Project, failure: Failure) -> Failure {
+    match project.access().only_scope() {
+        Some(only) => failure.hint(format!("KAGI_PROJECT_KEY opens {only} alone")),
+        None => failure,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::crypto::random;
 use crate::disk::{self, Mode};
 use crate::error::{Error, Kind, Result};
 use crate::format::json::{self, Deserialize, Serialize};
-use crate::format::key_text::{self, IDENTITY_BYTES_MAX, Identity};
+use crate::format::key_text::{self, IDENTITY_BYTES_MAX, Identity, ScopeHolder};
 use crate::format::names::is_id;
 use crate::format::pin::{self, PIN_BYTES_MAX, Pin};
 use crate::format::text::HEX;
@@ -35,6 +35,18 @@ pub enum Holder {
     Member(Identity),
     /// The holder of a project key.
     ProjectKey(Key),
+    /// The holder of the keys of one scope.
+    ScopeKey(ScopeHolder),
+}
+
+/// What became of an identity that was brought to the device.
+pub enum Brought {
+    /// The device had none.
+    New,
+    /// It had this one.
+    Same,
+    /// It had another one, which is kept here.
+    Replaced(PathBuf),
 }
 
 impl Home {
@@ -91,11 +103,35 @@ impl Home {
             return identity.checked(&self.identity_path().to_string_lossy());
         }
         let identity = Identity::new(random::key()?);
-        let public_key = HEX.encode(&identity.public);
-        let rest = json::write(&IdentityRest { format: 1, public_key });
-        let bytes = pin::with_secret("identity", &identity.to_text(), &rest);
-        disk::replace(&self.identity_path(), bytes.expose(), Mode::Private)?;
+        disk::replace(&self.identity_path(), file_of(&identity).expose(), Mode::Private)?;
         Ok(identity)
+    }
+
+    /// Makes an identity that was brought the device's own. Another one that is there, or what
+    /// cannot be read as one, is replaced only if that is meant, and kept beside it.
+    ///
+    /// # Errors
+    /// `Exists` if that is not meant; `Exposed`, `Read`, `Write`, naming the file.
+    pub fn bring_identity(&self, identity: &Identity, replaces: bool) -> Result<Brought> {
+        disk::make_home(&self.0)?;
+        let _lock = disk::lock(&self.0, &|| ())?;
+        let path = self.identity_path();
+        let shown = path.to_string_lossy();
+        let mut brought = Brought::New;
+        if let Some(old) = disk::read_private(&path, IDENTITY_BYTES_MAX)? {
+            let own = identity_from(&shown, &old).and_then(|own| own.checked(&shown));
+            if own.is_ok_and(|own| own.id == identity.id) {
+                return Ok(Brought::Same);
+            }
+            if !replaces {
+                return Err(Error::new(Kind::Exists, shown));
+            }
+            let kept = disk::free_backup(&path);
+            disk::replace(&kept, old.expose(), Mode::Private)?;
+            brought = Brought::Replaced(kept);
+        }
+        disk::replace(&path, file_of(identity).expose(), Mode::Private)?;
+        Ok(brought)
     }
 
     fn pin_path(&self, project: &str) -> PathBuf {
@@ -178,6 +214,9 @@ pub fn holder_from_environment() -> Result<Option<Holder>> {
     let identity = variable_or_file("KAGI_IDENTITY")?;
     match (project_key, identity) {
         (None, None) => Ok(None),
+        (Some((name, text)), None) if ScopeHolder::is_meant(&text) => {
+            ScopeHolder::from_text(&name, &text).map(|holder| Some(Holder::ScopeKey(holder)))
+        }
         (Some((name, text)), None) => {
             key_text::project_key(&name, &text).map(|key| Some(Holder::ProjectKey(key)))
         }
@@ -213,6 +252,25 @@ fn variable_or_file(name: &str) -> Result<Option<(String, Secret)>> {
             Ok(Some((file, text)))
         }
     }
+}
+
+/// The bytes of `identity.json` (FORMAT 11.1).
+#[must_use]
+pub fn file_of(identity: &Identity) -> Secret {
+    let public_key = HEX.encode(&identity.public);
+    let rest = json::write(&IdentityRest { format: 1, public_key });
+    pin::with_secret("identity", &identity.to_text(), &rest)
+}
+
+/// An identity that a person brings: an `identity.json`, or a text as it was typed off paper.
+///
+/// # Errors
+/// `BadText` or `NotCanonical`, naming `subject`.
+pub fn identity_given(subject: &str, text: &Secret) -> Result<Identity> {
+    if text.expose().starts_with(b"{") {
+        return identity_from(subject, text)?.checked(subject);
+    }
+    Identity::from_paper(subject, text)
 }
 
 /// An identity from its text, alone or as `identity.json` holds it (FORMAT 11.1).

@@ -66,7 +66,7 @@ pub fn found(home: &Home, identity: Identity, founding: Founding) -> Result<Proj
 }
 
 /// Renames the new project into place, after the old one out of it; goes back if that fails.
-fn put_in_place(unborn: &Path, kagi: &Path, backup: Option<&Path>) -> Result<()> {
+pub(super) fn put_in_place(unborn: &Path, kagi: &Path, backup: Option<&Path>) -> Result<()> {
     let Some(backup) = backup else {
         return disk::rename(unborn, kagi);
     };

@@ -5,15 +5,18 @@
 //! environments that `kagi.json` does not list, boxes of another epoch that nobody took over, and
 //! to write without the lock.
 
+mod backup;
 mod change;
 mod commit;
 mod found;
 mod merge;
 mod requests;
 mod rotation;
+mod scoped;
 mod scopes;
 mod stale;
 
+pub use backup::{Backup, back_up, check};
 pub use change::ConfigChange;
 pub use commit::{Commit, is_shallow};
 pub use found::{Founding, found};
@@ -207,8 +210,13 @@ impl Project {
     /// # Errors
     /// Everything that makes a roster or a configuration unacceptable (FORMAT 4 to 6, 11).
     pub fn open(site: Site, opening: &Opening) -> Result<Self> {
-        let (shown, config, config_hash, roster) = site.claims()?;
         let (holder, home) = holder()?;
+        let member = match holder {
+            Holder::ScopeKey(holder) => return scoped::open(site, holder, opening),
+            Holder::ProjectKey(key) => Err(key),
+            Holder::Member(identity) => Ok(identity),
+        };
+        let (shown, config, config_hash, roster) = site.claims()?;
         let (mut pin, mut is_new_checkout) = (Pin::default(), false);
         if let Some(home) = &home {
             (pin, is_new_checkout) = known(home, &site, &config)?;
@@ -216,11 +224,9 @@ impl Project {
         if opening.forgets {
             pin = Pin::default();
         }
-        let (identity, access) = match holder {
-            Holder::ProjectKey(key) => {
-                (None, team::accept_project_key(&shown, &roster, &config_hash, key)?)
-            }
-            Holder::Member(identity) => {
+        let (identity, access) = match member {
+            Err(key) => (None, team::accept_project_key(&shown, &roster, &config_hash, key)?),
+            Ok(identity) => {
                 let access = accept(&shown, &roster, &config_hash, &identity, &pin, opening)?;
                 (Some(identity), access)
             }
@@ -265,7 +271,7 @@ impl Project {
                 if opening.forgets || pin.member != member {
                     pin.sequences.clear();
                 }
-                pin.accepted = Some((epoch, self.access.witness()));
+                pin.accepted = self.access.witness().map(|witness| (epoch, witness));
                 pin.member = member.to_string();
                 true
             })?;

@@ -119,6 +119,9 @@ impl Project {
                 scopes.extend(env.map(name));
             }
         }
+        if let Some(only) = self.access.only_scope() {
+            scopes.retain(|name| ScopeName { kind, ..only.clone() } == *name);
+        }
         Ok(scopes)
     }
 
@@ -160,10 +163,10 @@ impl Project {
     /// Opens a scope, listed or not.
     pub(super) fn read_scope(&self, name: &ScopeName) -> Result<Option<(Scope, ScopeFile)>> {
         let shown = self.shown(&name.file());
+        let key = self.scope_key(name)?;
         let Some(bytes) = self.site.read_if_there(&name.file(), FILE_BYTES_MAX)? else {
             return Ok(None);
         };
-        let key = self.scope_key(name)?;
         let file = scope_file::read(&shown, &bytes, &self.config.project, name)?;
         Ok(Some((open_boxes(&shown, &file.boxes, &key)?, file)))
     }
@@ -172,14 +175,16 @@ impl Project {
         self.access.scope_key(name).ok_or_else(|| self.refused(name))
     }
 
-    /// A scope that this member may not open, with what it may.
+    /// A scope that may not be opened, with what may.
     #[must_use]
     pub fn refused(&self, name: &ScopeName) -> Error {
         let member = self.roster.member(self.access.member());
         let grants = member.iter().flat_map(|member| &member.grants).map(ToString::to_string);
-        let grants: Vec<_> = grants.collect();
-        Error::new(Kind::NoAccess, name.to_string())
-            .because(format!("it may open {}", grants.join(", ")))
+        let cause = match self.access.only_scope() {
+            Some(only) => format!("KAGI_PROJECT_KEY opens {only} alone"),
+            None => format!("it may open {}", grants.collect::<Vec<_>>().join(", ")),
+        };
+        Error::new(Kind::NoAccess, name.to_string()).because(cause)
     }
 
     /// Writes a scope: one box that contains every box that was joined.

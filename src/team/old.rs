@@ -39,7 +39,7 @@ pub fn accept_old(
         (None, Keys::Full { project_key, .. }) => {
             accept_project_key(subject, roster, config, project_key.duplicate())
         }
-        (None, Keys::Limited { .. }) => Err(Error::new(Kind::NoAccess, subject)),
+        (None, _) => Err(Error::new(Kind::NoAccess, subject)),
     }
 }
 
@@ -47,7 +47,8 @@ impl Access {
     /// The epoch and witness key by which this member checks a roster of `epoch`.
     fn witness_for(&self, subject: &str, epoch: Epoch) -> Result<(Epoch, Key)> {
         if epoch.number >= self.epoch.number {
-            return Ok((self.epoch, self.witness()));
+            let witness = self.witness().ok_or_else(|| Error::new(Kind::NoAccess, subject))?;
+            return Ok((self.epoch, witness));
         }
         let Keys::Full { earlier, .. } = &self.keys else {
             let cause = "what was written before a rotation is read by full members only";

@@ -6,7 +6,7 @@ use kagi::crypto::kdf::{self, Place};
 use kagi::crypto::{aead, hash, length_prefixed, wrap};
 use kagi::error::Error;
 use kagi::format::config::Config;
-use kagi::format::key_text::{self, Identity};
+use kagi::format::key_text::{self, Identity, ScopeHolder};
 use kagi::format::names::{
     Epoch, Grant, check_key, check_member_name, check_place, check_text, is_id, member_id,
     project_id,
@@ -207,7 +207,11 @@ fn acceptance(vector: &Vector) -> Outcome {
     let fail = |error: Error| kind(&error);
     let roster = Roster::read("access.json", &vector.bytes("access.json")).map_err(fail)?;
     let config = hash::hash(&vector.bytes("kagi.json"));
-    let access = if vector.optional("project_key").is_some() {
+    let access = if let Some(text) = vector.optional("scope_key") {
+        let text = Secret::from_vec(text.into_bytes());
+        let holder = ScopeHolder::from_text("text", &text).map_err(fail)?;
+        team::accept_scope_key("access.json", &roster, holder)
+    } else if vector.optional("project_key").is_some() {
         team::accept_project_key("access.json", &roster, &config, key(vector, "project_key"))
     } else {
         accepted(vector, &roster, &config)
@@ -217,9 +221,10 @@ fn acceptance(vector: &Vector) -> Outcome {
         ("member".to_string(), access.member().to_string()),
         ("epoch".to_string(), access.epoch().to_string()),
         ("full".to_string(), yes(access.is_full())),
-        ("state".to_string(), hex(access.state_key().expose())),
-        ("witness".to_string(), hex(access.witness().expose())),
     ];
+    let vouching = [("state", access.state_key()), ("witness", access.witness())];
+    let vouching = vouching.into_iter();
+    outputs.extend(vouching.filter_map(|(name, key)| Some((name.into(), hex(key?.expose())))));
     for scope in words(&vector.optional("scopes").unwrap_or_default()) {
         outputs.push((format!("key {scope}"), scope_key(&access, &scope)));
     }
@@ -549,6 +554,21 @@ fn identity(vector: &Vector) -> Outcome {
         let key = key_text::project_key("text", &text).map_err(fail)?;
         return Ok(gives(&[("key", hex(key.expose()))]));
     }
+    if vector.optional("is").as_deref() == Some("scope key") {
+        return scope_key_text(&text);
+    }
+    if vector.optional("is").as_deref() == Some("paper") {
+        let identity = Identity::from_paper("text", &text).map_err(fail)?;
+        let paper = key_text::paper(&identity);
+        return Ok(gives(&[
+            ("id", identity.id.clone()),
+            ("secret", hex(identity.secret.expose())),
+            (
+                "paper",
+                paper.expose_str("paper").expect("ASCII").to_string(),
+            ),
+        ]));
+    }
     let text = text.expose_str("text").map_err(fail)?;
     let identity = Identity::from_text("text", text, None).map_err(fail)?;
     let body = text.trim_matches(['\t', '\n', '\u{c}', '\r', ' ']);
@@ -566,6 +586,19 @@ fn identity(vector: &Vector) -> Outcome {
     let anchors = identity.anchors.iter();
     outputs.extend(anchors.map(|id| ("anchor".to_string(), id.clone())));
     Ok(outputs)
+}
+
+fn scope_key_text(text: &Secret) -> Outcome {
+    let holder = ScopeHolder::from_text("text", text).map_err(|error| kind(&error))?;
+    let body = text.expose().trim_ascii();
+    assert_eq!(holder.to_text().expose(), body, "not canonical");
+    Ok(gives(&[
+        ("project", holder.project.clone()),
+        ("epoch", holder.epoch.to_string()),
+        ("scope", format!("{}/{}", holder.service, holder.env)),
+        ("values", hex(holder.values.expose())),
+        ("files", hex(holder.files.expose())),
+    ]))
 }
 
 fn pin(vector: &Vector) -> Outcome {

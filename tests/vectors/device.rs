@@ -139,6 +139,7 @@ fn holder() -> Result<Vec<(String, String)>, Error> {
         None => "nobody".into(),
         Some(Holder::Member(identity)) => identity.id,
         Some(Holder::ProjectKey(_)) => "a project key".into(),
+        Some(Holder::ScopeKey(_)) => "a scope key".into(),
     };
     Ok(vec![("holder".into(), holder)])
 }

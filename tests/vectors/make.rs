@@ -40,6 +40,9 @@ pub fn all() -> Vec<Vector> {
         epochs_of_values(),
         rotated_joins(),
         identities(),
+        scope_keys(),
+        scope_key_holders(),
+        papers(),
         pins(),
         devices(),
         opened(),
@@ -2151,6 +2154,112 @@ fn identities() -> Vec<Vector> {
     ]
 }
 
+// --- Scope keys, paper ---
+
+fn scope_key_content() -> Vec<u8> {
+    world::scope_key_content(&project(), epoch(3), "api", "production")
+}
+
+#[rustfmt::skip]
+fn scope_keys() -> Vec<Vector> {
+    let content = scope_key_content();
+    let text = world::scope_key_text(&content);
+    let bad = |path: &str, rule: &str, what: &str, text: &str| {
+        reject(&format!("identity/scope_key_{path}"), rule, "BadText", what).with("is", "scope key").with_text("text", text)
+    };
+    let of = |path: &str, rule: &str, what: &str, content: &[u8]| bad(path, rule, what, &world::scope_key_text(content));
+    let at = |project: &str, epoch: Epoch, service: &str, env: &str| world::scope_key_content(project, epoch, service, env);
+    let (p, e) = (project(), epoch(3));
+    let key = |kind: &str| raw(&world::scope_key(&p, e, kind, "api", "production"));
+    let letter = if &text[30..31] == "a" { "b" } else { "a" };
+    vec![
+        accept("identity/scope_key", "10.5", "a scope key")
+            .with("is", "scope key")
+            .with_text("text", &format!("\t{text}\n"))
+            .gives("project", &p)
+            .gives("epoch", &e.text())
+            .gives("scope", "api/production")
+            .gives_hex("values", &key("values"))
+            .gives_hex("files", &key("files")),
+        bad("version", "10.5", "another version", &text.replacen("_v1_", "_v2_", 1)),
+        bad("identity", "10.5", "the prefix of an identity", &text.replacen("kagi_key", "kagi_identity", 1)),
+        bad("upper_case", "1.7, 10.5", "upper case", &(text[..12].to_string() + &text[12..].to_uppercase())),
+        bad("typing_error", "10.5", "one letter is another", &format!("{}{letter}{}", &text[..30], &text[31..])),
+        bad("blank", "10.5", "a blank inside", &(text[..40].to_string() + " " + &text[40..])),
+        bad("cut", "10.5", "the last 8 letters are missing", &text[..text.len() - 8]),
+        of("short", "10.5", "a key of 31 bytes", &content[..content.len() - 1]),
+        of("long", "10.5", "one byte more", &[&content[..], &[0]].concat()),
+        of("project", "3.1, 10.5", "a member id in the place of the project id", &at(&person("ci").id, e, "api", "production")),
+        of("epoch_zero", "3.3, 10.5", "the epoch number 0", &at(&p, epoch(0), "api", "production")),
+        of("service", "3.4, 10.5", "a service that may not be", &at(&p, e, "..", "production")),
+        of("no_service", "3.4, 10.5", "no service", &at(&p, e, "", "production")),
+        of("env", "3.4, 10.5", "an environment that may not be", &at(&p, e, "api", "a/b")),
+        of("service_like_env", "3.7, 10.5", "a service that is named like the environment", &at(&p, e, "Production", "production")),
+    ]
+}
+
+#[rustfmt::skip]
+fn scope_key_holders() -> Vec<Vector> {
+    let e = epoch(3);
+    let holds = |vector: Vector, roster: &Roster, project: &str, epoch: Epoch| {
+        let content = world::scope_key_content(project, epoch, "api", "production");
+        vector
+            .with_text("kagi.json", &config().json())
+            .with_text("access.json", &roster.json())
+            .with("scope_key", &world::scope_key_text(&content))
+    };
+    let given = |vector: Vector| {
+        let key = |kind: &str| hex(world::scope_key(&project(), e, kind, "api", "production").expose());
+        vector
+            .with("scopes", "values/api/production files/api/production values/api/development values/web/production")
+            .gives("member", "")
+            .gives("epoch", &e.text())
+            .gives("full", "no")
+            .gives("key values/api/production", &key("values"))
+            .gives("key files/api/production", &key("files"))
+            .gives("key values/api/development", "none")
+            .gives("key values/web/production", "none")
+    };
+    let good = |path: &str, what: &str| accept(&format!("accept/scope_key{path}"), "5.12", what);
+    let bad = |path: &str, what: &str| reject(&format!("accept/scope_key_{path}"), "5.12", "ForeignKey", what);
+    let now = for_ci().composed();
+    let mut unsealed = now.clone();
+    unsealed.seal[0] ^= 1;
+    unsealed.config = seed("another kagi.json");
+    vec![
+        given(holds(good("", "the holder of a scope key"), &now, &project(), e)),
+        given(holds(good("_checks_nothing_else", "a seal and a hash of kagi.json that do not hold"), &unsealed, &project(), e)),
+        holds(bad("of_another_project", "a key of another project"), &now, &world::other_project(), e),
+        holds(bad("of_epoch_before", "a key of the epoch before"), &now, &project(), epoch(2)),
+        holds(bad("of_epoch_after", "a key of the epoch after"), &now, &project(), epoch(4)),
+        holds(bad("of_another_rotation", "a key of an epoch with the same number"), &now, &project(), Epoch(3, short("a fork"))),
+    ]
+}
+
+#[rustfmt::skip]
+fn papers() -> Vec<Vector> {
+    let ci = person("ci");
+    let text = world::identity(&ci);
+    let good = |path: &str, what: &str, text: &str| {
+        accept(&format!("identity/paper{path}"), "10.7", what).with("is", "paper").with_text("text", text).gives("id", &ci.id).gives_hex("secret", &ci.secret)
+    };
+    let bad = |path: &str, what: &str, text: &str| reject(&format!("identity/paper_{path}"), "10.1, 10.7", "BadText", what).with("is", "paper").with_text("text", text);
+    let groups: Vec<&str> = (17..text.len()).step_by(4).map(|at| &text[at..text.len().min(at + 4)]).collect();
+    let lines: Vec<String> = groups.chunks(4).map(|line| line.join(" ")).collect();
+    let paper = format!("{}\n{}\n", &text[..17], lines.join("\n"));
+    vec![
+        good("", "an identity as it is written down", &paper).gives("paper", &paper),
+        good("_typed", "upper case, hyphens, tabs and line ends", &paper.to_uppercase().replace(' ', "-").replace('\n', "\t\r\n")).gives("paper", &paper),
+        good("_one_line", "the text itself", &text).gives("paper", &paper),
+        bad("digit", "a digit that is no symbol", &paper.replacen(&paper[18..19], "1", 1)),
+        bad("line", "a line is missing", &format!("{}\n{}\n", &text[..17], lines[1..].join("\n"))),
+        bad("lines_swapped", "two lines are swapped", &format!("{}\n{}\n{}\n{}\n", &text[..17], lines[1], lines[0], lines[2..].join("\n"))),
+        bad("no_break_space", "a blank beyond ASCII", &paper.replacen(' ', "\u{a0}", 1)),
+        bad("point", "a point between groups", &paper.replacen(' ', ".", 1)),
+        bad("without_prefix", "no prefix", &paper[18..]),
+    ]
+}
+
 // --- Pins ---
 
 fn whole_pin() -> world::Pin {
@@ -2270,6 +2379,11 @@ fn devices() -> Vec<Vector> {
             .with_text("file mounted/key", &(key.clone() + "\n"))
             .with("mode mounted/key", "444")
             .with("variable KAGI_PROJECT_KEY_FILE", "DIR/mounted/key"),
+        accept("device/variable_scope_key", "10.6", "a scope key in a file, with white space")
+            .with("op", "holder")
+            .with_text("file key", &format!(" {}\n", world::scope_key_text(&scope_key_content())))
+            .with("variable KAGI_PROJECT_KEY_FILE", "DIR/key")
+            .gives("holder", "a scope key"),
         two("variable_both", "an identity and a project key").with("variable KAGI_IDENTITY", &text).with("variable KAGI_PROJECT_KEY", &key),
         two("variable_and_file", "a variable and its file").with_text("file key", &key).with("variable KAGI_PROJECT_KEY", &key).with("variable KAGI_PROJECT_KEY_FILE", "DIR/key"),
     ]

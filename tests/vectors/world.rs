@@ -737,8 +737,28 @@ pub fn identity_content(
 }
 
 pub fn identity_text(content: &[u8]) -> String {
+    format!("kagi_identity_v1_{}", checked(content))
+}
+
+fn checked(content: &[u8]) -> String {
     let checksum = &hash::hash(content)[..4];
-    format!("kagi_identity_v1_{}", base32(&[content, checksum].concat()))
+    base32(&[content, checksum].concat())
+}
+
+/// The fields of a scope key, in order.
+pub fn scope_key_content(project: &str, epoch: Epoch, service: &str, env: &str) -> Vec<u8> {
+    let mut content = lp(project.as_bytes());
+    content.extend(epoch.bytes());
+    content.extend(lp(service.as_bytes()));
+    content.extend(lp(env.as_bytes()));
+    for kind in ["values", "files"] {
+        content.extend(scope_key(project, epoch, kind, service, env).expose());
+    }
+    content
+}
+
+pub fn scope_key_text(content: &[u8]) -> String {
+    format!("kagi_key_v1_{}", checked(content))
 }
 
 /// The identity of a person that knows nothing yet.
