@@ -1291,7 +1291,7 @@ fn the_keys_of_a_limited_member_lead_nowhere_else() {
     };
     let held = [
         own.duplicate(),
-        limited.state_key(),
+        limited.state_key().expect("a member"),
         limited.witness().expect("a member"),
     ];
     let others = [
