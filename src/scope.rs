@@ -104,8 +104,13 @@ impl Scope {
             other.value.expose() == entry.value.expose() && other.description == entry.description
         };
         match slot.iter_mut().find(equal) {
-            Some(other) if rank(other) < rank(&entry) => *other = entry,
-            Some(_) => {}
+            Some(other) => {
+                let epoch = other.epoch.min(entry.epoch);
+                if rank(other) < rank(&entry) {
+                    *other = entry;
+                }
+                other.epoch = epoch;
+            }
             None => slot.push(entry),
         }
         slot.sort_by_key(|entry| (entry.time, entry.author.clone(), entry.writer));
@@ -169,7 +174,8 @@ impl Scope {
         let description =
             description.or_else(|| Some(old.last()?.description.as_str())).unwrap_or("");
         check_entry(name, value.expose(), description)?;
-        let same = old.iter().find(|one| one.value.expose() == value.expose());
+        let same = old.iter().filter(|one| one.value.expose() == value.expose());
+        let same = same.min_by_key(|one| one.epoch);
         if let ([_], Some(one)) = (old, same)
             && one.description == description
         {

@@ -10,6 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::names::Epoch;
 use crate::format::roster::Roster;
 use crate::format::scope_file::{self, FILE_BYTES_MAX, ScopeKind, ScopeName, SealedBox};
+use crate::project::scopes::seal;
 use crate::project::{Opening, Project, ROSTER_FILE};
 use crate::team::{Access, Draft};
 
@@ -79,7 +80,7 @@ impl Project {
             .map_err(|error| error.because(self.shown(&name.file())))?;
         let key =
             access.scope_key(&name).ok_or_else(|| Error::new(Kind::NoAccess, name.to_string()))?;
-        let sealed = SealedBox::seal(&key, random::bytes()?, &snapshot);
+        let sealed = seal(&key, &snapshot)?;
         let write =
             |boxes: &[SealedBox]| scope_file::write(&self.config.project, &name, &snapshot, boxes);
         let after = write(std::slice::from_ref(&sealed));

@@ -200,11 +200,7 @@ impl Project {
         name: &ScopeName,
         snapshot: &Snapshot,
     ) -> Result<()> {
-        let sealed = SealedBox::seal(&self.scope_key(name)?, random::bytes()?, snapshot);
-        if sealed.len() > BOX_BYTES_MAX {
-            let error = Error::new(Kind::TooLarge, name.to_string());
-            return Err(error.because("a scope may have 6 MiB"));
-        }
+        let sealed = seal(&self.scope_key(name)?, snapshot)?;
         let text = scope_file::write(&self.config.project, name, snapshot, &[sealed]);
         let below = Path::new(name.kind.directory()).join(&name.service);
         disk::make_directories(kagi, &below, Mode::Public)?;
@@ -236,6 +232,18 @@ impl Project {
         };
         Ok(!is_complete || !written.iter().all(is_known))
     }
+}
+
+/// A box that readers will take.
+///
+/// # Errors
+/// `TooLarge`, naming the scope; `Random`.
+pub(super) fn seal(key: &ScopeKey, snapshot: &Snapshot) -> Result<SealedBox> {
+    let sealed = SealedBox::seal(key, random::bytes()?, snapshot);
+    if sealed.len() <= BOX_BYTES_MAX {
+        return Ok(sealed);
+    }
+    Err(Error::new(Kind::TooLarge, key.name.to_string()).because("a scope may have 6 MiB"))
 }
 
 /// Opens the boxes of the roster's epoch and joins them (FORMAT 7.8).

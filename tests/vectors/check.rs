@@ -12,13 +12,14 @@ use kagi::format::names::{
     project_id,
 };
 use kagi::format::pin::Pin;
+use kagi::format::request::Request;
 use kagi::format::roster::Roster;
 use kagi::format::scope_file::{self, ScopeKey, ScopeKind, ScopeName, SealedBox};
 use kagi::format::snapshot::{DESCRIPTION_BYTES_MAX, Entry, Snapshot};
 use kagi::format::text::{BASE32, BASE64, HEX};
 use kagi::scope::{self, Author, Scope};
 use kagi::secret::{Key, Secret};
-use kagi::team::{self, Access, Known};
+use kagi::team::{self, Access, Draft, Known};
 
 pub fn check(vector: &Vector) -> Outcome {
     match vector.room() {
@@ -28,6 +29,8 @@ pub fn check(vector: &Vector) -> Outcome {
         "wrap" => wrapped(vector),
         "roster" => roster(vector),
         "accept" => acceptance(vector),
+        "compose" => composed(vector),
+        "request" => request(vector),
         "config" => config(vector),
         "scope_file" => scope_text(vector),
         "box" => sealed_box(vector),
@@ -242,6 +245,71 @@ fn accepted(vector: &Vector, roster: &Roster, config: &[u8; 32]) -> Result<Acces
     team::accept("access.json", roster, config, &identity, &known)
 }
 
+/// The next roster, byte for byte: what is random is an input. With a new epoch it is that of a
+/// rotation.
+fn composed(vector: &Vector) -> Outcome {
+    let fail = |error: Error| kind(&error);
+    let roster = Roster::read("access.json", &vector.bytes("access.json")).map_err(fail)?;
+    let config = hash::hash(&vector.bytes("kagi.json"));
+    let access = accepted(vector, &roster, &config).map_err(fail)?;
+    let rotates = vector.optional("new epoch");
+    let new_epoch = rotates.map(|text| Epoch::parse(&text).expect("an epoch"));
+    let epoch = new_epoch.unwrap_or(roster.epoch);
+    let mut draft = Draft::after(&roster, config);
+    for (_, line) in vector.all("then") {
+        let line = words(&line.line());
+        let line: Vec<_> = line.iter().map(String::as_str).collect();
+        redraft(&mut draft, epoch.number, &line).map_err(fail)?;
+    }
+    let next = match new_epoch {
+        Some(epoch) => access.rotated(epoch, key(vector, "new project key")),
+        None => Ok(access),
+    };
+    let identity = Identity::new(key(vector, "secret"));
+    let mut ephemeral = vector.all("ephemeral").into_iter();
+    let mut random = || {
+        let (_, field) = ephemeral.next().expect("a key for each member");
+        Ok(Key::new(unhex(&field.line()).try_into().expect("32 bytes")))
+    };
+    let envs = Config::read("kagi.json", &vector.bytes("kagi.json")).map_err(fail)?;
+    let next = next.and_then(|next| next.compose(&identity, draft, &envs.envs, &mut random));
+    Ok(gives(&[("access.json", next.map_err(fail)?.write())]))
+}
+
+fn redraft(draft: &mut Draft, epoch: u32, words: &[&str]) -> Result<(), Error> {
+    let parse = |grants: &str| {
+        let grants = grants.split(',');
+        let grants = grants.map(|grant| Grant::parse(grant).expect("a grant"));
+        grants.collect()
+    };
+    match *words {
+        ["admit", public, name, grants] => {
+            let public = unhex(public).try_into().expect("32 bytes");
+            draft.admit(public, name, parse(grants))
+        }
+        ["remove", id] => draft.remove(id, epoch),
+        ["grant", id, grants] => draft.regrant(id, parse(grants), epoch),
+        ["rename", id, name] => {
+            name.clone_into(&mut draft.member_mut(id)?.name);
+            Ok(())
+        }
+        _ => panic!("no change: {words:?}"),
+    }
+}
+
+fn request(vector: &Vector) -> Outcome {
+    let file = vector.bytes("request.json");
+    let request = Request::read("request.json", &file).map_err(|error| kind(&error))?;
+    assert_eq!(request.write().as_bytes(), file, "not canonical");
+    let again = Request::new(request.public, &request.name).write();
+    assert_eq!(again.as_bytes(), file, "made anew");
+    Ok(gives(&[
+        ("id", request.id.clone()),
+        ("name", request.name.clone()),
+        ("public_key", hex(&request.public)),
+    ]))
+}
+
 fn yes(is: bool) -> String {
     (if is { "yes" } else { "no" }).into()
 }
@@ -347,7 +415,7 @@ fn shortened(items: &[String]) -> String {
     }
 }
 
-/// Value, description, writer, version, time, author: values that are no plain word in hex.
+/// Value, description, writer, version, time, author, epoch: values that are no plain word in hex.
 pub fn entry_line(entry: &Entry) -> String {
     let word = |bytes: &[u8]| match std::str::from_utf8(bytes) {
         _ if bytes.is_empty() => "-".to_string(),
@@ -360,17 +428,18 @@ pub fn entry_line(entry: &Entry) -> String {
         word(entry.value.expose())
     };
     format!(
-        "{value} {} writer={} version={} time={} author={}",
+        "{value} {} writer={} version={} time={} author={} epoch={}",
         word(entry.description.as_bytes()),
         hex(&entry.writer),
         entry.version,
         entry.time,
         word(entry.author.as_bytes()),
+        entry.epoch,
     )
 }
 
 /// A snapshot as the vectors of `join` describe it: `sequence N`, `ancestors ID …` or
-/// `ancestors FIRST to LAST`, `entry NAME VALUE DESCRIPTION WRITER VERSION TIME AUTHOR`.
+/// `ancestors FIRST to LAST`, `entry NAME VALUE DESCRIPTION WRITER VERSION TIME AUTHOR EPOCH`.
 fn snapshot_of(field: &Field) -> Snapshot {
     let mut snapshot = Snapshot::default();
     let text = field.string();
@@ -395,6 +464,7 @@ fn snapshot_of(field: &Field) -> Snapshot {
                 version,
                 time,
                 author,
+                epoch,
             ] => {
                 snapshot.entries.push(Entry {
                     name: name.into(),
@@ -404,6 +474,7 @@ fn snapshot_of(field: &Field) -> Snapshot {
                     author: or_empty(author),
                     writer: id(writer),
                     version: version.parse().expect("a number"),
+                    epoch: epoch.parse().expect("a number"),
                 });
             }
             _ => panic!("no line of a snapshot: {line:?}"),
@@ -415,20 +486,30 @@ fn snapshot_of(field: &Field) -> Snapshot {
 }
 
 fn change(scope: &mut Scope, words: &[&str]) {
-    let by = |time: &str, author| Author {
+    let by = |time: &str, author, epoch: &str| Author {
         id: if author == "-" { "" } else { author },
         time: time.parse().expect("a number"),
+        epoch: epoch.parse().expect("a number"),
     };
     match *words {
-        ["set", name, value, time, author] => {
-            let author = by(time, author);
-            let value = Secret::copy_of(value.as_bytes());
-            scope.set(name, value, None, author).expect("set");
+        [
+            "set",
+            name,
+            value,
+            time,
+            author,
+            epoch,
+            ref description @ ..,
+        ] => {
+            let author = by(time, author, epoch);
+            let (value, description) = (Secret::copy_of(value.as_bytes()), description.first());
+            let set = scope.set(name, value, description.copied(), author);
+            set.expect("set");
         }
         ["unset", name] => assert!(scope.unset(name)),
-        ["resolve", name, index, time, author] => {
+        ["resolve", name, index, time, author, epoch] => {
             let index = index.parse().expect("a number");
-            assert!(scope.resolve(name, index, by(time, author)));
+            assert!(scope.resolve(name, index, by(time, author, epoch)));
         }
         _ => panic!("no change: {words:?}"),
     }
@@ -450,7 +531,15 @@ fn joined(vector: &Vector) -> Outcome {
         let line: Vec<_> = line.split_whitespace().collect();
         change(&mut scope, &line);
     }
-    let next = scope.into_snapshot().map_err(|error| kind(&error))?;
+    let replaced = vector.optional("rotated from").map(|ids| words(&ids));
+    let next = match replaced {
+        None => scope.into_snapshot(),
+        Some(ids) => {
+            let ids = ids.iter().map(|id| unhex(id).try_into().expect("8 bytes"));
+            scope.into_rotated(ids.collect())
+        }
+    };
+    let next = next.map_err(|error| kind(&error))?;
     let next = described(&next).into_iter();
     outputs.extend(next.map(|(name, value)| (format!("next {name}"), value)));
     Ok(outputs)

@@ -118,6 +118,8 @@ fn run(vector: &Vector) -> Result<Vec<(String, String)>, Error> {
         "checkout" => checkout(),
         "remember checkout" => remember_checkout(&vector.line("project")),
         "open" => open(vector),
+        "requests" => requests(),
+        "request" => request(&vector.line("id")),
         other => panic!("no operation {other:?}"),
     }
 }
@@ -159,6 +161,22 @@ fn remember_checkout(project: &str) -> Result<Vec<(String, String)>, Error> {
             (format!("file checkouts/{name}"), text)
         })
         .collect())
+}
+
+/// The requests that are read, by id: each with its name, or with why it is refused.
+fn requests() -> Result<Vec<(String, String)>, Error> {
+    let requests = Site::find()?.requests()?.into_iter();
+    Ok(requests
+        .map(|request| match request {
+            Ok(request) => (request.id, format!("is called {}", request.name)),
+            Err(error) => ("refused".into(), failure(&error)),
+        })
+        .collect())
+}
+
+fn request(id: &str) -> Result<Vec<(String, String)>, Error> {
+    let request = Site::find()?.request(id)?;
+    Ok(vec![("name".into(), request.name)])
 }
 
 fn open(vector: &Vector) -> Result<Vec<(String, String)>, Error> {

@@ -1,16 +1,20 @@
 //! Limits whose files would be too large to commit: at the limit accepted, one above refused.
 
-use crate::world::{self, Member, Roster, base32, entry, hex, member, person, seed, snapshot};
+use crate::world::{
+    self, Member, Roster, Withdrawn, base32, entry, hex, member, person, seed, snapshot, withdrawn,
+};
 use kagi::crypto::hash;
 use kagi::error::Kind;
 use kagi::format::key_text::Identity;
-use kagi::format::roster::{self, GRANTS_MAX, MEMBERS_MAX, REMOVED_MAX};
+use kagi::format::names::Grant;
+use kagi::format::request::{REQUEST_BYTES_MAX, Request};
+use kagi::format::roster::{self, GRANTS_MAX, MEMBERS_MAX, REMOVED_MAX, WITHDRAWN_MAX};
 use kagi::format::scope_file::{self, FILE_BYTES_MAX, ScopeName};
 use kagi::format::snapshot::{
     ANCESTORS_MAX, ENTRIES_MAX, SNAPSHOT_BYTES_MAX, Snapshot, VALUE_BYTES_MAX,
 };
 use kagi::secret::Key;
-use kagi::team::{self, Known};
+use kagi::team::{self, Draft, Known};
 
 fn read(roster: &Roster) -> Option<Kind> {
     let text = roster.json();
@@ -65,6 +69,91 @@ fn grants_of_a_member() {
     };
     assert_eq!(read(&with(GRANTS_MAX)), None);
     assert_eq!(read(&with(GRANTS_MAX + 1)), Some(Kind::BadText));
+}
+
+/// Strangers who lost a grant in the second epoch.
+fn withdrawn_from(count: usize) -> Vec<Withdrawn> {
+    let one = |at| Withdrawn {
+        id: world::member_id(&seed(&format!("withdrawn {at}"))),
+        ..withdrawn(&person("eve"), &["api/production"], 2)
+    };
+    let mut all: Vec<_> = (0..count).map(one).collect();
+    all.sort_by(|one, next| one.id.cmp(&next.id));
+    all
+}
+
+#[test]
+fn withdrawn_grants() {
+    let with = |count| {
+        let mut roster = shallow(Vec::new());
+        roster.withdrawn = withdrawn_from(count);
+        roster
+    };
+    assert_eq!(read(&with(WITHDRAWN_MAX)), None);
+    assert_eq!(read(&with(WITHDRAWN_MAX + 1)), Some(Kind::BadText));
+    assert_eq!(WITHDRAWN_MAX, 1024);
+}
+
+#[test]
+fn grants_of_a_withdrawn_member() {
+    let with = |count| {
+        let mut eve = withdrawn(&person("eve"), &[], 2);
+        eve.grants = (0..count).map(|at| format!("a{at:03}/b")).collect();
+        let mut roster = shallow(Vec::new());
+        roster.withdrawn = vec![eve];
+        roster
+    };
+    assert_eq!(read(&with(GRANTS_MAX)), None);
+    assert_eq!(read(&with(GRANTS_MAX + 1)), Some(Kind::BadText));
+}
+
+/// The writer makes room: the first of the oldest epoch leaves.
+#[test]
+fn the_oldest_withdrawn_grants_leave() {
+    let mut roster = shallow(vec![member(&person("ci"), &["api/production"])]);
+    roster.withdrawn = withdrawn_from(WITHDRAWN_MAX);
+    let text = roster.json();
+    let read = roster::Roster::read("access.json", text.as_bytes()).expect("a roster");
+    let mut draft = Draft::after(&read, [0; 32]);
+    draft.remove(&person("ci").id, 4).expect("a member");
+    let mut wanted: Vec<_> = roster.withdrawn[1..]
+        .iter()
+        .map(|one| one.id.clone())
+        .collect();
+    wanted.push(person("ci").id);
+    let found: Vec<_> = draft.withdrawn.into_iter().map(|one| one.id).collect();
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn a_writer_keeps_the_limits_of_members() {
+    let read = |roster: &Roster| {
+        let text = roster.json();
+        roster::Roster::read("access.json", text.as_bytes()).expect("a roster")
+    };
+    let full = shallow((1..MEMBERS_MAX).map(stranger).collect());
+    let mut draft = Draft::after(&read(&full), [0; 32]);
+    let more = draft.admit(person("bob").public, "bob", vec![Grant::Full]);
+    assert_eq!(more.err().map(|error| error.kind), Some(Kind::Limit));
+    let mut roster = shallow(vec![member(&person("bob"), &["*"])]);
+    let id = |at| world::member_id(&seed(&format!("removed {at}")));
+    roster.removed = (0..REMOVED_MAX).map(id).collect();
+    roster.removed.sort();
+    let mut draft = Draft::after(&read(&roster), [0; 32]);
+    let more = draft.remove(&person("bob").id, 4);
+    assert_eq!(more.err().map(|error| error.kind), Some(Kind::Limit));
+}
+
+/// No sound request is so long: what is refused for another reason was at least read.
+#[test]
+fn bytes_of_a_request() {
+    let read = |length: usize| {
+        let read = Request::read("request", " ".repeat(length).as_bytes());
+        read.err().map(|error| error.kind)
+    };
+    assert_eq!(REQUEST_BYTES_MAX, 1024);
+    assert_eq!(read(REQUEST_BYTES_MAX), Some(Kind::NotCanonical));
+    assert_eq!(read(REQUEST_BYTES_MAX + 1), Some(Kind::TooLarge));
 }
 
 #[test]

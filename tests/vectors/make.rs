@@ -2,9 +2,9 @@
 //! The long functions are tables, a vector a row, and are not reformatted.
 
 use crate::world::{
-    self, Epoch, Labelled, Member, Person, Place7, Roster, api, base64, box_id, config, entry,
-    epoch, hex, joined, lp, lps, member, person, pin, project, project_key, raw, roster, seed,
-    short, snapshot, witness_key,
+    self, Epoch, Labelled, Member, Person, Place7, Roster, Withdrawn, api, base64, box_id, config,
+    entry, epoch, hex, joined, lp, lps, member, person, pin, project, project_key, raw, roster,
+    seed, short, snapshot, withdrawn, witness_key,
 };
 use crate::{Field, Vector};
 use kagi::crypto::kdf::{self, Place};
@@ -24,6 +24,11 @@ pub fn all() -> Vec<Vector> {
         roster_members(),
         acceptance(),
         accepted_bundles(),
+        accepted_epochs(),
+        rotations(),
+        compositions(),
+        withdrawals(),
+        requests(),
         configs(),
         scope_files(),
         boxes(),
@@ -32,6 +37,8 @@ pub fn all() -> Vec<Vector> {
         joins(),
         conflicts(),
         other_joins(),
+        epochs_of_values(),
+        rotated_joins(),
         identities(),
         scope_keys(),
         scope_key_holders(),
@@ -39,6 +46,8 @@ pub fn all() -> Vec<Vector> {
         pins(),
         devices(),
         opened(),
+        opened_after_rotation(),
+        found_requests(),
     ];
     rooms.into_iter().flatten().collect()
 }
@@ -137,6 +146,12 @@ impl Vector {
 
     fn gives(mut self, name: &str, value: &str) -> Self {
         self.outputs.push(field(name, value));
+        self
+    }
+
+    fn gives_text(mut self, name: &str, text: &str) -> Self {
+        let (name, lines) = (name.into(), lines_of(text));
+        self.outputs.push(Field { name, lines });
         self
     }
 
@@ -535,7 +550,26 @@ fn team() -> Roster {
     let mut roster = roster(&person("alice"), others);
     roster.removed = vec![person("eve").id, person("fritz").id];
     roster.removed.sort();
+    roster.withdrawn = withdrawn_ones();
     roster
+}
+
+/// Eve and fritz were removed, dora lost an environment, then a service; and somebody was removed
+/// so long ago that nothing else is left of it.
+fn withdrawn_ones() -> Vec<Withdrawn> {
+    let mut ones = vec![
+        withdrawn(&person("eve"), &["*"], 2),
+        withdrawn(
+            &person("dora"),
+            &["*/development", "*/production", "web/*"],
+            2,
+        ),
+        withdrawn(&person("fritz"), &["api/production"], 3),
+        withdrawn(&person("dora"), &["*/development", "api/*", "web/*"], 3),
+        withdrawn(&person("grace"), &["web/staging"], 2),
+    ];
+    ones.sort_by_key(|one| (one.epoch, one.id.clone()));
+    ones
 }
 
 fn roster_vector(vector: Vector, text: &str) -> Vector {
@@ -594,7 +628,7 @@ fn rosters() -> Vec<Vector> {
     let eve = person("eve");
     vec![
         good_roster("founder", "4.1, 4.3", "the roster of a new project", &small().composed()),
-        good_roster("team", "4.1, 4.3, 4.5, 4.6, 4.9", "full and limited members", &team().composed()),
+        good_roster("team", "4.1, 4.3, 4.5, 4.6, 4.9, 4.10", "full and limited members, removed ones, and withdrawn grants", &team().composed()),
         good_roster("witnesses_16", "4.6", "16 witnesses", &witnessed_16().composed()),
         reject("roster/too_large", "4.1", "TooLarge", "one byte above 2 MiB").with_lines("access.json", vec!["*2097153 20".into()]),
         edited_roster("empty", "no byte", &|_| String::new()),
@@ -650,6 +684,66 @@ fn rosters() -> Vec<Vector> {
         }),
         bad_roster("removed_member", "4.9", "a member that was removed", &|it| {
             it.removed = vec![id("alice")];
+        }),
+    ]
+}
+
+/// A roster of epoch 3 whose withdrawn grants have a defect.
+fn bad_withdrawn(path: &str, what: &str, edit: &dyn Fn(&mut Vec<Withdrawn>)) -> Vector {
+    bad_roster(&format!("withdrawn_{path}"), "4.10", what, &|it| {
+        it.withdrawn = vec![withdrawn(&person("eve"), &["api/production"], 2)];
+        edit(&mut it.withdrawn);
+    })
+}
+
+#[rustfmt::skip]
+fn withdrawals() -> Vec<Vector> {
+    let bad = bad_withdrawn;
+    let grants = |path: &str, what: &str, list: &'static [&'static str]| {
+        bad(&format!("grants_{path}"), what, &|it| it[0].grants = list.iter().map(|grant| (*grant).to_string()).collect())
+    };
+    let text = |path: &str, what: &str, from: &str, to: &str| {
+        let mut roster = small();
+        roster.withdrawn = vec![withdrawn(&person("eve"), &["api/production"], 2)];
+        let text = roster.composed().json();
+        assert!(text.contains(from));
+        roster_vector(reject(&format!("roster/withdrawn_{path}"), "1.10, 4.10", "NotCanonical", what), &text.replacen(from, to, 1))
+    };
+    let id = |name: &'static str| person(name).id;
+    let mut pair = [person("eve"), person("fritz")];
+    pair.sort_by(|one, next| one.id.cmp(&next.id));
+    let [lower, higher] = pair;
+    vec![
+        bad("id", "an id of 19 characters", &|it| it[0].id.truncate(23)),
+        bad("id_of_project", "a project id in the place of a member id", &|it| it[0].id = project()),
+        bad("name_empty", "no name", &|it| it[0].name.clear()),
+        bad("name_blank", "a name that begins with a blank", &|it| it[0].name.insert(0, ' ')),
+        bad("name_control", "a name with a line feed", &|it| it[0].name.push('\n')),
+        bad("name_65", "a name of 65 bytes", &|it| it[0].name = "a".repeat(65)),
+        grants("none", "no grant", &[]),
+        grants("unsorted", "the grants are not sorted", &["b/production", "a/production"]),
+        grants("double", "a grant twice", &["a/production", "a/production"]),
+        grants("full_and_more", "the full grant beside another", &["*", "a/production"]),
+        grants("malformed", "a grant that is none", &["a"]),
+        bad("epoch_zero", "the epoch number 0", &|it| it[0].epoch = 0),
+        bad("epoch_first", "the first epoch: no rotation began it", &|it| it[0].epoch = 1),
+        bad("epoch_later", "an epoch above the roster's", &|it| it[0].epoch = 4),
+        bad("epochs_unsorted", "the epochs are not sorted", &|it| {
+            *it = vec![withdrawn(&lower, &["*"], 3), withdrawn(&higher, &["*"], 2)];
+        }),
+        bad("ids_unsorted", "the ids of one epoch are not sorted", &|it| {
+            *it = vec![withdrawn(&higher, &["*"], 2), withdrawn(&lower, &["*"], 2)];
+        }),
+        bad("double", "an id twice in one epoch", &|it| {
+            *it = vec![withdrawn(&lower, &["a/production"], 2), withdrawn(&lower, &["b/production"], 2)];
+        }),
+        text("unknown_name", "a member that the format does not have", "      \"epoch\": 2\n", "      \"epoch\": 2,\n      \"more\": 1\n"),
+        text("missing_name", "a member is missing", &format!("      \"id\": \"{}\",\n      \"name\": \"eve\"", id("eve")), "      \"name\": \"eve\""),
+        text("epoch_too_large", "the epoch number 2^32", "      \"epoch\": 2\n", "      \"epoch\": 4294967296\n"),
+        edited_roster("withdrawn_missing", "no list of withdrawn grants", &|text| text.replacen("  \"withdrawn\": [],\n", "", 1)),
+        edited_roster("withdrawn_last", "the withdrawn grants after the seal", &|text| {
+            let text = text.replacen("  \"withdrawn\": [],\n", "", 1);
+            text.replacen("\"\n}\n", "\",\n  \"withdrawn\": []\n}\n", 1)
         }),
     ]
 }
@@ -893,6 +987,15 @@ fn acceptance() -> Vec<Vector> {
             },
             &ci,
         ),
+        reads(
+            knows(bad("withdrawn_changed", "4.3, 5.5", "Unauthentic", "withdrawn grants were taken out afterwards"), &ci, e),
+            &{
+                let mut roster = before_composed(&|it| it.withdrawn = withdrawn_ones());
+                roster.withdrawn.clear();
+                roster
+            },
+            &ci,
+        ),
         reads(knows(bad("wrap_swapped", "4.6, 5.5", "Unauthentic", "somebody sealed other keys to the member's public key"), &ci, e), &swapped_wrap, &ci),
         reads(bad("wrap_swapped_new", "4.7, 5.7", "Unauthentic", "the same, and the reader is a new device").with("anchors", &alice.id), &swapped_wrap, &ci),
         reads(bad("introduction_wrong", "5.7", "Unauthentic", "an introduction that does not hold").with("anchors", &alice.id), &edited(&|it| ci_of(it).introduction[0] ^= 1), &ci),
@@ -1083,6 +1186,234 @@ fn accepted_bundles() -> Vec<Vector> {
             let vector = reject("accept/own_witness", "5.8", "Unauthentic", "the witness key in the wrap is not the one of the witness");
             reads(knows(vector, &ci, epoch(2)), &roster.composed(), &ci)
         },
+    ]
+}
+
+/// What a device makes of a roster some epochs after, or before, the one that it has pinned.
+#[rustfmt::skip]
+fn accepted_epochs() -> Vec<Vector> {
+    let (alice, ci) = (person("alice"), person("ci"));
+    let good = |path: &str, what: &str| accept(&format!("accept/{path}"), "4.6, 5.5", what);
+    let bad = |path: &str, rule: &str, kind: &str, what: &str| reject(&format!("accept/{path}"), rule, kind, what);
+    let at = |number: u32| {
+        let mut roster = for_ci();
+        roster.epoch = epoch(number);
+        roster.earlier = (1..number).map(epoch).collect();
+        roster.composed()
+    };
+    // Two people rotated in parallel: the roster knows the other one's epoch 2.
+    let mut forked = for_ci();
+    forked.earlier[1] = Epoch(2, short("a fork"));
+    let mut first = at(1);
+    first.sequence = 2_000_000;
+    let full = [("values/api/production", true), ("files/web/development", true)];
+    let late = at(16);
+    vec![
+        given(reads(knows(good("full_of_earlier", "a full member that pinned epoch 1 reads a roster of epoch 3"), &alice, epoch(1)), &at(3), &alice), &alice.id, epoch(3), true, &full),
+        given(reads(knows(good("fifteen_rotations", "15 rotations later the pinned epoch is still witnessed"), &ci, epoch(1)), &late, &ci), &ci.id, epoch(16), false, &CI_SCOPES),
+        reads(knows(bad("forked_first", "5.4", "ForkedEpoch", "the pinned epoch 1 has another id"), &ci, Epoch(1, short("a fork"))), &at(3), &ci),
+        reads(knows(bad("forked_between", "5.4", "ForkedEpoch", "the pinned epoch 2 is not the one that the roster follows"), &ci, epoch(2)), &forked.clone().composed(), &ci),
+        given(reads(knows(good("forked_unseen", "a fork of epoch 2, which a device that pinned epoch 1 cannot see"), &ci, epoch(1)), &forked.composed(), &ci), &ci.id, epoch(3), false, &CI_SCOPES),
+        reads(knows(bad("older", "5.3", "OldEpoch", "the pin knows epoch 3, and the roster is of epoch 1"), &ci, epoch(3)), &first, &ci),
+        reads(knows(bad("older_by_one", "5.3", "OldEpoch", "the pin knows epoch 3, and the roster is of epoch 2"), &ci, epoch(3)), &at(2), &ci),
+    ]
+}
+
+// --- Rotations ---
+
+/// Alice makes another roster of one; what is random is given.
+fn composes(vector: Vector, before: &Roster, after: &Roster) -> Vector {
+    let mut vector = reads(vector, &before.clone().composed(), &person("alice"));
+    if before.epoch != after.epoch {
+        vector = vector
+            .with("new epoch", &after.epoch.text())
+            .with_hex("new project key", project_key(after.epoch).expose());
+    }
+    for member in &after.members {
+        let ephemeral = seed(&format!("ephemeral key for {}", member.id));
+        vector = vector.with_hex(&format!("ephemeral for {}", member.name), &ephemeral);
+    }
+    vector
+}
+
+/// The roster that follows one by a rotation.
+fn after(before: &Roster, edit: &dyn Fn(&mut Roster)) -> Roster {
+    let mut after = before.clone();
+    after.sequence += 1;
+    after.earlier.push(before.epoch);
+    after.epoch = epoch(before.epoch.0 + 1);
+    let excess = after.earlier.len().saturating_sub(15);
+    after.earlier.drain(..excess);
+    edit(&mut after);
+    after
+}
+
+#[rustfmt::skip]
+fn rotations() -> Vec<Vector> {
+    let (bob, ci, dora) = (person("bob"), person("ci"), person("dora"));
+    let good = |path: &str, rule: &str, what: &str, before: &Roster, then: &[String], edit: &dyn Fn(&mut Roster)| {
+        let after = after(before, edit);
+        let mut vector = composes(accept(&format!("compose/{path}"), rule, what), before, &after);
+        for then in then {
+            vector = vector.with("then", then);
+        }
+        vector.gives_text("access.json", &after.composed().json())
+    };
+    let bad = |path: &str, rule: &str, kind: &str, what: &str, before: &Roster, then: &str| {
+        composes(reject(&format!("compose/{path}"), rule, kind, what), before, &after(before, &|_| {})).with("then", then)
+    };
+    let without = |it: &mut Roster, who: &Person, grants: &[&str]| {
+        it.members.retain(|member| member.id != who.id);
+        it.removed.push(who.id.clone());
+        it.removed.sort();
+        it.withdrawn.push(withdrawn(who, grants, it.epoch.0));
+        it.withdrawn.sort_by_key(|one| (one.epoch, one.id.clone()));
+    };
+    let (small, team) = (small(), team());
+    let dora_of = |it: &mut Roster, grants: &[&str]| {
+        let members = it.members.iter_mut().filter(|member| member.id == dora.id);
+        members.for_each(|member| member.grants = grants.iter().map(|grant| (*grant).to_string()).collect());
+    };
+    let grant = |grants: &str| vec![format!("grant {} {grants}", dora.id)];
+    let dora_had = ["*/development", "web/*"];
+    vec![
+        good("key", "9.10, 4.4, 4.5, 4.6", "a new key, and nothing else", &small, &[], &|_| {}),
+        good("team", "9.10, 4.4, 4.5, 4.6", "a new key for full and limited members", &team, &[], &|_| {}),
+        good("earlier_15", "4.5, 4.6, 9.10", "of 16 epochs before, the first leaves", &witnessed_16(), &[], &|_| {}),
+        good("removed", "4.9, 4.10, 9.10", "a limited member is removed", &for_ci(), &[format!("remove {}", ci.id)], &|it| without(it, &ci, &["api/production"])),
+        good("removed_full", "4.9, 4.10, 9.10", "a full member is removed, and another limited one", &team, &[format!("remove {}", bob.id), format!("remove {}", ci.id)], &|it| {
+            without(it, &bob, &["*"]);
+            without(it, &ci, &["api/production"]);
+        }),
+        good("reduced", "4.10, 9.10", "a member loses a service: all its grants from before are remembered", &team, &grant("*/development"), &|it| {
+            dora_of(it, &["*/development"]);
+            it.withdrawn.push(withdrawn(&dora, &dora_had, 4));
+        }),
+        good("narrowed", "4.10, 9.10", "a service gives way to one of its scopes", &team, &grant("web/production,*/development"), &|it| {
+            dora_of(it, &["*/development", "web/production"]);
+            it.withdrawn.push(withdrawn(&dora, &dora_had, 4));
+        }),
+        good("exchanged", "4.10, 9.10", "an environment gives way to a service", &team, &grant("api/*,web/*"), &|it| {
+            dora_of(it, &["api/*", "web/*"]);
+            it.withdrawn.push(withdrawn(&dora, &dora_had, 4));
+        }),
+        good("together", "4.10, 9.10", "a service gives way to every environment: none of them covers it", &team, &grant("*/development,*/production"), &|it| {
+            dora_of(it, &["*/development", "*/production"]);
+            it.withdrawn.push(withdrawn(&dora, &dora_had, 4));
+        }),
+        good("other_env", "3.8, 4.10, 9.10", "a scope gives way to another environment", &for_ci(), &[format!("grant {} */development", ci.id)], &|it| {
+            ci_of(it).grants = vec!["*/development".into()];
+            it.withdrawn.push(withdrawn(&ci, &["api/production"], 4));
+        }),
+        good("other_service", "3.8, 4.10, 9.10", "a scope gives way to another service", &for_ci(), &[format!("grant {} web/*", ci.id)], &|it| {
+            ci_of(it).grants = vec!["web/*".into()];
+            it.withdrawn.push(withdrawn(&ci, &["api/production"], 4));
+        }),
+        good("widened_to_service", "3.8, 4.10, 9.10", "a scope gives way to its service: nothing is remembered", &for_ci(), &[format!("grant {} api/*", ci.id)], &|it| ci_of(it).grants = vec!["api/*".into()]),
+        good("widened", "3.8, 4.10, 9.10", "what is given covers what was there: nothing is remembered", &team, &[format!("grant {} */production", ci.id)], &|it| {
+            let members = it.members.iter_mut().filter(|member| member.id == ci.id);
+            members.for_each(|member| member.grants = vec!["*/production".into()]);
+        }),
+        good("made_full", "3.8, 4.10, 9.10", "a limited member becomes a full one: nothing is remembered, and * stands alone", &team, &grant("*,web/*"), &|it| dora_of(it, &["*"])),
+        good("made_limited", "3.8, 4.10, 9.10", "a full member becomes a limited one", &team, &[format!("grant {} web/*,*/development,web/*", bob.id)], &|it| {
+            let members = it.members.iter_mut().filter(|member| member.id == bob.id);
+            members.for_each(|member| member.grants = vec!["*/development".into(), "web/*".into()]);
+            it.withdrawn.push(withdrawn(&bob, &["*"], 4));
+        }),
+        bad("last_full", "4.2", "LastFull", "the last full member is removed", &for_ci(), &format!("remove {}", person("alice").id)),
+        bad("last_limited", "4.2", "LastFull", "the last full member becomes a limited one", &for_ci(), &format!("grant {} api/production", person("alice").id)),
+        bad("unknown", "4.10", "Missing", "nobody with this id is a member", &for_ci(), &format!("remove {}", bob.id)),
+        reads(reject("compose/limited", "3.8, 9.10", "NotFull", "a limited member cannot rotate").with("anchors", &person("alice").id), &for_ci().composed(), &ci)
+            .with("new epoch", &epoch(4).text())
+            .with_hex("new project key", project_key(epoch(4)).expose()),
+    ]
+}
+
+/// Changes within an epoch.
+#[rustfmt::skip]
+fn compositions() -> Vec<Vector> {
+    let (bob, ci, eve) = (person("bob"), person("ci"), person("eve"));
+    let next = |before: &Roster, edit: &dyn Fn(&mut Roster)| {
+        let mut after = before.clone();
+        after.sequence += 1;
+        edit(&mut after);
+        after.members.sort_by(|one, next| one.id.cmp(&next.id));
+        after
+    };
+    let good = |path: &str, rule: &str, what: &str, before: &Roster, then: &str, edit: &dyn Fn(&mut Roster)| {
+        let after = next(before, edit);
+        let vector = composes(accept(&format!("compose/{path}"), rule, what), before, &after);
+        vector.with("then", then).gives_text("access.json", &after.composed().json())
+    };
+    let bad = |path: &str, rule: &str, kind: &str, what: &str, before: &Roster, then: &str| {
+        composes(reject(&format!("compose/{path}"), rule, kind, what), before, before).with("then", then)
+    };
+    let admit = |who: &Person, grants: &str| format!("admit {} {} {grants}", hex(&who.public), who.name);
+    let (small, team) = (small(), team());
+    vec![
+        good("admitted", "4.2, 4.4, 4.6, 4.7", "a new full member", &small, &admit(&bob, "*"), &|it| it.members.push(member(&bob, &["*"]))),
+        good("admitted_limited", "3.8, 4.5", "a new limited member; its grants are sorted, each once", &small, &admit(&ci, "web/*,*/production,web/*"), &|it| {
+            it.members.push(member(&ci, &["*/production", "web/*"]));
+        }),
+        good("admitted_to_all", "3.8", "a new member with * beside another grant", &small, &admit(&bob, "*,web/*"), &|it| it.members.push(member(&bob, &["*"]))),
+        good("admitted_later", "4.6", "a new member has witnesses of the epochs before, too", &for_ci(), &admit(&bob, "*"), &|it| it.members.push(member(&bob, &["*"]))),
+        good("widened_within", "4.10", "more grants need no rotation", &for_ci(), &format!("grant {} api/production,web/*", ci.id), &|it| {
+            ci_of(it).grants = vec!["api/production".into(), "web/*".into()];
+        }),
+        good("renamed", "4.3", "another name", &for_ci(), &format!("rename {} build", ci.id), &|it| ci_of(it).name = "build".into()),
+        bad("admitted_twice", "4.2", "Exists", "a new member that is one already", &for_ci(), &admit(&ci, "*")),
+        bad("admitted_again", "4.9", "WasRemoved", "a new member that was removed", &team, &admit(&eve, "*")),
+        bad("admitted_of_low_order", "1.6", "BadText", "a new member whose public key is of low order", &small, &admit(&low_order(), "*")).with_hex("ephemeral for another", &seed("another ephemeral key")),
+    ]
+}
+
+// --- Requests ---
+
+#[rustfmt::skip]
+fn requests() -> Vec<Vector> {
+    let whole = world::request(&person("bob"));
+    let good = |path: &str, what: &str, request: &world::Request| {
+        let vector = accept(&format!("request/{path}"), "12.1, 12.2", what).with_text("request.json", &request.json());
+        vector.gives("id", &request.id).gives("name", &request.name).gives("public_key", &request.public_key)
+    };
+    let bad = |path: &str, rule: &str, what: &str, edit: &dyn Fn(&mut world::Request)| {
+        let mut defect = whole.clone();
+        edit(&mut defect);
+        reject(&format!("request/{path}"), rule, "BadText", what).with_text("request.json", &defect.json())
+    };
+    let edited = |path: &str, what: &str, edit: &dyn Fn(String) -> String| {
+        let vector = reject(&format!("request/{path}"), "1.10, 12.1", "NotCanonical", what);
+        vector.with_text("request.json", &edit(whole.json()))
+    };
+    let named = world::Request { name: "Zo\u{eb} \"the laptop\"".into(), ..whole.clone() };
+    let newer = world::Request { format: 2, ..whole.clone() };
+    let mut masked = person("bob").public;
+    masked[31] |= 0x80;
+    let name = "  \"name\": \"bob\",\n";
+    vec![
+        good("whole", "a device asks to become a member", &whole),
+        good("named", "a name with a quote", &named),
+        reject("request/too_large", "12.1", "TooLarge", "one byte above 1 KiB").with_lines("request.json", vec!["*1025 20".into()]),
+        reject("request/format", "1.12, 12.1", "Newer", "another format").with_text("request.json", &newer.json()),
+        edited("no_line_feed", "no line feed at the end", &|text| text.trim_end().into()),
+        edited("unknown_name", "a member that the format does not have", &|text| text.replacen(name, &format!("  \"more\": 1,\n{name}"), 1)),
+        edited("missing_name", "a member is missing", &|text| text.replacen(name, "", 1)),
+        edited("other_order", "two members in another order", &|text| {
+            let rest = text.replacen(name, "", 1);
+            rest.replacen("  \"id\"", &format!("{name}  \"id\""), 1)
+        }),
+        bad("id_of_another", "3.2, 12.2", "the id of another key", &|it| it.id = person("ci").id),
+        bad("id_upper_case", "3.2, 12.2", "the id in upper case", &|it| it.id = it.id.to_uppercase()),
+        bad("key_not_canonical", "1.5, 12.1", "a public key that is not canonical", &|it| {
+            it.public_key = hex(&masked);
+            it.id = world::member_id(&masked);
+        }),
+        bad("key_short", "12.1", "a public key of 31 bytes", &|it| it.public_key.truncate(62)),
+        bad("key_upper_case", "1.9, 12.1", "a public key in upper case", &|it| it.public_key = it.public_key.to_uppercase()),
+        bad("name_empty", "3.6, 12.1", "no name", &|it| it.name.clear()),
+        bad("name_blank_after", "3.6, 12.1", "a name that ends with a blank", &|it| it.name.push(' ')),
+        bad("name_control", "3.6, 12.1", "a name with a control character", &|it| it.name.push('\u{1b}')),
+        bad("name_65", "3.6, 12.1", "a name of 65 bytes", &|it| it.name = "a".repeat(65)),
     ]
 }
 
@@ -1381,7 +1712,7 @@ fn edited_snapshot(path: &str, rule: &str, what: &str, edit: &dyn Fn(&mut Labell
 #[rustfmt::skip]
 fn snapshots() -> Vec<Vector> {
     let author = person("alice").id;
-    let line = |value: &str, description: &str, author: &str| format!("{value} {description} writer=0000000000000000 version=1 time=1767225600 author={author}");
+    let line = |value: &str, description: &str, author: &str| format!("{value} {description} writer=0000000000000000 version=1 time=1767225600 author={author} epoch=3");
     let good = |path: &str, rule: &str, what: &str, of: &world::Snapshot| {
         let vector = accept(&format!("snapshot/{path}"), rule, what);
         let ancestors: Vec<_> = of.ancestors.iter().map(|id| hex(id)).collect();
@@ -1394,6 +1725,7 @@ fn snapshots() -> Vec<Vector> {
     rich.entries[0].description = b"main".to_vec();
     rich.entries[0].writer = short("ancestor 2");
     rich.entries[0].version = 7;
+    rich.entries[0].epoch = 1;
     rich.entries[1].author.clear();
     rich.entries[2].value = vec![0xff, 0x0a];
     let mut exact = snapshot(4, &[entry("A", "")]);
@@ -1404,7 +1736,7 @@ fn snapshots() -> Vec<Vector> {
     vec![
         good("empty", "8.1, 8.5", "no entry", &snapshot(1, &[])),
         good("entries", "8.1, 8.3", "ancestors and three entries", &rich)
-            .gives("entry DATABASE_URL", &format!("postgres://db/app main writer={} version=7 time=1767225600 author={author}", hex(&short::<8>("ancestor 2"))))
+            .gives("entry DATABASE_URL", &format!("postgres://db/app main writer={} version=7 time=1767225600 author={author} epoch=1", hex(&short::<8>("ancestor 2"))))
             .gives("entry EMPTY", &line("-", "-", "-"))
             .gives("entry KEY", &line("hex:ff0a", "-", &author)),
         good("no_padding", "8.5", "256 bytes without padding", &exact).gives("entry A", &line(&exact_line, "-", &author)),
@@ -1445,6 +1777,7 @@ fn snapshot_entries() -> Vec<Vector> {
         bad("author", "3.2, 8.3", "an author of 19 characters", &|it| it.author.truncate(23)),
         bad("author_project", "3.2, 8.3", "a project id as author", &|it| it.author = project().into()),
         bad("version_zero", "8.3", "an entry of version 0", &|it| it.version = 0),
+        bad("epoch_zero", "8.3", "an entry of epoch 0", &|it| it.epoch = 0),
         bad("writer_unknown", "8.6", "a writer that is no ancestor", &|it| it.writer = short("ancestor 1")),
         bad_snapshot("writer_of_another", "8.6", "a writer that is no ancestor, beside one that is", &|it| {
             it.ancestors = vec![short("ancestor 1")];
@@ -1488,23 +1821,32 @@ const THIS: &str = "0000000000000000";
 
 /// One line of a snapshot in a vector of `join`.
 fn line(name: &str, value: &str, writer: &str, version: u32, time: u64) -> String {
+    line_of(name, value, writer, version, time, 3)
+}
+
+/// The same of a value that was set in another epoch.
+fn line_of(name: &str, value: &str, writer: &str, version: u32, time: u64, epoch: u32) -> String {
     format!(
-        "entry {name} {value} - {writer} {version} {} -\n",
+        "entry {name} {value} - {writer} {version} {} - {epoch}\n",
         NOW + time
     )
 }
 
 /// An entry as an output.
 fn shown(value: &str, writer: &str, version: u32, time: u64) -> String {
+    shown_of(value, writer, version, time, 3)
+}
+
+fn shown_of(value: &str, writer: &str, version: u32, time: u64, epoch: u32) -> String {
     format!(
-        "{value} - writer={writer} version={version} time={} author=-",
+        "{value} - writer={writer} version={version} time={} author=- epoch={epoch}",
         NOW + time
     )
 }
 
-fn written_by(author: &str, value: &str, version: u32) -> String {
+fn written_by(author: &str, value: &str, version: u32, epoch: u32) -> String {
     let time = NOW + 9;
-    format!("{value} - writer={THIS} version={version} time={time} author={author}")
+    format!("{value} - writer={THIS} version={version} time={time} author={author} epoch={epoch}")
 }
 
 fn state(sequence: u64, ancestors: &str, entries: &[String]) -> String {
@@ -1611,13 +1953,13 @@ fn conflicts() -> Vec<Vector> {
         reject("join/conflict_of_descriptions", "9.4, 9.5", "Conflict", "one value with two descriptions")
             .sides(&[line("A", "new", THIS, 2, 6)], &[line("A", "new", THIS, 2, 6).replacen(" - ", " main ", 1)]),
         apart(good("resolve", "the older value is chosen, and written anew"))
-            .with("then", &format!("resolve A 0 {time} {who}"))
+            .with("then", &format!("resolve A 0 {time} {who} 4"))
             .joined(false, &[other, new])
-            .next(3, &all, &[("A", &written_by(&who, "other", 3))]),
+            .next(3, &all, &[("A", &written_by(&who, "other", 3, 3))]),
         apart(good("set_in_conflict", "a new value ends a conflict"))
-            .with("then", &format!("set A third {time} {who}"))
+            .with("then", &format!("set A third {time} {who} 4"))
             .joined(false, &[other, new])
-            .next(3, &all, &[("A", &written_by(&who, "third", 3))]),
+            .next(3, &all, &[("A", &written_by(&who, "third", 3, 4))]),
         apart(good("deleted_in_conflict", "deleting a key ends its conflict"))
             .with("then", "unset A")
             .joined(false, &[other, new])
@@ -1625,12 +1967,12 @@ fn conflicts() -> Vec<Vector> {
         good("set_again", "a deleted key begins with version 1 again")
             .snapshot(BASE, &old())
             .with("then", "unset A")
-            .with("then", &format!("set A new {time} {who}"))
+            .with("then", &format!("set A new {time} {who} 4"))
             .joined(false, &[kept_a, kept_b])
-            .next(2, BASE, &[("A", &written_by(&who, "new", 1)), kept_b]),
+            .next(2, BASE, &[("A", &written_by(&who, "new", 1, 4)), kept_b]),
         good("set_the_same", "a change that changes nothing")
             .snapshot(BASE, &old())
-            .with("then", &format!("set A old {time} {who}"))
+            .with("then", &format!("set A old {time} {who} 4"))
             .joined(false, &[kept_a, kept_b])
             .next(2, BASE, &[kept_a, kept_b]),
     ]
@@ -1646,15 +1988,14 @@ fn other_joins() -> Vec<Vector> {
     let entries = [line("A", "x", &first, 3, 0), line("B", "y", &second, 3, 0)];
     let long = state(2000, "0000000000000001 to 0000000000000400", &entries);
     let b = ("B", &*shown("y", &second, 3, 0));
-    let rotated = ("A", &*shown("x", LEFT, 3, 0));
     vec![
         good("three", "9.4, 9.5, 9.6", "three boxes, two of which agree, until one is chosen")
             .snapshot(&first, &one(5, "x"))
             .snapshot(&second, &one(7, "y"))
             .snapshot(&third, &one(6, "x"))
-            .with("then", &format!("resolve A 1 {} -", NOW + 9))
+            .with("then", &format!("resolve A 1 {} - 3", NOW + 9))
             .joined(false, &[x, y])
-            .next(8, &format!("{first} {third} {second}"), &[("A", &written_by("-", "y", 2))]),
+            .next(8, &format!("{first} {third} {second}"), &[("A", &written_by("-", "y", 2, 3))]),
         good("order_of_heads", "9.6", "the ancestors of the head with the lower number come first, wherever its box stands")
             .snapshot(LEFT, &state(6, &format!("{second} {first}"), &[]))
             .snapshot(RIGHT, &state(5, &format!("{third} {first}"), &[]))
@@ -1669,10 +2010,89 @@ fn other_joins() -> Vec<Vector> {
             .snapshot(NEWEST, &long)
             .joined(false, &[("A", &by_first), b])
             .next(2001, &format!("{second} to {NEWEST}, 1024"), &[("A", &by_second), b]),
-        good("rotated", "9.10", "the first box of an epoch: it lists what it replaced, and wrote every entry")
-            .snapshot(LEFT, &state(9, BASE, &[line("A", "x", THIS, 3, 0)]))
-            .joined(false, &[rotated])
-            .next(10, &format!("{BASE} {LEFT}"), &[rotated]),
+    ]
+}
+
+#[rustfmt::skip]
+fn epochs_of_values() -> Vec<Vector> {
+    let good = |path: &str, rule: &str, what: &str| accept(&format!("join/epoch_{path}"), rule, what);
+    let (who, time) = (person("bob").id, NOW + 9);
+    let one = |vector: Vector, then: &str, next: &str| {
+        vector
+            .snapshot(BASE, &state(1, "", &[line_of("A", "old", THIS, 1, 0, 2)]))
+            .with("then", then)
+            .joined(false, &[("A", &shown_of("old", BASE, 1, 0, 2))])
+            .next(2, BASE, &[("A", next)])
+    };
+    let apart = |vector: Vector, then: &str, next: &str| {
+        vector
+            .sides(&[line_of("A", "new", THIS, 2, 6, 3)], &[line_of("A", "other", THIS, 2, 5, 2)])
+            .with("then", then)
+            .joined(false, &[("A", &shown_of("other", RIGHT, 2, 5, 2)), ("A", &shown_of("new", LEFT, 2, 6, 3))])
+            .next(3, &format!("{BASE} {LEFT} {RIGHT}"), &[("A", next)])
+    };
+    let described = written_by(&who, "old", 2, 2).replacen(" - ", " main ", 1);
+    vec![
+        one(good("of_set", "9.9", "a value that is set has the epoch of the change"), &format!("set A new {time} {who} 4"), &written_by(&who, "new", 2, 4)),
+        one(good("of_same_value", "9.9", "another description: the value keeps its epoch"), &format!("set A old {time} {who} 4 main"), &described),
+        apart(good("of_side", "9.9", "set to the value of one side of a conflict: it keeps its epoch"), &format!("set A other {time} {who} 4"), &written_by(&who, "other", 3, 2)),
+        apart(good("of_choice", "9.9", "a side of a conflict is chosen: it keeps its epoch"), &format!("resolve A 0 {time} {who} 4"), &written_by(&who, "other", 3, 2)),
+        apart(good("of_third", "9.9", "a value that no side of a conflict has: the epoch of the change"), &format!("set A third {time} {who} 4"), &written_by(&who, "third", 3, 4)),
+        good("of_equals", "9.4", "two sides set one value: the later entry counts, with the lower epoch")
+            .sides(&[line_of("A", "new", THIS, 2, 5, 2)], &[line_of("A", "new", THIS, 2, 6, 3)])
+            .joined(false, &[("A", &shown_of("new", RIGHT, 2, 6, 2))])
+            .next(3, &format!("{BASE} {LEFT} {RIGHT}"), &[("A", &shown_of("new", RIGHT, 2, 6, 2))]),
+        good("of_equals_first", "9.4", "the same, and the later entry has the lower epoch")
+            .sides(&[line_of("A", "new", THIS, 2, 5, 3)], &[line_of("A", "new", THIS, 2, 6, 2)])
+            .joined(false, &[("A", &shown_of("new", RIGHT, 2, 6, 2))])
+            .next(3, &format!("{BASE} {LEFT} {RIGHT}"), &[("A", &shown_of("new", RIGHT, 2, 6, 2))]),
+        good("of_two_sides", "9.9", "set to a value that both sides of a conflict have, with other descriptions: the lower epoch")
+            .sides(&[line_of("A", "new", THIS, 2, 5, 3)], &[line_of("A", "new", THIS, 2, 6, 2).replacen(" - ", " main ", 1)])
+            .with("then", &format!("set A new {time} {who} 4 both"))
+            .joined(false, &[("A", &shown_of("new", LEFT, 2, 5, 3)), ("A", &shown_of("new", RIGHT, 2, 6, 2).replacen(" - ", " main ", 1))])
+            .next(3, &format!("{BASE} {LEFT} {RIGHT}"), &[("A", &written_by(&who, "new", 3, 2).replacen(" - ", " both ", 1))]),
+        one(good("later", "8.3", "the epoch of an entry is a claim, and may be a later one"), &format!("set A new {time} {who} 4294967295"), &written_by(&who, "new", 2, u32::MAX)),
+    ]
+}
+
+#[rustfmt::skip]
+fn rotated_joins() -> Vec<Vector> {
+    let good = |path: &str, what: &str| accept(&format!("join/{path}"), "9.10", what);
+    let (first, second) = ("0000000000000001", "0000000000000002");
+    let (old, new) = (line_of("A", "old", BASE, 1, 0, 1), line_of("B", "new", THIS, 2, 5, 3));
+    let (old_of, new_of) = (shown_of("old", BASE, 1, 0, 1), shown_of("new", LEFT, 2, 5, 3));
+    let before = state(9, &format!("{first} {BASE}"), &[old, new]);
+    // The box of the new epoch, that lists the one that it replaced.
+    let box_of_epoch = state(10, LEFT, &[line_of("A", "old", THIS, 1, 0, 1), line_of("B", "new", THIS, 2, 5, 3)]);
+    let rotated = |name: &str, value: &str, version: u32, time: u64, epoch: u32| line_of(name, value, RIGHT, version, time, epoch);
+    let (kept_a, kept_b) = (rotated("A", "old", 1, 0, 1), rotated("B", "new", 2, 5, 3));
+    let (a_of, b_of) = (shown_of("old", RIGHT, 1, 0, 1), shown_of("new", RIGHT, 2, 5, 3));
+    let set_a = line_of("A", "set", THIS, 2, 7, 4);
+    let set_of = |writer: &str| shown_of("set", writer, 2, 7, 4);
+    vec![
+        good("rotated", "a rotation: it lists what it replaces, writes every entry, and keeps their epochs")
+            .snapshot(LEFT, &before)
+            .with("rotated from", LEFT)
+            .joined(false, &[("A", &old_of), ("B", &new_of)])
+            .next(10, LEFT, &[("A", &shown_of("old", THIS, 1, 0, 1)), ("B", &shown_of("new", THIS, 2, 5, 3))]),
+        reject("join/rotated_in_conflict", "9.7, 9.10", "Conflict", "a rotation while a name is in conflict")
+            .sides(&[line("A", "new", THIS, 2, 6)], &[line("A", "other", THIS, 2, 5)])
+            .with("rotated from", &format!("{LEFT} {RIGHT}")),
+        good("after_rotation", "a change after a rotation, with the box of the rotation beside it")
+            .snapshot(RIGHT, &box_of_epoch)
+            .snapshot(second, &state(11, &format!("{LEFT} {RIGHT}"), &[set_a.clone(), kept_b.clone()]))
+            .joined(true, &[("A", &set_of(second)), ("B", &b_of)])
+            .next(12, &format!("{LEFT} {RIGHT} {second}"), &[("A", &set_of(second)), ("B", &b_of)]),
+        good("sides_of_a_rotation", "two sides after a rotation: one sets a key, the other deletes one")
+            .snapshot(first, &state(11, &format!("{LEFT} {RIGHT}"), &[set_a, kept_b]))
+            .snapshot(second, &state(11, &format!("{LEFT} {RIGHT}"), &[kept_a]))
+            .joined(false, &[("A", &set_of(first))])
+            .next(12, &format!("{LEFT} {RIGHT} {first} {second}"), &[("A", &set_of(first))]),
+        good("rotated_again", "a rotation right after another")
+            .snapshot(RIGHT, &box_of_epoch)
+            .with("rotated from", RIGHT)
+            .joined(false, &[("A", &a_of), ("B", &b_of)])
+            .next(11, RIGHT, &[("A", &shown_of("old", THIS, 1, 0, 1)), ("B", &shown_of("new", THIS, 2, 5, 3))]),
     ]
 }
 
@@ -2043,7 +2463,7 @@ fn opened() -> Vec<Vector> {
     let bad = |path: &str, rule: &str, kind: &str, what: &str, edit: &dyn Fn(&mut Laid)| lay(reject(&format!("device/open_{path}"), rule, kind, what), edit);
     let by = |sealed: &[u8]| {
         let (id, author) = (hex(&box_id(sealed)), person("alice").id);
-        format!("8080 - writer={id} version=1 time={NOW} author={author}")
+        format!("8080 - writer={id} version=1 time={NOW} author={author} epoch=3")
     };
     let plain = snapshot(18, &[entry("PORT", "8080")]);
     let only = by(&api().seal("opened", &plain.plaintext()));
@@ -2081,6 +2501,7 @@ fn opened() -> Vec<Vector> {
         lay(good("_no_file", "7.12", "a scope without file"), &|_| {}).without_scope().gives("scope", "none"),
         bad("strict_gone", "11.4", "RolledBack", "a file that is gone, and strict", &ahead).without_scope().with("strict", "yes"),
         lay(good("_gone", "11.4", "a file that is gone: the scope is empty"), &ahead).without_scope(),
+        lay(reject("device/open_unmerged", "1.10", "Unmerged", "both sides of a merge in access.json"), &|_| {}).with_both_sides(),
         bad("strict", "11.4", "RolledBack", "an older state than the pinned one, and strict", &ahead).with("strict", "yes"),
         bad("stale_box", "7.8", "StaleBox", "a box of the epoch before, which no box lists", &|it| {
             it.file = holding(&[(at_epoch(2), "older", &plain), (api(), "opened", &plain)]);
@@ -2135,9 +2556,133 @@ fn opened() -> Vec<Vector> {
 }
 
 impl Vector {
+    /// Puts what a merge leaves around the second line of the roster.
+    fn with_both_sides(mut self) -> Self {
+        let is_roster = |field: &&mut Field| field.name.ends_with("access.json");
+        let roster = self.inputs.iter_mut().find(is_roster).expect("a roster");
+        let line = roster.lines[1].clone();
+        let around = ["|<<<<<<< HEAD", &line, "|=======", &line, "|>>>>>>> theirs"];
+        roster.lines.splice(1..2, around.map(String::from));
+        self
+    }
+
     fn without_scope(mut self) -> Self {
         self.inputs
             .retain(|field| !field.name.contains("/secrets/"));
         self
     }
+}
+
+/// What a member of epoch 3 makes of the file of a scope around the rotation that began it.
+#[rustfmt::skip]
+fn opened_after_rotation() -> Vec<Vector> {
+    let good = |path: &str, rule: &str, what: &str, edit: &dyn Fn(&mut Laid)| lay(accept(&format!("device/open_{path}"), rule, what), edit);
+    let bad = |path: &str, rule: &str, kind: &str, what: &str, edit: &dyn Fn(&mut Laid)| lay(reject(&format!("device/open_{path}"), rule, kind, what), edit);
+    let with = |sequence: u64, ancestors: &[[u8; 8]], entries: &[world::Entry]| world::Snapshot { ancestors: ancestors.to_vec(), ..snapshot(sequence, entries) };
+    let mut old_entry = entry("PORT", "8080");
+    old_entry.epoch = 2;
+    let (first, last) = (at_epoch(2), at_epoch(2));
+    let before_last = with(17, &[], &[old_entry.clone()]);
+    let before_last_id = box_id(&first.seal("before last", &before_last.plaintext()));
+    let replaced = with(18, &[before_last_id], &[world::Entry { writer: before_last_id, ..old_entry.clone() }]);
+    let replaced_id = box_id(&last.seal("replaced", &replaced.plaintext()));
+    let rotated = with(19, &[replaced_id], &[old_entry.clone()]);
+    let rotated_id = box_id(&api().seal("rotated", &rotated.plaintext()));
+    let parallel = with(19, &[before_last_id, replaced_id], &[entry("PORT", "9090")]);
+    // One side sets a key after the rotation, the other one another.
+    let kept = world::Entry { writer: rotated_id, ..old_entry.clone() };
+    let mut changed = entry("PORT", "9090");
+    changed.version = 2;
+    let left = with(20, &[replaced_id, rotated_id], &[changed]);
+    let right = with(20, &[replaced_id, rotated_id], &[entry("HOST", "db"), kept]);
+    let shown = |value: &str, writer: &[u8; 8], version: u32, epoch: u32| format!("{value} - writer={} version={version} time={NOW} author={} epoch={epoch}", hex(writer), person("alice").id);
+    let by_rotation = shown("8080", &rotated_id, 1, 2);
+    let (left_id, right_id) = (box_id(&api().seal("left", &left.plaintext())), box_id(&api().seal("right", &right.plaintext())));
+    let fork = Place7 { epoch: Epoch(4, short("a fork")), ..api() };
+    let of_service = |service: &'static str, snapshot: &world::Snapshot| Place7 { service, ..api() }.seal("rotated", &snapshot.plaintext());
+    vec![
+        good("rotated", "7.8, 9.10", "after a rotation: one box, and the epochs in which the values were set", &|it| {
+            it.file = holding(&[(api(), "rotated", &rotated)]);
+        })
+        .gives("key PORT", &by_rotation),
+        good("rotated_stopped_before", "7.8, 9.10", "a rotation was stopped before the roster: its boxes are ignored", &|it| {
+            let next = with(20, &[rotated_id], &[old_entry.clone()]);
+            it.file = holding(&[(api(), "rotated", &rotated), (fork.clone(), "forked", &next), (at_epoch(4), "next", &next)]);
+        })
+        .gives("key PORT", &by_rotation),
+        good("rotated_stopped_after", "7.8, 9.10", "a rotation was stopped after the roster: the box that was replaced still stands", &|it| {
+            it.file = holding(&[(last.clone(), "replaced", &replaced), (api(), "rotated", &rotated)]);
+        })
+        .gives("key PORT", &by_rotation),
+        good("rotated_sides", "7.8, 9.3, 9.10", "two sides changed different keys after a rotation", &|it| {
+            it.file = holding(&[(api(), "left", &left), (api(), "right", &right)]);
+        })
+        .gives("key HOST", &shown("db", &right_id, 1, 3))
+        .gives("key PORT", &shown("9090", &left_id, 2, 3)),
+        good("rotated_and_both", "7.8, 9.1, 9.10", "the boxes of a rotation, and of a change after it", &|it| {
+            it.file = holding(&[(last.clone(), "replaced", &replaced), (api(), "rotated", &rotated), (api(), "left", &left)]);
+        })
+        .gives("key PORT", &shown("9090", &left_id, 2, 3)),
+        bad("rotated_parallel", "7.8", "StaleBox", "somebody wrote under the old key while another rotated", &|it| {
+            it.file = holding(&[(last.clone(), "parallel", &parallel), (api(), "rotated", &rotated)]);
+        }),
+        bad("rotated_older_ancestor", "7.8, 9.10", "StaleBox", "a box of the epoch before that the replaced one lists, and the rotation does not", &|it| {
+            it.file = holding(&[(first.clone(), "before last", &before_last), (api(), "rotated", &rotated)]);
+        }),
+        bad("rotated_only_old", "7.8", "StaleBox", "the roster of a rotation without its box", &|it| {
+            it.file = holding(&[(last.clone(), "replaced", &replaced)]);
+        }),
+        bad("rotated_moved", "7.7, 7.8", "Unauthentic", "the rotated box of another service", &|it| {
+            it.file = api().header() + &api().line(&of_service("web", &rotated));
+        }),
+        bad("by_origin_and_anchor", "5.6, 10.2", "NotWitnessed", "an identity that was made for an epoch without witness: its anchors decide nothing", &|it| {
+            let ci = person("ci");
+            let witness = witness_key(&project(), epoch(2), &ci.id);
+            let content = world::identity_content(&ci, Some((&project(), epoch(2), &witness)), &[&person("alice").id]);
+            (it.identity, it.pin) = (world::identity_text(&content), None);
+            it.roster.earlier = vec![epoch(1)];
+        }),
+        good("by_origin_after_rotations", "5.5, 10.2", "an identity that was made two rotations before, with the full members of that time", &|it| {
+            let ci = person("ci");
+            let witness = witness_key(&project(), epoch(1), &ci.id);
+            let content = world::identity_content(&ci, Some((&project(), epoch(1), &witness)), &[&person("bob").id]);
+            (it.identity, it.pin) = (world::identity_text(&content), None);
+            it.file = holding(&[(api(), "rotated", &rotated)]);
+        })
+        .gives("key PORT", &by_rotation),
+    ]
+}
+
+#[rustfmt::skip]
+fn found_requests() -> Vec<Vector> {
+    let laid = |vector: Vector, op: &str| vector.with("op", op).with_text("file work/.kagi/kagi.json", &config().json());
+    let file = |name: &str| format!("file work/.kagi/requests/{name}");
+    let bob = world::request(&person("bob"));
+    let json = |name: &str| file(&format!("{name}.json"));
+    let named = laid(accept("device/requests", "12.1", "one request; files of other names are none"), "requests")
+        .with_text(&json(&bob.id), &bob.json())
+        .with_text(&file("README.md"), "x\n")
+        .with_text(&file(&format!("{}.json~", bob.id)), &bob.json())
+        .with_text(&file(&format!("x{}.json", bob.id)), &bob.json())
+        .with_text(&json(&person("ci").id.to_uppercase()), &bob.json())
+        .gives(&bob.id, "is called bob");
+    let mut many = laid(accept("device/requests_64", "12.1", "of 65 files the first 64 by name are read; others do not hide behind one that is refused"), "requests");
+    let mut ids: Vec<_> = (0..64).map(|at| world::member_id(&seed(&format!("request {at}")))).collect();
+    ids.push(bob.id.clone());
+    ids.sort();
+    for id in &ids {
+        let text = if *id == bob.id { bob.json() } else { "{}\n".into() };
+        many = many.with_text(&json(id), &text);
+    }
+    for id in &ids[..64] {
+        many = if *id == bob.id { many.gives(id, "is called bob") } else { many.gives("refused", "NotCanonical") };
+    }
+    vec![
+        laid(accept("device/requests_none", "12.1", "nobody asks"), "requests"),
+        named,
+        many,
+        laid(accept("device/request", "12.2", "a request in the file of its id"), "request").with("id", &bob.id).with_text(&json(&bob.id), &bob.json()).gives("name", "bob"),
+        laid(reject("device/request_moved", "12.2", "Misplaced", "a request in the file of another id"), "request").with("id", &person("ci").id).with_text(&json(&person("ci").id), &bob.json()),
+        laid(reject("device/request_missing", "12.2", "Missing", "no request of this id"), "request").with("id", &person("ci").id).with_text(&json(&bob.id), &bob.json()),
+    ]
 }

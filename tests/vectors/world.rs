@@ -314,6 +314,41 @@ impl Member {
     }
 }
 
+/// What a member could open before a rotation.
+#[derive(Clone)]
+pub struct Withdrawn {
+    pub id: String,
+    pub name: String,
+    pub grants: Vec<String>,
+    pub epoch: u32,
+}
+
+pub fn withdrawn(person: &Person, grants: &[&str], epoch: u32) -> Withdrawn {
+    Withdrawn {
+        id: person.id.clone(),
+        name: person.name.into(),
+        grants: grants.iter().map(|grant| (*grant).to_string()).collect(),
+        epoch,
+    }
+}
+
+impl Withdrawn {
+    fn json(&self) -> String {
+        let members = [
+            ("id", quoted(&self.id)),
+            ("name", quoted(&self.name)),
+            ("grants", texts(&self.grants, "      ")),
+            ("epoch", self.epoch.to_string()),
+        ];
+        object(&members, "    ")
+    }
+}
+
+fn grants_field(grants: &[String]) -> Vec<u8> {
+    let grants: Vec<_> = grants.iter().map(String::as_bytes).collect();
+    lps(&grants)
+}
+
 #[derive(Clone)]
 pub struct Roster {
     pub project: String,
@@ -324,6 +359,7 @@ pub struct Roster {
     pub config_before: [u8; 32],
     pub members: Vec<Member>,
     pub removed: Vec<String>,
+    pub withdrawn: Vec<Withdrawn>,
     pub seal: [u8; 32],
     /// The epochs before, whose roster keys the full members hold.
     pub earlier: Vec<Epoch>,
@@ -344,6 +380,7 @@ pub fn roster(author: &Person, others: Vec<Member>) -> Roster {
         config_before: config().hash(),
         members,
         removed: Vec::new(),
+        withdrawn: Vec::new(),
         seal: [0; 32],
         earlier: vec![epoch(1), epoch(2)],
         envs: config().envs,
@@ -354,13 +391,18 @@ impl Roster {
     pub fn statement(&self) -> [u8; 32] {
         let mut members = Vec::new();
         for member in &self.members {
-            let grants: Vec<_> = member.grants.iter().map(String::as_bytes).collect();
             members.extend(lps(&[
                 member.id.as_bytes(),
                 &member.public,
                 member.name.as_bytes(),
-                &lps(&grants),
+                &grants_field(&member.grants),
             ]));
+        }
+        let mut withdrawn = Vec::new();
+        for one in &self.withdrawn {
+            let grants = grants_field(&one.grants);
+            withdrawn.extend(lps(&[one.id.as_bytes(), one.name.as_bytes(), &grants]));
+            withdrawn.extend(one.epoch.to_le_bytes());
         }
         let removed: Vec<_> = self.removed.iter().map(String::as_bytes).collect();
         hash::hash(&lps(&[
@@ -373,6 +415,7 @@ impl Roster {
             &self.config_before,
             &members,
             &lps(&removed),
+            &withdrawn,
         ]))
     }
 
@@ -451,6 +494,7 @@ impl Roster {
     /// The file with one member's value replaced by a text as it stands.
     pub fn json_with(&self, name: &str, value: &str) -> String {
         let items: Vec<_> = self.members.iter().map(Member::json).collect();
+        let withdrawn: Vec<_> = self.withdrawn.iter().map(Withdrawn::json).collect();
         let mut members = [
             ("format", "1".to_string()),
             ("project", quoted(&self.project)),
@@ -461,6 +505,7 @@ impl Roster {
             ("config_before", quoted(&hex(&self.config_before))),
             ("members", block('[', &items, ']', "  ")),
             ("removed", texts(&self.removed, "  ")),
+            ("withdrawn", block('[', &withdrawn, ']', "  ")),
             ("seal", quoted(&hex(&self.seal))),
         ];
         for member in members.iter_mut().filter(|member| member.0 == name) {
@@ -521,6 +566,7 @@ pub struct Entry {
     pub author: Vec<u8>,
     pub writer: [u8; 8],
     pub version: u32,
+    pub epoch: u32,
 }
 
 pub fn entry(name: &str, value: &str) -> Entry {
@@ -532,6 +578,7 @@ pub fn entry(name: &str, value: &str) -> Entry {
         author: person("alice").id.into(),
         writer: ZERO_ID,
         version: 1,
+        epoch: 3,
     }
 }
 
@@ -581,6 +628,7 @@ impl Snapshot {
             out.push((lp(&entry.author), "author".into()));
             out.push((entry.writer.into(), "writer".into()));
             out.push((entry.version.to_le_bytes().into(), "version".into()));
+            out.push((entry.epoch.to_le_bytes().into(), "epoch".into()));
         }
         out
     }
@@ -725,6 +773,37 @@ pub fn identity_json(identity: &str, public: &[u8; 32]) -> String {
         ("public_key", quoted(&hex(public))),
     ];
     object(&members, "") + "\n"
+}
+
+// --- Requests ---
+
+#[derive(Clone)]
+pub struct Request {
+    pub format: u32,
+    pub id: String,
+    pub name: String,
+    pub public_key: String,
+}
+
+pub fn request(person: &Person) -> Request {
+    Request {
+        format: 1,
+        id: person.id.clone(),
+        name: person.name.into(),
+        public_key: hex(&person.public),
+    }
+}
+
+impl Request {
+    pub fn json(&self) -> String {
+        let members = [
+            ("format", self.format.to_string()),
+            ("id", quoted(&self.id)),
+            ("name", quoted(&self.name)),
+            ("public_key", quoted(&self.public_key)),
+        ];
+        object(&members, "") + "\n"
+    }
 }
 
 // --- Pins ---
