@@ -94,23 +94,36 @@ const GIT_OFF: [&str; 4] = [
     "diff.external=",
 ];
 
-/// Runs Git in a directory and gives back what it prints; `None` if Git is missing, fails, takes
-/// longer than ten seconds or prints more than a megabyte.
-/// What a repository could use to start programs (hooks, fsmonitor, external diff, a bare
-/// repository inside the checkout) is off.
+/// Seconds that Git may take.
+const GIT_SECONDS_MAX: u64 = 30;
+/// Bytes of a text that Git prints.
+const GIT_TEXT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Runs Git in a directory and gives back the text that it prints; as `git_bytes`, and `None` for
+/// more than a megabyte or what is not UTF-8.
 #[must_use]
 pub fn git(directory: &Path, arguments: &[&str]) -> Option<String> {
+    String::from_utf8(git_bytes(directory, arguments, GIT_TEXT_BYTES_MAX)?).ok()
+}
+
+/// Runs Git in a directory and gives back what it prints; `None` if Git is missing, fails, takes
+/// longer than half a minute or prints more than `bytes_max`.
+/// What a repository could use to start programs (hooks, fsmonitor, external diff, a bare
+/// repository inside the checkout) or to fetch what a partial clone lacks is off.
+#[must_use]
+pub fn git_bytes(directory: &Path, arguments: &[&str], bytes_max: usize) -> Option<Vec<u8>> {
     let mut child = Command::new("git")
         .arg("--no-optional-locks")
         .args(GIT_OFF.iter().flat_map(|setting| ["-c", setting]))
         .args(arguments)
+        .env("GIT_NO_LAZY_FETCH", "1")
         .current_dir(directory)
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .ok()?;
-    let output = read_with_deadline(&mut child, Duration::from_secs(10));
+    let output = read_with_deadline(&mut child, Duration::from_secs(GIT_SECONDS_MAX), bytes_max);
     if output.is_none() {
         // It may have ended by itself.
         let _ = child.kill();
@@ -119,17 +132,17 @@ pub fn git(directory: &Path, arguments: &[&str]) -> Option<String> {
     output.filter(|_| status.success())
 }
 
-fn read_with_deadline(child: &mut Child, deadline: Duration) -> Option<String> {
-    const OUTPUT_BYTES_MAX: u64 = 1024 * 1024;
+fn read_with_deadline(child: &mut Child, deadline: Duration, bytes_max: usize) -> Option<Vec<u8>> {
     let stdout = child.stdout.take()?;
+    let cap = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
-        let mut text = String::new();
-        let read = stdout.take(OUTPUT_BYTES_MAX).read_to_string(&mut text);
-        // The receiver is gone only when nobody wants the text any more.
-        let _ = sender.send(read.ok().map(|_| text));
+        let mut bytes = Vec::new();
+        let read = stdout.take(cap).read_to_end(&mut bytes);
+        // The receiver is gone only when nobody wants the bytes any more.
+        let _ = sender.send(read.ok().map(|_| bytes));
     });
-    receiver.recv_timeout(deadline).ok()?
+    receiver.recv_timeout(deadline).ok()?.filter(|bytes| bytes.len() <= bytes_max)
 }
 
 /// Turns the terminal's echo off until its standard input closes, whatever ends kagi.

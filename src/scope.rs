@@ -11,6 +11,10 @@ use crate::format::snapshot::{
 use crate::secret::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod merge;
+
+pub use merge::agree;
+
 const THIS_ONE: SnapshotId = [0; 8];
 
 /// A scope that is open.
@@ -91,7 +95,14 @@ fn stale_entries(heads: &[(SnapshotId, Snapshot)]) -> BTreeSet<(usize, String)> 
 }
 
 impl Scope {
-    fn add_ancestors(&mut self, ids: &[SnapshotId]) {
+    /// True if it contains the snapshot.
+    #[must_use]
+    pub fn contains(&self, id: SnapshotId) -> bool {
+        self.ancestors.contains(&id)
+    }
+
+    /// Says that it contains these snapshots. Only true of what was taken over key by key.
+    pub fn add_ancestors(&mut self, ids: &[SnapshotId]) {
         let known: BTreeSet<_> = self.ancestors.iter().copied().collect();
         self.ancestors.extend(ids.iter().filter(|id| !known.contains(*id)));
     }

@@ -19,9 +19,11 @@ use std::collections::BTreeSet;
 
 mod bundle;
 mod handed;
+mod old;
 
 use bundle::decode_bundle;
 pub use handed::accept_scope_key;
+pub use old::accept_old;
 
 /// Keys in one wrap.
 const SCOPE_KEYS_MAX: usize = 512;

@@ -32,7 +32,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "project",
         &[
-            "scope", "team", "keys", "format", "disk", "crypto", "secret", "error",
+            "scope", "team", "keys", "format", "disk", "process", "crypto", "secret", "error",
         ],
     ),
     ("sync", &[]),

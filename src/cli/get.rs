@@ -110,7 +110,9 @@ fn chosen_scopes(project: &Project, words: &Words) -> Result<Vec<ScopeName>, Fai
     Ok(scopes)
 }
 
-fn is_chosen(project: &Project, words: &Words, name: &ScopeName) -> bool {
+/// True for a scope that the words mean: all of them, or those of one service, environment, or both.
+#[must_use]
+pub fn is_chosen(project: &Project, words: &Words, name: &ScopeName) -> bool {
     let inferred = || project.config.inferred_service(&project.site.below);
     let service = words.service.clone().or_else(inferred);
     service.is_none_or(|service| service == name.service)

@@ -1,6 +1,7 @@
 //! `doctor`: checks everything, mends what needs no decision.
 
 use crate::cli::args::Input;
+use crate::cli::driver::{git_setup, is_set_up};
 use crate::cli::exposure::exposures;
 use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::{may_delete, open, open_to_write, remarks, remember, save, single, wants_help};
@@ -59,6 +60,13 @@ pub fn doctor(mut input: Input) -> Result<u8, Failure> {
         project.access().epoch().number
     ));
     check_attributes(&project, &lock, fixes, &mut findings)?;
+    match is_set_up(&project.site.root) {
+        Some(false) if fixes => git_setup(&project.site.root),
+        Some(false) => terminal::note(
+            "note: Git merges scopes line by line here; kagi doctor --fix lets it merge key by key",
+        ),
+        _ => {}
+    }
     for target in project.scopes(ScopeKind::Values)? {
         check_scope(&project, &lock, &target, fixes, &mut findings)?;
     }
@@ -197,7 +205,9 @@ fn check_unlisted(
 pub fn unmerged(project: &Project) -> Vec<String> {
     let arguments = ["diff", "--name-only", "--diff-filter=U", "-z", "--relative", "--", DIRECTORY];
     let paths = process::git(&project.site.root, &arguments).unwrap_or_default();
-    paths.split('\0').filter(|path| !path.is_empty()).map(safe).collect()
+    // The boxes of a scope can be joined, and kagi resolve chooses between its keys.
+    let is_whole = |path: &str| !path.is_empty() && path.strip_suffix(".enc").is_none();
+    paths.split('\0').filter(|path| is_whole(path)).map(safe).collect()
 }
 
 /// What is said of one of them.

@@ -1,8 +1,9 @@
 //! `kagi help`: the overview and each command's page, from the table.
 
 use crate::cli::args::{Input, find};
+use crate::cli::command::{Command, Flag};
 use crate::cli::report::{Failure, quoted};
-use crate::cli::table::{COMMANDS, Command, Flag};
+use crate::cli::table::COMMANDS;
 use crate::cli::wants_help;
 use crate::cli::words::nearest;
 use crate::terminal;
@@ -59,7 +60,8 @@ pub fn overview() -> Result<u8, Failure> {
          kagi get\n  kagi run api bun dev\n",
     );
     let mut group = "";
-    for command in COMMANDS {
+    // Without a group it is for Git, not for people.
+    for command in COMMANDS.iter().filter(|command| !command.group.is_empty()) {
         if command.group != group {
             group = command.group;
             let _ = write!(text, "\n{group}\n");

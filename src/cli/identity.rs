@@ -1,6 +1,7 @@
 //! `identity show` and `trust`: who this device is, and whom it believes.
 
 use crate::cli::args::Input;
+use crate::cli::driver::git_setup;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::{confirm_author, wants_help};
 use crate::error::{Error, Kind};
@@ -82,7 +83,13 @@ pub fn trust(mut input: Input) -> Result<u8, Failure> {
     let home = Home::find()?;
     let project = site.claimed_project()?;
     match texts.as_slice() {
-        [] => trust_checkout(&home, &site, &project),
+        [] => {
+            trust_checkout(&home, &site, &project)?;
+            if !input.has("no-git") {
+                git_setup(&site.root);
+            }
+            Ok(0)
+        }
         [id] => trust_member(&home, &project, id).map(|()| 0),
         _ => Err(not_one_id()),
     }
@@ -110,7 +117,7 @@ pub fn trust_member(home: &Home, project: &str, id: &str) -> Result<(), Failure>
     Ok(())
 }
 
-fn trust_checkout(home: &Home, site: &Site, project: &str) -> Result<u8, Failure> {
+fn trust_checkout(home: &Home, site: &Site, project: &str) -> Result<(), Failure> {
     let declined = || {
         let failure = Failure::new("not confirmed; nothing was changed");
         if terminal::can_ask() { failure } else { failure.hint("kagi trust asks on a terminal") }
@@ -147,7 +154,7 @@ fn trust_checkout(home: &Home, site: &Site, project: &str) -> Result<u8, Failure
     }
     opened?;
     terminal::note(&format!("this device trusts {project} here"));
-    Ok(0)
+    Ok(())
 }
 
 /// True for a roster that is refused because of what the device has seen before.

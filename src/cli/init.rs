@@ -1,6 +1,7 @@
 //! `init` and `uninit`: a project begins and ends.
 
 use crate::cli::args::Input;
+use crate::cli::driver::git_setup;
 use crate::cli::migrate::{self, Candidate};
 use crate::cli::report::{Failure, quoted};
 use crate::cli::{counted, lock, may_delete, note_opening, now, wants_help};
@@ -57,6 +58,9 @@ pub fn init(mut input: Input) -> Result<u8, Failure> {
     let mark = |env: &String| if env == default { format!("{env} (default)") } else { env.clone() };
     let envs = project.config.envs.iter().map(mark).collect::<Vec<_>>().join(", ");
     terminal::note(&format!("made the project {} with {envs}", project.config.project));
+    if !input.has("no-git") {
+        git_setup(&project.site.root);
+    }
     let service = if project.config.nested { "SERVICE " } else { "" };
     terminal::note(&format!("next: kagi set {service}KEY VALUE, then git add {DIRECTORY}"));
     Ok(0)

@@ -4,6 +4,7 @@
 //! away is followed by a new project key. Refuses to leave a project that nobody can open.
 
 use crate::cli::args::Input;
+use crate::cli::driver::git_setup;
 use crate::cli::exposure::exposures;
 use crate::cli::identity::trust_member;
 use crate::cli::init::device_name;
@@ -57,6 +58,9 @@ pub fn join(mut input: Input) -> Result<u8, Failure> {
     site.write_request(&lock, &Request::new(identity.public, &name))?;
     if let Some(anchor) = input.text("trust")? {
         trust_member(&home, &roster.project, anchor)?;
+    }
+    if !input.has("no-git") {
+        git_setup(&site.root);
     }
     terminal::note(&format!("wrote .kagi/{}; commit and push it", Request::file(id)));
     terminal::note("and send this to a member, in a way that nobody can change:");

@@ -5,7 +5,10 @@
 
 pub mod args;
 pub mod backup;
+pub mod command;
+pub mod diff;
 pub mod dotenv;
+pub mod driver;
 pub mod envs;
 pub mod exposure;
 pub mod get;
@@ -14,9 +17,11 @@ pub mod help;
 pub mod identity;
 pub mod init;
 pub mod keytext;
+pub mod log;
 pub mod member;
 pub mod migrate;
 pub mod report;
+pub mod restore;
 pub mod run;
 pub mod status;
 pub mod table;

@@ -130,7 +130,7 @@ fn sentence(kind: Kind, subject: &str, cause: &str, because: &str) -> String {
             "{subject} holds no box of the project's epoch; it is cut short or not yet merged"
         ),
         Kind::StaleBox => {
-            format!("{subject} was written under an older key, in parallel to a rotation")
+            format!("{subject} was written under an older key, in parallel to a rotation{because}")
         }
         Kind::Conflict => {
             format!("{subject} has different values from different branches{because}")
@@ -192,6 +192,8 @@ fn membership_sentence(kind: Kind, subject: &str, cause: &str, because: &str) ->
 fn hint(kind: Kind, subject: &str) -> String {
     let path = safe(subject);
     match kind {
+        // What a commit holds is not mended.
+        _ if path.contains(":.kagi/") => String::new(),
         Kind::NoProject => "kagi init".to_string(),
         Kind::Exposed => format!("chmod 600 {path}"),
         Kind::NotCanonical
@@ -205,6 +207,7 @@ fn hint(kind: Kind, subject: &str) -> String {
             format!("git checkout -- {path}")
         }
         Kind::Unmerged => format!("git checkout --ours -- {path}, then repeat what the others did"),
+        Kind::StaleBox => "kagi resolve --from REV, a commit from before the rotation".to_string(),
         Kind::ForkedEpoch => {
             "agree on one rotation, git checkout its commit -- .kagi, then kagi trust".to_string()
         }

@@ -1,6 +1,7 @@
 //! `status`: what is here, and what needs attention.
 
 use crate::cli::args::Input;
+use crate::cli::driver::is_set_up;
 use crate::cli::exposure::{Exposure, exposures};
 use crate::cli::health::{unmerged, unmerged_line};
 use crate::cli::member::pending;
@@ -25,6 +26,7 @@ struct StatusJson {
     scopes: Vec<ScopeJson>,
     attention: Vec<String>,
     exposed: Vec<Exposure>,
+    merges: &'static str,
 }
 
 #[derive(Serialize)]
@@ -56,6 +58,11 @@ pub fn status(mut input: Input) -> Result<u8, Failure> {
         scopes: Vec::new(),
         attention: Vec::new(),
         exposed: exposures(&project)?,
+        merges: match is_set_up(&project.site.root) {
+            None => "",
+            Some(true) => "key by key",
+            Some(false) => "line by line, losing nothing; kagi doctor --fix sets up more",
+        },
     };
     let is_sound = add_scopes(&project, &mut status)?;
     for scope in project.unlisted_scopes(ScopeKind::Values)? {
@@ -142,6 +149,9 @@ fn text(project: &Project, status: &StatusJson) -> String {
     };
     let _ = writeln!(text, "members       {members}, epoch {}", status.epoch);
     let _ = writeln!(text, "environments  {}", envs.join(", "));
+    if !status.merges.is_empty() {
+        let _ = writeln!(text, "Git merges    {}", status.merges);
+    }
     for (at, scope) in status.scopes.iter().enumerate() {
         let head = if at == 0 { "scopes" } else { "" };
         let keys = if scope.is_open {

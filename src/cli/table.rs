@@ -1,83 +1,13 @@
 //! Every command: names, flags, help. This table drives parsing and help, so that what is
 //! written here is what the program takes.
 
-use crate::cli::args::Input;
-use crate::cli::report::Failure;
-use crate::cli::{
-    backup, dotenv, envs, get, health, help, identity, init, keytext, member, migrate, run, status,
-    values,
+use crate::cli::command::{
+    Command, ENV, JSON, NO_GIT, SERVICE, STRICT, UNSAFE_NAME, YES, flag, short,
 };
-
-/// One command.
-pub struct Command {
-    /// One or two words.
-    pub name: &'static str,
-    /// Other names for it.
-    pub aliases: &'static [&'static str],
-    /// Heading in the overview.
-    pub group: &'static str,
-    /// What follows the name.
-    pub words: &'static str,
-    /// One line.
-    pub about: &'static str,
-    /// What the one line leaves open.
-    pub details: &'static str,
-    /// Lines that can be pasted.
-    pub examples: &'static [&'static str],
-    /// Its flags.
-    pub flags: &'static [Flag],
-    /// What it does.
-    pub run: fn(Input) -> Result<u8, Failure>,
-}
-
-/// One flag.
-pub struct Flag {
-    /// Its name without `--`.
-    pub long: &'static str,
-    /// Its letter, if it has one.
-    pub short: Option<char>,
-    /// Name of its value; empty for none, in `[=…]` if it may be left out.
-    pub value: &'static str,
-    /// One line.
-    pub about: &'static str,
-}
-
-impl Command {
-    /// The flag of a long name.
-    #[must_use]
-    pub fn flag(&self, long: &str) -> Option<&'static Flag> {
-        self.flags().find(|flag| flag.long == long)
-    }
-
-    /// The flag of a letter.
-    #[must_use]
-    pub fn short_flag(&self, letter: char) -> Option<&'static Flag> {
-        self.flags().find(|flag| flag.short == Some(letter))
-    }
-
-    /// All flags, with `--help`.
-    pub fn flags(&self) -> impl Iterator<Item = &'static Flag> + use<> {
-        self.flags.iter().chain([&HELP])
-    }
-}
-
-const fn flag(long: &'static str, value: &'static str, about: &'static str) -> Flag {
-    Flag { long, short: None, value, about }
-}
-
-const fn short(letter: char, long: &'static str, value: &'static str, about: &'static str) -> Flag {
-    Flag { long, short: Some(letter), value, about }
-}
-
-static HELP: Flag = short('h', "help", "", "show this help");
-const SERVICE: Flag = short('s', "service", "NAME", "the service, whatever the words look like");
-const ENV: Flag = short('e', "env", "NAME", "the environment, whatever the words look like");
-const STRICT: Flag =
-    flag("strict", "", "refuse a scope that is older than what this device has seen");
-const JSON: Flag = flag("json", "", "for programs; never reveals a value");
-const YES: Flag = short('y', "yes", "", "do not ask; needed without a terminal");
-const UNSAFE_NAME: Flag =
-    flag("allow-unsafe-name", "", "allow names that load code into programs (PATH, LD_PRELOAD, …)");
+use crate::cli::{
+    backup, diff, dotenv, driver, envs, get, health, help, identity, init, keytext, log, member,
+    migrate, restore, run, status, values,
+};
 
 /// The commands, in the order of the overview.
 pub static COMMANDS: &[Command] = &[
@@ -100,6 +30,7 @@ pub static COMMANDS: &[Command] = &[
             flag("name", "NAME", "this device's name in the project (default: host or user name)"),
             flag("force", "", "replace an existing project, keeping it as .kagi.backup-N"),
             flag("no-migrate", "", "do not look for .env files"),
+            NO_GIT,
             YES,
         ],
         run: init::init,
@@ -154,22 +85,6 @@ pub static COMMANDS: &[Command] = &[
         run: backup::backup,
     },
     Command {
-        name: "restore",
-        aliases: &[],
-        group: "project",
-        words: "[service] [env] [KEY]",
-        about: "put a backup into place",
-        details: "Every file is checked first. A project that is here is kept as .kagi.backup-N; another identity is\n\
-                  not replaced.",
-        examples: &["kagi restore -f ../backup", "kagi restore -f /media/usb/kagi --with-identity"],
-        flags: &[
-            short('f', "file", "DIR", "the backup"),
-            flag("with-identity", "", "the identity in it too, if this device has none"),
-            YES,
-        ],
-        run: backup::restore,
-    },
-    Command {
         name: "trust",
         aliases: &[],
         group: "project",
@@ -178,7 +93,7 @@ pub static COMMANDS: &[Command] = &[
         details: "Without an id it shows who wrote the roster and asks. With one, the roster is believed if\n\
                   that member wrote it: take the id from the member itself, not from the repository.",
         examples: &["kagi trust", "kagi trust kgm_q3f7xw2mcn5t4a6bz3do"],
-        flags: &[],
+        flags: &[NO_GIT],
         run: identity::trust,
     },
     Command {
@@ -260,11 +175,62 @@ pub static COMMANDS: &[Command] = &[
                 "N|KEY=N",
                 "take the Nth of the values that are listed, for all or for one",
             ),
+            flag(
+                "from",
+                "REV",
+                "take over what was written under the old key, with the keys of that commit",
+            ),
             flag("show", "", "show the values, after a y"),
             SERVICE,
             ENV,
         ],
         run: values::resolve,
+    },
+    Command {
+        name: "diff",
+        aliases: &[],
+        group: "values",
+        words: "[REV [REV]] | [ENV ENV]",
+        about: "show which keys differ: from a commit, between two, or between environments",
+        details: "Without words: the working tree against HEAD. With one: against that commit. + is new, - is gone,\n\
+                  ~ has another value or description. Two words that are environments mean these.",
+        examples: &["kagi diff", "kagi diff v1.2 main", "kagi diff staging production -s api"],
+        flags: &[flag("show", "", "show the values that differ, after a y"), JSON, SERVICE],
+        run: diff::diff,
+    },
+    Command {
+        name: "log",
+        aliases: &[],
+        group: "values",
+        words: "[service] [env] [KEY]",
+        about: "show who set, changed or deleted which key, and when, from the commits",
+        details: "Author and time are what the writer of a value claims; of a deletion, what its commit says.",
+        examples: &["kagi log", "kagi log api production DATABASE_URL", "kagi log -n 5 --json"],
+        flags: &[short('n', "count", "N", "lines to show (default 50)"), JSON, SERVICE, ENV],
+        run: log::log,
+    },
+    Command {
+        name: "restore",
+        aliases: &[],
+        group: "values",
+        words: "[service] [env] [KEY]",
+        about: "set a key to the value that it had in a commit, or put a backup into place",
+        details: "With --from, value and description are set anew, as set would do it. With --file, every file of the\n\
+                  backup is checked first; a project that is here is kept as .kagi.backup-N, and another identity\n\
+                  is not replaced.",
+        examples: &[
+            "kagi restore --from HEAD~3 api production DATABASE_URL",
+            "kagi restore -f /media/usb/kagi --with-identity",
+        ],
+        flags: &[
+            flag("from", "REV", "the commit"),
+            short('f', "file", "DIR", "the backup"),
+            flag("with-identity", "", "the identity in it too, if this device has none"),
+            YES,
+            SERVICE,
+            ENV,
+        ],
+        run: restore::restore,
     },
     Command {
         name: "run",
@@ -418,6 +384,7 @@ pub static COMMANDS: &[Command] = &[
         flags: &[
             flag("name", "NAME", "this device's name in the project (default: host or user name)"),
             flag("trust", "ID", "the member who will approve"),
+            NO_GIT,
         ],
         run: member::join,
     },
@@ -572,6 +539,28 @@ pub static COMMANDS: &[Command] = &[
         examples: &["kagi key export api production", "kagi key export > /run/secrets/kagi"],
         flags: &[SERVICE, ENV],
         run: keytext::export_key,
+    },
+    Command {
+        name: "merge-driver",
+        aliases: &[],
+        group: "",
+        words: "BASE OURS THEIRS PATH",
+        about: "merge a scope's file key by key; Git calls it",
+        details: "init and trust set it up in the local clone. Exits 1 for a conflict, and 3 where it cannot merge.",
+        examples: &["git config merge.kagi.driver"],
+        flags: &[],
+        run: driver::merge_driver,
+    },
+    Command {
+        name: "textconv",
+        aliases: &[],
+        group: "",
+        words: "FILE",
+        about: "show the keys of a scope's file, without values; Git calls it",
+        details: "init and trust set it up in the local clone, for git diff. A file that does not open is shown as it is.",
+        examples: &["git diff .kagi"],
+        flags: &[],
+        run: driver::textconv,
     },
     Command {
         name: "help",

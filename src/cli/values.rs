@@ -3,6 +3,7 @@
 use crate::cli::args::Input;
 use crate::cli::get::shown_value;
 use crate::cli::report::{Failure, quoted};
+use crate::cli::restore::resolve_stale;
 use crate::cli::words::{
     Words, check_no_key, check_service, did_you_mean, near_place, nearest, unknown_env, wrong_order,
 };
@@ -266,6 +267,9 @@ pub fn resolve(mut input: Input) -> Result<u8, Failure> {
     if wants_help(&mut input)? {
         return Ok(0);
     }
+    if input.has("from") {
+        return resolve_stale(&input);
+    }
     // Asked without the lock, and looked at again with it.
     let (choices, count) = choose(&open(&input)?, &input)?;
     if count == 0 {
@@ -318,7 +322,9 @@ fn choose(project: &Project, input: &Input) -> Result<(Choices, usize), Failure>
         let mut chosen = Vec::new();
         for name in scope.conflicts().into_iter().filter(|name| key.is_none_or(|key| key == name)) {
             count += 1;
-            chosen.extend(ask_for(project, input, &target, name, scope.get(name))?);
+            let entries = scope.get(name);
+            let entry = ask_for(project, input, &target, name, entries)?;
+            chosen.extend(entry.map(|entry| (name.to_string(), entry.writer)));
         }
         choices.extend((!chosen.is_empty()).then_some((target, chosen)));
     }
@@ -329,13 +335,16 @@ fn choose(project: &Project, input: &Input) -> Result<(Choices, usize), Failure>
 }
 
 /// Shows what a key could be, and takes the answer or `--take`.
-fn ask_for(
+///
+/// # Errors
+/// Usage.
+pub fn ask_for<'a>(
     project: &Project,
     input: &Input,
     target: &ScopeName,
     name: &str,
-    entries: &[Entry],
-) -> Result<Option<Choice>, Failure> {
+    entries: &'a [Entry],
+) -> Result<Option<&'a Entry>, Failure> {
     terminal::note(&format!("{} in {target}", quoted(name)));
     for (at, entry) in entries.iter().enumerate() {
         let line = format!("{}: {}, version {}", at + 1, written(project, entry), entry.version);
@@ -353,7 +362,7 @@ fn ask_for(
     }
     let index = answer.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
     if let Some(entry) = index.and_then(|index| entries.get(index)) {
-        return Ok(Some((name.to_string(), entry.writer)));
+        return Ok(Some(entry));
     }
     Err(Failure::usage(format!("{} has no such value; nothing was written", quoted(name))))
 }

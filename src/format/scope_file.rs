@@ -7,7 +7,7 @@
 use crate::crypto::aead::{self, NONCE_BYTES};
 use crate::crypto::{hash, length_prefixed};
 use crate::error::{Error, Kind, Result};
-use crate::format::names::{Epoch, check_key};
+use crate::format::names::{Epoch, check_key, check_place};
 use crate::format::snapshot::{PADDING, SNAPSHOT_BYTES_MAX, Snapshot, SnapshotId};
 use crate::format::text::BASE64;
 use crate::secret::Key;
@@ -72,6 +72,20 @@ impl ScopeName {
     #[must_use]
     pub fn file(&self) -> String {
         format!("{}/{self}.enc", self.kind.directory())
+    }
+
+    /// The scope of a path below `.kagi/`: the reverse of `file`.
+    #[must_use]
+    pub fn of_file(path: &str) -> Option<Self> {
+        let (directory, rest) = path.split_once('/')?;
+        let kinds = [ScopeKind::Values, ScopeKind::Files];
+        let kind = kinds.into_iter().find(|kind| kind.directory() == directory)?;
+        let (service, env) = rest.strip_suffix(".enc")?.split_once('/')?;
+        (check_place(service).is_ok() && check_place(env).is_ok()).then(|| ScopeName {
+            kind,
+            service: service.into(),
+            env: env.into(),
+        })
     }
 
     fn header(&self, project: &str) -> String {
@@ -168,6 +182,18 @@ pub struct ScopeFile {
     pub boxes: Vec<SealedBox>,
     /// True if conflict markers were skipped.
     pub has_markers: bool,
+}
+
+/// The project and scope that a file names in its header, if it has one; nothing vouches for it,
+/// and the kind is not in it.
+#[must_use]
+pub fn claimed_place(bytes: &[u8]) -> Option<(String, ScopeName)> {
+    let line = bytes.split(|byte| *byte == b'\n').next()?;
+    let rest =
+        std::str::from_utf8(line).ok()?.trim_end().strip_prefix(FORMAT)?.strip_prefix(' ')?;
+    let (project, place) = rest.split_once(' ')?;
+    let path = format!("{}/{place}.enc", ScopeKind::Values.directory());
+    Some((project.to_string(), ScopeName::of_file(&path)?))
 }
 
 /// Reads a scope file.

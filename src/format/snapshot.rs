@@ -47,6 +47,26 @@ pub struct Entry {
     pub epoch: u32,
 }
 
+impl Entry {
+    /// A second copy, made on purpose.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Entry {
+            name: self.name.clone(),
+            value: Secret::copy_of(self.value.expose()),
+            description: self.description.clone(),
+            author: self.author.clone(),
+            ..*self
+        }
+    }
+
+    /// True for the same value and description.
+    #[must_use]
+    pub fn is_same(&self, other: &Entry) -> bool {
+        self.value.expose() == other.value.expose() && self.description == other.description
+    }
+}
+
 /// The state of a scope at one moment.
 #[derive(Default)]
 pub struct Snapshot {

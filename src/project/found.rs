@@ -103,7 +103,7 @@ fn write(unborn: &Path, home: Home, identity: Identity, founding: Founding) -> R
     disk::replace(&unborn.join(CONFIG_FILE), text.as_bytes(), Mode::Public)?;
     disk::replace(&unborn.join(ROSTER_FILE), roster_text.as_bytes(), Mode::Public)?;
     let project = Project {
-        site: Site { root: founding.root, up: String::new(), below: String::new() },
+        site: Site { root: founding.root, up: String::new(), below: String::new(), commit: None },
         config,
         roster,
         access,

@@ -7,16 +7,22 @@
 
 mod backup;
 mod change;
+mod commit;
 mod found;
+mod merge;
 mod requests;
 mod rotation;
 mod scoped;
 mod scopes;
+mod stale;
 
 pub use backup::{Backup, back_up, check};
 pub use change::ConfigChange;
+pub use commit::{Commit, is_shallow};
 pub use found::{Founding, found};
+pub use merge::Merged;
 pub use scopes::Found;
+pub use stale::TakenOver;
 
 use crate::crypto::hash::{Digest, hash};
 use crate::disk::{self, Lock};
@@ -82,10 +88,12 @@ pub struct Project {
 pub struct Site {
     /// The directory that holds `.kagi/`.
     pub root: PathBuf,
-    /// The path from the working directory up to the root, as `../`s.
+    /// The path from the working directory up to the root, as `../`s; or the commit and a colon.
     up: String,
     /// The working directory below the root, with `/`; empty at the root.
     pub below: String,
+    /// The commit that is read in place of the working tree.
+    commit: Option<Commit>,
 }
 
 impl Site {
@@ -103,7 +111,7 @@ impl Site {
                 let below = start.strip_prefix(root).unwrap_or(Path::new(""));
                 let below =
                     below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
-                return Ok(Site { root: root.to_path_buf(), up, below });
+                return Ok(Site { root: root.to_path_buf(), up, below, commit: None });
             }
             if disk::exists(&directory) {
                 return Err(Error::new(Kind::NotPlain, directory.to_string_lossy()));
@@ -111,6 +119,21 @@ impl Site {
             up.push_str("../");
         }
         Err(Error::new(Kind::NoProject, start.to_string_lossy()))
+    }
+
+    /// A project whose root is known, from the working directory.
+    ///
+    /// # Errors
+    /// `NoProject`; `Read` without a working directory.
+    pub fn of(root: &Path) -> Result<Self> {
+        let here = std::env::current_dir()
+            .map_err(|cause| Error::new(Kind::Read, "the working directory").because(cause))?;
+        // As `find` gives it, for a device knows a checkout by its path.
+        let root: PathBuf = here.join(root).components().collect();
+        if !disk::is_directory(&root.join(DIRECTORY)) {
+            return Err(Error::new(Kind::NoProject, root.to_string_lossy()));
+        }
+        Ok(Site { root, up: String::new(), below: String::new(), commit: None })
     }
 
     /// The project id that `kagi.json` names; nothing vouches for it yet.
@@ -138,7 +161,11 @@ impl Site {
     /// Reads a file below `.kagi/`; an error names it as it is shown.
     fn read_if_there(&self, name: &str, bytes_max: usize) -> Result<Option<Vec<u8>>> {
         let shown = |error| Error { subject: format!("{}{DIRECTORY}/{name}", self.up), ..error };
-        disk::read(&self.root.join(DIRECTORY).join(name), bytes_max).map_err(shown)
+        let bytes = match &self.commit {
+            Some(commit) => commit.read(&self.root, name, bytes_max),
+            None => disk::read(&self.root.join(DIRECTORY).join(name), bytes_max),
+        };
+        bytes.map_err(shown)
     }
 
     fn read(&self, name: &str, bytes_max: usize) -> Result<(String, Vec<u8>)> {
@@ -151,6 +178,20 @@ impl Site {
             }
             Some(bytes) => Ok((shown, bytes)),
         }
+    }
+
+    /// `access.json` as it is shown, `kagi.json` with its hash, and the roster: well formed, and no
+    /// more than that.
+    fn claims(&self) -> Result<(String, Config, Digest, Roster)> {
+        let (shown, bytes) = self.read(CONFIG_FILE, CONFIG_BYTES_MAX)?;
+        let config = Config::read(&shown, &bytes)?;
+        let config_hash = hash(&bytes);
+        let (shown, bytes) = self.read(ROSTER_FILE, ROSTER_BYTES_MAX)?;
+        let roster = Roster::read(&shown, &bytes)?;
+        if roster.project != config.project {
+            return Err(Error::new(Kind::ConfigMismatch, shown)); // FORMAT 5.11
+        }
+        Ok((shown, config, config_hash, roster))
     }
 }
 
@@ -166,14 +207,7 @@ impl Project {
             Holder::ProjectKey(key) => Err(key),
             Holder::Member(identity) => Ok(identity),
         };
-        let (shown, bytes) = site.read(CONFIG_FILE, CONFIG_BYTES_MAX)?;
-        let config = Config::read(&shown, &bytes)?;
-        let config_hash = hash(&bytes);
-        let (shown, bytes) = site.read(ROSTER_FILE, ROSTER_BYTES_MAX)?;
-        let roster = Roster::read(&shown, &bytes)?;
-        if roster.project != config.project {
-            return Err(Error::new(Kind::ConfigMismatch, shown)); // FORMAT 5.11
-        }
+        let (shown, config, config_hash, roster) = site.claims()?;
         let (mut pin, mut is_new_checkout) = (Pin::default(), false);
         if let Some(home) = &home {
             (pin, is_new_checkout) = known(home, &site, &config)?;

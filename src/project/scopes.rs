@@ -101,6 +101,11 @@ impl Project {
 
     fn scope_files(&self, kind: ScopeKind) -> Result<Vec<ScopeName>> {
         let mut scopes = Vec::new();
+        if let Some(commit) = &self.site.commit {
+            scopes.extend(commit.files().filter_map(ScopeName::of_file));
+            scopes.retain(|name| name.kind == kind);
+            return Ok(scopes);
+        }
         let root = self.path(kind.directory());
         if disk::exists(&root) && !disk::is_directory(&root) {
             return Err(Error::new(Kind::NotPlain, self.shown(kind.directory())));
@@ -169,7 +174,7 @@ impl Project {
         Ok(Some((open_boxes(&shown, &file.boxes, &key)?, file)))
     }
 
-    fn scope_key<'a>(&'a self, name: &'a ScopeName) -> Result<ScopeKey<'a>> {
+    pub(super) fn scope_key<'a>(&'a self, name: &'a ScopeName) -> Result<ScopeKey<'a>> {
         self.access.scope_key(name).ok_or_else(|| self.refused(name))
     }
 
@@ -200,6 +205,9 @@ impl Project {
         name: &ScopeName,
         snapshot: &Snapshot,
     ) -> Result<()> {
+        if self.site.commit.is_some() {
+            return Err(Error::new(Kind::Write, self.shown(&name.file())).because("it is a commit"));
+        }
         let sealed = seal(&self.scope_key(name)?, snapshot)?;
         let text = scope_file::write(&self.config.project, name, snapshot, &[sealed]);
         let below = Path::new(name.kind.directory()).join(&name.service);
