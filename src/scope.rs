@@ -229,14 +229,16 @@ impl Scope {
     }
 
     /// The snapshot of a new epoch: it lists only the boxes that it replaces, and is the writer of
-    /// every entry, for no box of an older epoch will be joined with it (FORMAT 9.10).
+    /// every entry, for no box of an older epoch will be joined with it (FORMAT 9.10). No value was
+    /// set later than in the epoch that ends, whatever its writer claimed.
     ///
     /// # Errors
     /// As `into_snapshot`.
-    pub fn into_rotated(self, replaced: Vec<SnapshotId>) -> Result<Snapshot> {
+    pub fn into_rotated(self, replaced: Vec<SnapshotId>, ending: u32) -> Result<Snapshot> {
         let mut snapshot = self.into_snapshot()?;
         for entry in &mut snapshot.entries {
             entry.writer = THIS_ONE;
+            entry.epoch = entry.epoch.min(ending);
         }
         Ok(Snapshot { ancestors: replaced, ..snapshot })
     }

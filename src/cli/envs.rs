@@ -1,6 +1,7 @@
 //! `env list`, `add`, `rename`, `del`: changes of the configuration.
 
 use crate::cli::args::Input;
+use crate::cli::member::rotate;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{check_no_key, unknown_env};
 use crate::cli::{counted, may_delete, open, open_to_write, wants_help};
@@ -138,7 +139,20 @@ pub fn rename(mut input: Input) -> Result<u8, Failure> {
         quoted(&new),
         counted(count, "scope")
     ));
+    end_keys(&input, &project, &lock, &old)?;
     Ok(0)
+}
+
+/// The key of an environment comes from its name: whoever was granted it would open the next one
+/// of that name, but for a rotation.
+fn end_keys(input: &Input, before: &Project, lock: &Lock, name: &str) -> Result<(), Failure> {
+    let had_key = |member: &Member| member.grants.iter().any(|grant| concerns(grant, name));
+    if before.roster.members.iter().any(had_key) {
+        let project = open(input)?;
+        let draft = project.draft();
+        rotate(project, lock, draft)?;
+    }
+    Ok(())
 }
 
 /// An environment that is not there, and that nobody wants to add.
@@ -182,6 +196,7 @@ pub fn del(mut input: Input) -> Result<u8, Failure> {
     };
     change_config(&project, &lock, &change)?;
     terminal::note(&format!("deleted the environment {}", quoted(&name)));
+    end_keys(&input, &project, &lock, &name)?;
     Ok(0)
 }
 

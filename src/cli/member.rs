@@ -307,8 +307,11 @@ fn check_full(project: &Project) -> Result<(), Failure> {
 
 /// The member of an id, or of a name that no other has.
 fn member_of<'a>(project: &'a Project, text: &str) -> Result<&'a Member, Failure> {
-    let members = &project.roster.members;
-    let named: Vec<_> = members.iter().filter(|one| one.id == text || one.name == text).collect();
+    // The id first: a name may be anything, an id of somebody else's as well.
+    if let Some(member) = project.roster.member(text) {
+        return Ok(member);
+    }
+    let named: Vec<_> = project.roster.members.iter().filter(|one| one.name == text).collect();
     match named.as_slice() {
         [member] => Ok(member),
         [] => {
@@ -357,7 +360,10 @@ pub fn del(mut input: Input) -> Result<u8, Failure> {
 }
 
 /// Rotates, and says what that means.
-fn rotate(project: Project, lock: &Lock, draft: Draft) -> Result<Project, Failure> {
+///
+/// # Errors
+/// As `Project::rotate`.
+pub fn rotate(project: Project, lock: &Lock, draft: Draft) -> Result<Project, Failure> {
     let project = project.rotate(lock, draft).map_err(|error| {
         let failure = Failure::from(error);
         let hint = failure.hint_text().to_string();

@@ -157,7 +157,7 @@ fn membership_sentence(kind: Kind, subject: &str, cause: &str, because: &str) ->
             "{subject} is from another rotation with the same number than this device has seen"
         ),
         Kind::NotWitnessed => {
-            format!("{subject} cannot be checked by this device: too many rotations lie between")
+            format!("{subject} is forged, or over 15 rotations newer than what this device knows")
         }
         Kind::UnknownProject => {
             format!("this device does not know the project yet; {subject} was written by {cause}")
@@ -213,8 +213,9 @@ fn hint(kind: Kind, subject: &str) -> String {
         }
         Kind::ConfigMismatch => "git log -p -- .kagi/kagi.json .kagi/access.json".to_string(),
         Kind::OldEpoch => "git log -- .kagi/access.json".to_string(),
-        Kind::UnknownProject | Kind::ForeignCheckout | Kind::NotWitnessed => {
-            "kagi trust".to_string()
+        Kind::UnknownProject | Kind::ForeignCheckout => "kagi trust".to_string(),
+        Kind::NotWitnessed => {
+            "kagi trust; an identity of CI is made anew, with kagi member add".to_string()
         }
         Kind::NoIdentity => {
             "kagi member join asks to become a member; for CI there is KAGI_IDENTITY".to_string()

@@ -168,6 +168,15 @@ impl Site {
         bytes.map_err(shown)
     }
 
+    /// A directory below `.kagi/`, there or not; but no link to another place.
+    fn directory(&self, name: &str) -> Result<PathBuf> {
+        let path = self.root.join(DIRECTORY).join(name);
+        if disk::exists(&path) && !disk::is_directory(&path) {
+            return Err(Error::new(Kind::NotPlain, format!("{}{DIRECTORY}/{name}", self.up)));
+        }
+        Ok(path)
+    }
+
     fn read(&self, name: &str, bytes_max: usize) -> Result<(String, Vec<u8>)> {
         let shown = format!("{}{DIRECTORY}/{name}", self.up);
         match self.read_if_there(name, bytes_max)? {

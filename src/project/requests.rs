@@ -9,14 +9,16 @@ use crate::format::roster::{ROSTER_BYTES_MAX, Roster};
 use crate::project::{DIRECTORY, ROSTER_FILE, Site};
 use std::path::Path;
 
+const REQUESTS: &str = "requests";
+
 impl Site {
     /// The requests, sorted by id, each with why it cannot be read, if so. Files of other names
     /// are none; more than 64 are not looked at.
     ///
     /// # Errors
-    /// `Read`.
+    /// `NotPlain` for a link in place of their directory; `Read`.
     pub fn requests(&self) -> Result<Vec<Result<Request>>> {
-        let files = disk::list(&self.root.join(DIRECTORY).join("requests"))?;
+        let files = disk::list(&self.directory(REQUESTS)?)?;
         let ids = files.iter().filter_map(|file| file.name.strip_suffix(".json"));
         let ids = ids.filter(|id| is_id("kgm_", id)).take(REQUESTS_MAX);
         Ok(ids.map(|id| self.request(id)).collect())
@@ -25,8 +27,9 @@ impl Site {
     /// The request of a member id.
     ///
     /// # Errors
-    /// `Missing`, `Read`; what makes it unacceptable, naming the file.
+    /// `Missing`, `NotPlain`, `Read`; what makes it unacceptable, naming the file.
     pub fn request(&self, id: &str) -> Result<Request> {
+        self.directory(REQUESTS)?;
         let (shown, bytes) = self.read(&Request::file(id), REQUEST_BYTES_MAX)?;
         let request = Request::read(&shown, &bytes)?;
         if request.id == id {
@@ -41,7 +44,7 @@ impl Site {
     /// `NotPlain`, `Write`.
     pub fn write_request(&self, _lock: &Lock, request: &Request) -> Result<()> {
         let kagi = self.root.join(DIRECTORY);
-        disk::make_directories(&kagi, Path::new("requests"), Mode::Public)?;
+        disk::make_directories(&kagi, Path::new(REQUESTS), Mode::Public)?;
         let path = kagi.join(Request::file(&request.id));
         disk::replace(&path, request.write().as_bytes(), Mode::Public)
     }

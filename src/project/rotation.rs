@@ -76,7 +76,7 @@ impl Project {
         }
         let replaced = file.boxes.iter().map(SealedBox::id).collect();
         let snapshot = scope
-            .into_rotated(replaced)
+            .into_rotated(replaced, self.access.epoch().number)
             .map_err(|error| error.because(self.shown(&name.file())))?;
         let key =
             access.scope_key(&name).ok_or_else(|| Error::new(Kind::NoAccess, name.to_string()))?;

@@ -106,10 +106,7 @@ impl Project {
             scopes.retain(|name| name.kind == kind);
             return Ok(scopes);
         }
-        let root = self.path(kind.directory());
-        if disk::exists(&root) && !disk::is_directory(&root) {
-            return Err(Error::new(Kind::NotPlain, self.shown(kind.directory())));
-        }
+        let root = self.site.directory(kind.directory())?;
         for directory in disk::list(&root)? {
             let service = directory.name;
             if !directory.is_directory || check_place(&service).is_err() {
