@@ -547,9 +547,7 @@ fn a_project_that_is_there_is_kept_and_nothing_is_replaced_unasked() {
     owner
         .kagi(&work, "restore -f ../bak app KEY")
         .fails(&["restore needs a backup, and no words"]);
-    owner
-        .kagi(&work, "restore")
-        .fails(&["restore needs a backup"]);
+    owner.kagi(&work, "restore").fails(&["kagi restore -f DIR"]);
     assert_eq!(contents(&work.join(".kagi")), newer);
     let outcome = owner.kagi(&work, "restore --yes -f ../bak").ok();
     outcome.says(&["kept the old project as", ".kagi.backup-1"]);

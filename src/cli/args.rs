@@ -2,8 +2,9 @@
 //!
 //! Refuses what the table does not list, with the nearest thing that it does.
 
+use crate::cli::command::{Command, Flag};
 use crate::cli::report::{Failure, quoted};
-use crate::cli::table::{COMMANDS, Command, Flag};
+use crate::cli::table::COMMANDS;
 use crate::cli::words::nearest;
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;

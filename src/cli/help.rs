@@ -1,8 +1,9 @@
 //! `kagi help`: the overview and each command's page, from the table.
 
 use crate::cli::args::{Input, find};
+use crate::cli::command::{Command, Flag};
 use crate::cli::report::{Failure, quoted};
-use crate::cli::table::{COMMANDS, Command, Flag};
+use crate::cli::table::COMMANDS;
 use crate::cli::wants_help;
 use crate::cli::words::nearest;
 use crate::terminal;

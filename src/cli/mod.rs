@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod backup;
+pub mod command;
 pub mod diff;
 pub mod dotenv;
 pub mod driver;

@@ -26,15 +26,12 @@ pub fn restore(mut input: Input) -> Result<u8, Failure> {
     if wants_help(&mut input)? {
         return Ok(0);
     }
-    let revision = match (input.text("from")?, input.has("file")) {
-        (Some(revision), false) => revision,
-        (None, true) => return backup::restore(&input),
-        _ => {
-            return Err(Failure::usage(
-                "restore takes a commit with --from, or a backup with --file",
-            )
-            .hint("kagi restore --help"));
-        }
+    if input.has("file") {
+        return backup::restore(&input);
+    }
+    let Some(revision) = input.text("from")? else {
+        let failure = Failure::usage("restore needs a commit, or a backup");
+        return Err(failure.hint("kagi restore --from REV KEY, or kagi restore -f DIR"));
     };
     let (project, lock) = open_to_write(&input)?;
     let words = Words::greedy(&project, &input, 1)?;

@@ -1,84 +1,13 @@
 //! Every command: names, flags, help. This table drives parsing and help, so that what is
 //! written here is what the program takes.
 
-use crate::cli::args::Input;
-use crate::cli::report::Failure;
+use crate::cli::command::{
+    Command, ENV, JSON, NO_GIT, SERVICE, STRICT, UNSAFE_NAME, YES, flag, short,
+};
 use crate::cli::{
     backup, diff, dotenv, driver, envs, get, health, help, identity, init, keytext, log, member,
     migrate, restore, run, status, values,
 };
-
-/// One command.
-pub struct Command {
-    /// One or two words.
-    pub name: &'static str,
-    /// Other names for it.
-    pub aliases: &'static [&'static str],
-    /// Heading in the overview.
-    pub group: &'static str,
-    /// What follows the name.
-    pub words: &'static str,
-    /// One line.
-    pub about: &'static str,
-    /// What the one line leaves open.
-    pub details: &'static str,
-    /// Lines that can be pasted.
-    pub examples: &'static [&'static str],
-    /// Its flags.
-    pub flags: &'static [Flag],
-    /// What it does.
-    pub run: fn(Input) -> Result<u8, Failure>,
-}
-
-/// One flag.
-pub struct Flag {
-    /// Its name without `--`.
-    pub long: &'static str,
-    /// Its letter, if it has one.
-    pub short: Option<char>,
-    /// Name of its value; empty for none, in `[=…]` if it may be left out.
-    pub value: &'static str,
-    /// One line.
-    pub about: &'static str,
-}
-
-impl Command {
-    /// The flag of a long name.
-    #[must_use]
-    pub fn flag(&self, long: &str) -> Option<&'static Flag> {
-        self.flags().find(|flag| flag.long == long)
-    }
-
-    /// The flag of a letter.
-    #[must_use]
-    pub fn short_flag(&self, letter: char) -> Option<&'static Flag> {
-        self.flags().find(|flag| flag.short == Some(letter))
-    }
-
-    /// All flags, with `--help`.
-    pub fn flags(&self) -> impl Iterator<Item = &'static Flag> + use<> {
-        self.flags.iter().chain([&HELP])
-    }
-}
-
-const fn flag(long: &'static str, value: &'static str, about: &'static str) -> Flag {
-    Flag { long, short: None, value, about }
-}
-
-const fn short(letter: char, long: &'static str, value: &'static str, about: &'static str) -> Flag {
-    Flag { long, short: Some(letter), value, about }
-}
-
-static HELP: Flag = short('h', "help", "", "show this help");
-const SERVICE: Flag = short('s', "service", "NAME", "the service, whatever the words look like");
-const ENV: Flag = short('e', "env", "NAME", "the environment, whatever the words look like");
-const STRICT: Flag =
-    flag("strict", "", "refuse a scope that is older than what this device has seen");
-const JSON: Flag = flag("json", "", "for programs; never reveals a value");
-const YES: Flag = short('y', "yes", "", "do not ask; needed without a terminal");
-const NO_GIT: Flag = flag("no-git", "", "do not set up Git's merge driver in this clone");
-const UNSAFE_NAME: Flag =
-    flag("allow-unsafe-name", "", "allow names that load code into programs (PATH, LD_PRELOAD, …)");
 
 /// The commands, in the order of the overview.
 pub static COMMANDS: &[Command] = &[
@@ -154,28 +83,6 @@ pub static COMMANDS: &[Command] = &[
             flag("with-identity", "", "this device's identity too, after a y"),
         ],
         run: backup::backup,
-    },
-    Command {
-        name: "restore",
-        aliases: &[],
-        group: "project",
-        words: "[service] [env] [KEY]",
-        about: "set a key to the value that it had in a commit, or put a backup into place",
-        details: "--from sets value and description anew, as set would do it. Of a backup every file is checked first;\n\
-                  a project that is here is kept as .kagi.backup-N, and another identity is not replaced.",
-        examples: &[
-            "kagi restore --from HEAD~3 api production DATABASE_URL",
-            "kagi restore -f /media/usb/kagi --with-identity",
-        ],
-        flags: &[
-            flag("from", "REV", "the commit"),
-            short('f', "file", "DIR", "the backup"),
-            flag("with-identity", "", "the identity in the backup too, if this device has none"),
-            YES,
-            SERVICE,
-            ENV,
-        ],
-        run: restore::restore,
     },
     Command {
         name: "trust",
@@ -301,6 +208,29 @@ pub static COMMANDS: &[Command] = &[
         examples: &["kagi log", "kagi log api production DATABASE_URL", "kagi log -n 5 --json"],
         flags: &[short('n', "count", "N", "lines to show (default 50)"), JSON, SERVICE, ENV],
         run: log::log,
+    },
+    Command {
+        name: "restore",
+        aliases: &[],
+        group: "values",
+        words: "[service] [env] [KEY]",
+        about: "set a key to the value that it had in a commit, or put a backup into place",
+        details: "With --from, value and description are set anew, as set would do it. With --file, every file of the\n\
+                  backup is checked first; a project that is here is kept as .kagi.backup-N, and another identity\n\
+                  is not replaced.",
+        examples: &[
+            "kagi restore --from HEAD~3 api production DATABASE_URL",
+            "kagi restore -f /media/usb/kagi --with-identity",
+        ],
+        flags: &[
+            flag("from", "REV", "the commit"),
+            short('f', "file", "DIR", "the backup"),
+            flag("with-identity", "", "the identity in it too, if this device has none"),
+            YES,
+            SERVICE,
+            ENV,
+        ],
+        run: restore::restore,
     },
     Command {
         name: "run",
