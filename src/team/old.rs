@@ -56,7 +56,10 @@ impl Access {
         };
         match earlier.iter().find(|(other, _)| other.number == epoch.number) {
             Some((other, key)) => Ok((*other, kdf::witness(key, &self.member))),
-            None => Err(Error::new(Kind::NotWitnessed, subject)),
+            None => {
+                let cause = "too many rotations lie between";
+                Err(Error::new(Kind::NoAccess, subject).because(cause))
+            }
         }
     }
 }
