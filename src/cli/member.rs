@@ -358,9 +358,11 @@ pub fn del(mut input: Input) -> Result<u8, Failure> {
 /// As `Project::rotate`.
 pub fn rotate(project: Project, lock: &Lock, draft: Draft) -> Result<Project, Failure> {
     let project = project.rotate(lock, draft).map_err(|error| {
-        let failure = Failure::from(error);
-        let hint = failure.hint_text().to_string();
-        failure.and("the key was not rotated").hint(hint)
+        let outcome = match error.kind {
+            Kind::Write => "the next change finishes the rotation, or drops it",
+            _ => "the key was not rotated",
+        };
+        Failure::from(error).and(outcome)
     })?;
     note_opening(&project);
     crate::cli::remember(&project);

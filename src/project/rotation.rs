@@ -53,7 +53,12 @@ impl Project {
         self.roster = Roster::read(&self.shown(ROSTER_FILE), roster.as_bytes())?;
         self.access = access;
         for scope in &scopes {
-            disk::replace(&self.path(&scope.name.file()), scope.after.as_bytes(), Mode::Public)?;
+            let file = scope.name.file();
+            let bytes = self.site.read_if_there(&file, FILE_BYTES_MAX).ok().flatten();
+            // What Git brought in meanwhile stays: the next reader joins or names it.
+            if bytes.is_some_and(|bytes| bytes == scope.before.as_bytes()) {
+                disk::replace(&self.path(&file), scope.after.as_bytes(), Mode::Public)?;
+            }
             self.see(&scope.name, scope.sequence);
         }
         let opening =
