@@ -433,7 +433,8 @@ pub fn grant(mut input: Input) -> Result<u8, Failure> {
     let (_, grants) = granted(&project, &id, &list, &input)?;
     let mut draft = project.draft();
     let takes_away = draft.takes_away(&id, &grants);
-    draft.regrant(&id, grants.clone(), project.next_epoch())?;
+    draft.regrant(&id, grants, project.next_epoch())?;
+    let grants = draft.member_mut(&id)?.grants.clone();
     if takes_away {
         let project = rotate(project, &lock, draft)?;
         note_exposures(&project, &id)?;

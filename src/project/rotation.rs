@@ -72,16 +72,18 @@ impl Project {
         let Some((mut scope, mut file)) = self.read_scope(&name)? else {
             return Ok(None);
         };
+        let named = |error: Error| match error.kind {
+            Kind::Conflict => error.because(self.shown(&name.file())),
+            _ => error,
+        };
         file.boxes.retain(|sealed| sealed.epoch == self.access.epoch());
         if file.boxes.len() > 1 {
             // Many large boxes and one more might be more than a file can hold.
-            self.save(lock, &name, scope)?;
+            self.save(lock, &name, scope).map_err(named)?;
             (scope, file) = self.read_scope(&name)?.unwrap_or_default();
         }
         let replaced = file.boxes.iter().map(SealedBox::id).collect();
-        let snapshot = scope
-            .into_rotated(replaced, self.access.epoch().number)
-            .map_err(|error| error.because(self.shown(&name.file())))?;
+        let snapshot = scope.into_rotated(replaced, self.access.epoch().number).map_err(named)?;
         let key =
             access.scope_key(&name).ok_or_else(|| Error::new(Kind::NoAccess, name.to_string()))?;
         let sealed = SealedBox::seal(&key, random::bytes()?, &snapshot);
