@@ -313,9 +313,10 @@ impl Lane {
     }
 
     fn words(&self, words: &str) -> String {
-        match words.contains("CID") {
-            true => words.replace("CID", &id(&self.cid)),
-            false => words.into(),
+        if words.contains("CID") {
+            words.replace("CID", &id(&self.cid))
+        } else {
+            words.into()
         }
     }
 
