@@ -148,3 +148,71 @@ fn two_founders_make_one_project() {
         }
     }
 }
+
+/// Writers that set one key after the other: 64 with 50 each if `KAGI_TEST_SCALE` is `full`, else
+/// fewer, for each change of a large scope takes a program without optimizations long.
+fn many() -> (usize, usize) {
+    let is_full = std::env::var_os("KAGI_TEST_SCALE").is_some_and(|scale| scale == "full");
+    if is_full { (64, 50) } else { (64, 5) }
+}
+
+/// Sets its keys one after the other; how many were acknowledged until one was not.
+fn set_all(device: &Device, path: &Path, writer: usize, count: usize, killed_at: usize) -> usize {
+    for at in 0..count {
+        let mut child = spawn(device, path, &format!("set K{writer}_{at} {at}"));
+        if at == killed_at {
+            thread::sleep(Duration::from_micros(500 * writer as u64));
+            child.kill().expect("a child of this process");
+        }
+        if !child.wait().expect("its end").success() {
+            return at;
+        }
+    }
+    count
+}
+
+/// Every key that was acknowledged is there, and whoever was not killed was acknowledged.
+fn many_writers(kills: bool) {
+    let (writers, count) = many();
+    let world = World::new();
+    let (ada, path) = project(&world);
+    let is_victim = |writer: usize| kills && writer.is_multiple_of(10);
+    let mut done = vec![0; writers];
+    thread::scope(|scope| {
+        for (writer, done) in done.iter_mut().enumerate() {
+            let killed_at = if is_victim(writer) { count / 2 } else { count };
+            let (ada, path) = (&ada, &path);
+            scope.spawn(move || *done = set_all(ada, path, writer, count, killed_at));
+        }
+    });
+    let values = ada.values(&path, "");
+    for (writer, done) in done.iter().enumerate() {
+        assert!(*done == count || is_victim(writer), "{writer}: {done}");
+        for at in 0..*done {
+            let value = values.get(&format!("K{writer}_{at}"));
+            assert_eq!(value, Some(&at.to_string()), "{writer}");
+        }
+    }
+    let acknowledged: usize = done.iter().sum();
+    let killed = done.iter().filter(|done| **done < count).count();
+    common::say(&format!(
+        "parallel: {writers} writers of {count} keys, {killed} killed: {acknowledged} acknowledged, {} there",
+        values.len()
+    ));
+    // A write that was killed after it was done is there as well.
+    assert!((acknowledged..=acknowledged + killed).contains(&values.len()));
+    assert_eq!(killed > 0, kills);
+    ada.kagi(&path, "set LAST 1").ok();
+    assert_eq!(leftovers(&world.root), Vec::<std::path::PathBuf>::new());
+    ada.kagi(&path, "doctor").ok();
+}
+
+#[test]
+fn sixty_four_writers_of_one_scope() {
+    many_writers(false);
+}
+
+#[test]
+fn sixty_four_writers_of_whom_one_in_ten_is_killed() {
+    many_writers(true);
+}

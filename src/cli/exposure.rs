@@ -70,5 +70,8 @@ fn is_shut_out(project: &Project, one: &Withdrawn, target: &ScopeName) -> bool {
         grants.iter().any(|grant| grant.opens(&target.service, &target.env))
     };
     let is_let_in = project.roster.member(&one.id).is_some_and(|member| opens(&member.grants));
-    opens(&one.grants) && !is_let_in
+    // Who could open it until two rotations knows what it held until the second.
+    let mut withdrawn = project.roster.withdrawn.iter();
+    let last = withdrawn.rfind(|other| other.id == one.id && opens(&other.grants));
+    !is_let_in && last.is_some_and(|last| last.epoch == one.epoch)
 }

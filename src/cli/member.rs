@@ -365,9 +365,11 @@ pub fn del(mut input: Input) -> Result<u8, Failure> {
 /// As `Project::rotate`.
 pub fn rotate(project: Project, lock: &Lock, draft: Draft) -> Result<Project, Failure> {
     let project = project.rotate(lock, draft).map_err(|error| {
-        let failure = Failure::from(error);
-        let hint = failure.hint_text().to_string();
-        failure.and("the key was not rotated").hint(hint)
+        let outcome = match error.kind {
+            Kind::Write => "the next change finishes the rotation, or drops it",
+            _ => "the key was not rotated",
+        };
+        Failure::from(error).and(outcome)
     })?;
     note_opening(&project);
     crate::cli::remember(&project);
@@ -438,7 +440,8 @@ pub fn grant(mut input: Input) -> Result<u8, Failure> {
     let (_, grants) = granted(&project, &id, &list, &input)?;
     let mut draft = project.draft();
     let takes_away = draft.takes_away(&id, &grants);
-    draft.regrant(&id, grants.clone(), project.next_epoch())?;
+    draft.regrant(&id, grants, project.next_epoch())?;
+    let grants = draft.member_mut(&id)?.grants.clone();
     if takes_away {
         let project = rotate(project, &lock, draft)?;
         note_exposures(&project, &id)?;

@@ -29,7 +29,7 @@ const NOT_STARTED: u8 = 126;
 /// Usage; everything that keeps the scope shut; 126 or 127 if the command cannot be started.
 pub fn run(mut input: Input) -> Result<u8, Failure> {
     let mut project = None;
-    let mut words = None;
+    let mut words = Words::default();
     // Flags of kagi end where the command begins, and that is only known once the words before
     // it are: so the project is opened at the first word.
     let command = loop {
@@ -41,17 +41,14 @@ pub fn run(mut input: Input) -> Result<u8, Failure> {
             Some(project) => project,
             empty => empty.insert(open(&input)?),
         };
-        let words = match &mut words {
-            Some(words) => words,
-            empty => empty.insert(Words::from_flags(project, &input)?),
-        };
+        words.settle(project, &input)?;
         match word {
             None => break None,
             Some(word) if word.to_str().is_some_and(|text| words.take(project, text)) => {}
             Some(word) => break Some(word),
         }
     };
-    let (Some(project), Some(words)) = (project, words) else {
+    let Some(project) = project else {
         return Err(no_command());
     };
     start(&mut input, &project, &words, command)

@@ -40,6 +40,25 @@ impl Words {
         Ok(Words { service, env, ..Words::default() })
     }
 
+    /// Takes in the flags, those after a word too.
+    ///
+    /// # Errors
+    /// As `from_flags`; a flag that names another service or environment than a word.
+    pub fn settle(&mut self, project: &Project, input: &Input) -> Result<(), Failure> {
+        let flags = Words::from_flags(project, input)?;
+        for (named, flag) in [(&mut self.service, flags.service), (&mut self.env, flags.env)] {
+            match (named.as_ref(), &flag) {
+                (Some(word), Some(flag)) if word != flag => {
+                    let message = format!("{} and {} are both named", quoted(word), quoted(flag));
+                    return Err(Failure::usage(message));
+                }
+                (_, None) => {}
+                _ => *named = flag,
+            }
+        }
+        Ok(())
+    }
+
     /// Takes a word as the service or environment that it is; `false` if it is neither, or
     /// cannot be in this place.
     pub fn take(&mut self, project: &Project, word: &str) -> bool {

@@ -54,7 +54,12 @@ impl Project {
         self.roster = Roster::read(&self.shown(ROSTER_FILE), roster.as_bytes())?;
         self.access = access;
         for scope in &scopes {
-            disk::replace(&self.path(&scope.name.file()), scope.after.as_bytes(), Mode::Public)?;
+            let file = scope.name.file();
+            let bytes = self.site.read_if_there(&file, FILE_BYTES_MAX).ok().flatten();
+            // What Git brought in meanwhile stays: the next reader joins or names it.
+            if bytes.is_some_and(|bytes| bytes == scope.before.as_bytes()) {
+                disk::replace(&self.path(&file), scope.after.as_bytes(), Mode::Public)?;
+            }
             self.see(&scope.name, scope.sequence);
         }
         let opening =
@@ -68,16 +73,18 @@ impl Project {
         let Some((mut scope, mut file)) = self.read_scope(&name)? else {
             return Ok(None);
         };
+        let named = |error: Error| match error.kind {
+            Kind::Conflict => error.because(self.shown(&name.file())),
+            _ => error,
+        };
         file.boxes.retain(|sealed| sealed.epoch == self.access.epoch());
         if file.boxes.len() > 1 {
             // Many large boxes and one more might be more than a file can hold.
-            self.save(lock, &name, scope)?;
+            self.save(lock, &name, scope).map_err(named)?;
             (scope, file) = self.read_scope(&name)?.unwrap_or_default();
         }
         let replaced = file.boxes.iter().map(SealedBox::id).collect();
-        let snapshot = scope
-            .into_rotated(replaced)
-            .map_err(|error| error.because(self.shown(&name.file())))?;
+        let snapshot = scope.into_rotated(replaced).map_err(named)?;
         let key =
             access.scope_key(&name).ok_or_else(|| Error::new(Kind::NoAccess, name.to_string()))?;
         let sealed = seal(&key, &snapshot)?;
