@@ -65,6 +65,10 @@ pub enum Kind {
     WasRemoved,
     /// The only member that may change the roster.
     LastFull,
+    /// The project was changed while it was read.
+    Changed,
+    /// `kagi.json` is older than `access.json`, which a new roster would make final.
+    ConfigBehind,
     /// A file that only one side of a merge can be right about.
     Unmerged,
     /// A key's value differs between branches.

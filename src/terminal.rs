@@ -36,13 +36,27 @@ pub fn answer(prompt: &str) -> String {
 /// # Errors
 /// `Write` if it cannot be written, unless the reader has gone away.
 pub fn print(bytes: &[u8]) -> Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::new(Kind::Write, "standard output").because(cause))
-        }
-        _ => Ok(()),
+    match write_out(bytes) {
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(not_written),
     }
+}
+
+/// The same for what cannot be asked for again.
+///
+/// # Errors
+/// `Write`, also if the reader has gone away.
+pub fn print_once(bytes: &[u8]) -> Result<()> {
+    write_out(bytes).map_err(not_written)
+}
+
+fn write_out(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush())
+}
+
+fn not_written(cause: io::Error) -> Error {
+    Error::new(Kind::Write, "standard output").because(cause)
 }
 
 /// Writes one line to standard error, begun with `kagi: `.

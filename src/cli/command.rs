@@ -87,6 +87,9 @@ pub const STRICT: Flag =
 pub const JSON: Flag = flag("json", "", "for programs; never reveals a value");
 /// `-y`.
 pub const YES: Flag = short('y', "yes", "", "do not ask; needed without a terminal");
+/// `--accept-older`.
+pub const ACCEPT_OLDER: Flag =
+    flag("accept-older", "", "though a scope is older than what this device has seen, or gone");
 /// `--no-git`.
 pub const NO_GIT: Flag = flag("no-git", "", "do not set up Git's merge driver in this clone");
 /// `--allow-unsafe-name`.

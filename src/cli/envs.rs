@@ -1,7 +1,7 @@
 //! `env list`, `add`, `rename`, `del`: changes of the configuration.
 
 use crate::cli::args::Input;
-use crate::cli::member::rotate;
+use crate::cli::member::{check_may_change, rotate};
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{check_no_key, unknown_env};
 use crate::cli::{counted, may_delete, open, open_to_write, wants_help};
@@ -71,6 +71,7 @@ pub fn add(mut input: Input) -> Result<u8, Failure> {
     }
     let [name] = input.exactly()?;
     let (project, lock) = open_to_write(&input)?;
+    check_may_change(&project)?;
     check_new(&project, &name)?;
     if project.config.envs.len() == ENVS_MAX {
         return Err(Failure::new(format!("a project has {ENVS_MAX} environments at most")));
@@ -110,6 +111,7 @@ pub fn rename(mut input: Input) -> Result<u8, Failure> {
     }
     let [old, new] = input.exactly()?;
     let (project, lock) = open_to_write(&input)?;
+    check_may_change(&project)?;
     if !project.config.is_env(&old) {
         return Err(unlisted(&project, &old));
     }
@@ -150,7 +152,7 @@ fn end_keys(input: &Input, before: &Project, lock: &Lock, name: &str) -> Result<
     if before.roster.members.iter().any(had_key) {
         let project = open(input)?;
         let draft = project.draft();
-        rotate(project, lock, draft)?;
+        rotate(input, project, lock, draft)?;
     }
     Ok(())
 }
@@ -164,6 +166,7 @@ fn unlisted(project: &Project, name: &str) -> Failure {
 
 fn scopes_of(project: &Project, env: &str) -> Result<Vec<ScopeName>, Failure> {
     let mut scopes = project.scopes(ScopeKind::Values)?;
+    scopes.extend(project.scopes(ScopeKind::Files)?);
     scopes.retain(|name| name.env == env);
     Ok(scopes)
 }
@@ -185,6 +188,7 @@ pub fn del(mut input: Input) -> Result<u8, Failure> {
         may_delete(&input, &question)?;
     }
     let (project, lock) = open_to_write(&input)?;
+    check_may_change(&project)?;
     check_deletion(&project, &name)?;
     let mut config = project.config.clone();
     config.envs.retain(|env| *env != name);

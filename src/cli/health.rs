@@ -3,12 +3,16 @@
 use crate::cli::args::Input;
 use crate::cli::driver::{git_setup, is_set_up};
 use crate::cli::exposure::exposures;
-use crate::cli::report::{Failure, quoted, safe};
-use crate::cli::{may_delete, open, open_to_write, remarks, remember, save, single, wants_help};
+use crate::cli::report::{Failure, quoted, safe, shell_word};
+use crate::cli::{
+    NEWER_EPOCH, may_delete, open, open_to_write, remarks, remember, save, single, wants_help,
+};
 use crate::disk::{self, Lock};
+use crate::format::roster::Roster;
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::{DIRECTORY, Project};
 use crate::{process, terminal};
+use std::collections::BTreeSet;
 
 /// What was found.
 #[derive(Default)]
@@ -25,7 +29,7 @@ impl Findings {
     fn problem(&mut self, line: &str, hint: &str) {
         self.problems += 1;
         let hint = if hint.is_empty() { String::new() } else { format!(" ({hint})") };
-        terminal::note(&format!("problem: {line}{hint}"));
+        terminal::note(&safe(&format!("problem: {line}{hint}")));
     }
 
     /// A problem that `--fix` mends.
@@ -80,9 +84,7 @@ pub fn doctor(mut input: Input) -> Result<u8, Failure> {
     }
     check_plain_files(&project, &mut findings);
     for path in unmerged(&project) {
-        let hint =
-            format!("git checkout --ours -- {path}, git add it, and repeat what the others did");
-        findings.problem(&unmerged_line(&path), &hint);
+        findings.problem(&unmerged_line(&path), &side_to_take(&project, &path));
     }
     if project.roster.members.iter().filter(|member| member.is_full()).count() == 1 {
         terminal::note(
@@ -150,7 +152,12 @@ fn check_scope(
             has_conflict = true;
         }
     }
+    if found.has_newer_epoch {
+        findings
+            .problem(&format!("{target} {NEWER_EPOCH}"), "git status; kagi key rotate drops it");
+    }
     let mut untidy: Vec<&str> = remarks(&found);
+    untidy.retain(|line| *line != NEWER_EPOCH);
     if project.index_differs(target)? {
         untidy.push("has index lines that do not fit its box");
     }
@@ -173,11 +180,17 @@ fn check_scope(
 /// Scopes of environments that are not listed are leftovers of a stopped `env rename` or `del`, or
 /// of a branch: those that somebody agrees to delete.
 fn ask_for_unlisted(project: &Project, input: &Input) -> Result<Vec<ScopeName>, Failure> {
-    let mut unlisted = project.unlisted_scopes(ScopeKind::Values)?;
+    let mut unlisted = unlisted(project)?;
     unlisted.retain(|name| {
         let shown = quoted(&project.shown(&name.file()));
         may_delete(input, &format!("delete {shown}, which belongs to no environment?")).is_ok()
     });
+    Ok(unlisted)
+}
+
+fn unlisted(project: &Project) -> Result<Vec<ScopeName>, Failure> {
+    let mut unlisted = project.unlisted_scopes(ScopeKind::Values)?;
+    unlisted.extend(project.unlisted_scopes(ScopeKind::Files)?);
     Ok(unlisted)
 }
 
@@ -186,7 +199,7 @@ fn check_unlisted(
     deletable: &[ScopeName],
     findings: &mut Findings,
 ) -> Result<(), Failure> {
-    for name in project.unlisted_scopes(ScopeKind::Values)? {
+    for name in unlisted(project)? {
         let shown = quoted(&project.shown(&name.file()));
         if deletable.contains(&name) {
             disk::remove_with_directory(&project.path(&name.file()))?;
@@ -203,11 +216,32 @@ fn check_unlisted(
 /// one hash vouches for all of it.
 #[must_use]
 pub fn unmerged(project: &Project) -> Vec<String> {
-    let arguments = ["diff", "--name-only", "--diff-filter=U", "-z", "--relative", "--", DIRECTORY];
-    let paths = process::git(&project.site.root, &arguments).unwrap_or_default();
+    let arguments = ["ls-files", "-u", "-z", "--", DIRECTORY];
+    let lines = process::git(&project.site.root, &arguments).unwrap_or_default();
+    let paths = lines.split('\0').filter_map(|line| line.split_once('\t')).map(|(_, path)| path);
     // The boxes of a scope can be joined, and kagi resolve chooses between its keys.
-    let is_whole = |path: &str| !path.is_empty() && path.strip_suffix(".enc").is_none();
-    paths.split('\0').filter(|path| is_whole(path)).map(safe).collect()
+    let paths: BTreeSet<_> = paths.filter(|path| path.strip_suffix(".enc").is_none()).collect();
+    paths.into_iter().map(safe).collect()
+}
+
+/// What to do about one of them. After a removal on one side the other side's roster would undo it,
+/// so the newer epoch is the one to take.
+#[must_use]
+pub fn side_to_take(project: &Project, path: &str) -> String {
+    let epoch = |stage: u8| {
+        let object = format!(":{stage}:./{DIRECTORY}/access.json");
+        let text = process::git(&project.site.root, &["cat-file", "blob", &object])?;
+        Some(Roster::read("", text.as_bytes()).ok()?.epoch)
+    };
+    let side = match (epoch(2), epoch(3)) {
+        (Some(ours), Some(theirs)) if ours.number < theirs.number => "--theirs",
+        (Some(ours), Some(theirs)) if ours.number == theirs.number && ours != theirs => {
+            return "both sides rotated: take all of .kagi from one commit".to_string();
+        }
+        _ => "--ours",
+    };
+    let path = shell_word(path);
+    format!("git checkout {side} -- {path} && git add {path}, then repeat what the other side did")
 }
 
 /// What is said of one of them.
@@ -230,7 +264,7 @@ fn check_plain_files(project: &Project, findings: &mut Findings) {
         if !is_harmless {
             findings.problem(
                 &format!("Git tracks the plain file {}", quoted(path)),
-                &format!("git rm --cached {path}"),
+                &format!("git rm --cached -- {}", shell_word(path)),
             );
         }
     }

@@ -122,14 +122,17 @@ fn trust_checkout(home: &Home, site: &Site, project: &str) -> Result<(), Failure
         let failure = Failure::new("not confirmed; nothing was changed");
         if terminal::can_ask() { failure } else { failure.hint("kagi trust asks on a terminal") }
     };
-    let held = home.checkout(&site.root)?.filter(|other| other != project);
-    if let Some(other) = &held {
+    let held = home.checkout(&site.root)?;
+    let around = || home.checkout_around(&site.root);
+    let other = held.clone().map_or_else(around, |held| Ok(Some(held)))?;
+    let other = other.filter(|other| other != project);
+    if let Some(other) = &other {
         let place = quoted(&site.root.to_string_lossy());
         terminal::note(&format!("{place} held the project {other} before, and now {project}"));
-        if !terminal::ask("kagi: was it replaced on purpose?") {
+        if !terminal::ask("kagi: was that done on purpose?") {
             return Err(declined());
         }
-        home.set_checkout(&site.root, None)?;
+        home.set_checkout(&site.root, Some(project))?;
     }
     let open = |forgets| {
         let confirm = &confirm_author;

@@ -6,9 +6,10 @@
 use crate::cli::args::Input;
 use crate::cli::driver::git_setup;
 use crate::cli::exposure::exposures;
+use crate::cli::health::{side_to_take, unmerged, unmerged_line};
 use crate::cli::identity::trust_member;
 use crate::cli::init::device_name;
-use crate::cli::report::{Failure, quoted, safe};
+use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::words::{nearest, unknown_env};
 use crate::cli::{counted, lock, may_delete, note_opening, open, open_to_write, wants_help};
 use crate::crypto::random;
@@ -155,19 +156,19 @@ pub fn approve(mut input: Input) -> Result<u8, Failure> {
     if wants_help(&mut input)? {
         return Ok(0);
     }
-    let id = {
-        // Asked without the lock, and looked at again with it.
+    let request = {
+        // Asked without the lock; what was shown is what is approved.
         let project = open(&input)?;
-        check_full(&project)?;
+        check_may_change(&project)?;
         let request = requested(&project, &input)?;
         if project.roster.member(&request.id).is_none() {
             ask_to_approve(&project, &input, &request)?;
         }
-        request.id
+        request
     };
     let (project, lock) = open_to_write(&input)?;
-    let request = project.site.request(&id)?;
-    if project.roster.member(&id).is_some() {
+    let id = &request.id;
+    if project.roster.member(id).is_some() {
         terminal::note(&format!("{id} is a member already; nothing was changed"));
         return Ok(0);
     }
@@ -252,7 +253,11 @@ fn ask_to_approve(project: &Project, input: &Input, request: &Request) -> Result
     // The id first and alone: the name is what its owner chose.
     terminal::note(&format!("  {}", request.id));
     terminal::note(&format!("  who is called {}, and may open {}", quoted(name), shown(&grants)));
-    may_delete(input, "is that the id that this device shows with kagi identity show?")
+    if terminal::ask("kagi: is that the id that this device shows with kagi identity show?") {
+        Ok(())
+    } else {
+        Err(Failure::new("not confirmed; nothing was changed"))
+    }
 }
 
 fn shown(grants: &[Grant]) -> String {
@@ -296,13 +301,23 @@ fn parse_grants(project: &Project, list: &str) -> Result<Vec<Grant>, Failure> {
     Ok(grants)
 }
 
-fn check_full(project: &Project) -> Result<(), Failure> {
-    if project.access().is_full() && !project.access().member().is_empty() {
-        return Ok(());
-    }
+/// Refuses who is no full member, and a roster that Git holds another side of: what is written on
+/// the wrong one is lost, and so is what the others did.
+///
+/// # Errors
+/// `NotFull`; a merge that is not done.
+pub fn check_may_change(project: &Project) -> Result<(), Failure> {
     let member = project.access().member();
-    let member = if member.is_empty() { "the holder of a project key" } else { member };
-    Err(Error::new(Kind::NotFull, member).into())
+    if !project.access().is_full() || member.is_empty() {
+        let member = if member.is_empty() { "the holder of a project key" } else { member };
+        return Err(Error::new(Kind::NotFull, member).into());
+    }
+    match unmerged(project).first() {
+        None => Ok(()),
+        Some(path) => Err(Failure::new(unmerged_line(path))
+            .and("nothing was changed")
+            .hint(side_to_take(project, path))),
+    }
 }
 
 /// The member of an id, or of a name that no other has.
@@ -335,7 +350,7 @@ pub fn del(mut input: Input) -> Result<u8, Failure> {
     let [text] = input.exactly()?;
     let id = {
         let project = open(&input)?;
-        check_full(&project)?;
+        check_may_change(&project)?;
         let member = member_of(&project, &text)?;
         project.draft().remove(&member.id, project.next_epoch())?;
         if member.id == project.access().member() {
@@ -352,9 +367,15 @@ pub fn del(mut input: Input) -> Result<u8, Failure> {
     };
     let (project, lock) = open_to_write(&input)?;
     let mut draft = project.draft();
+    let was_full = project.roster.member(&id).is_some_and(Member::is_full);
     draft.remove(&id, project.next_epoch())?;
-    let project = rotate(project, &lock, draft)?;
+    let project = rotate(&input, project, &lock, draft)?;
     terminal::note(&format!("removed {id}; commit and push .kagi"));
+    if was_full && project.roster.members.len() > 1 {
+        terminal::note(
+            "note: an identity that kagi member add made before may still believe it: make it anew",
+        );
+    }
     note_exposures(&project, &id)?;
     Ok(0)
 }
@@ -363,18 +384,38 @@ pub fn del(mut input: Input) -> Result<u8, Failure> {
 ///
 /// # Errors
 /// As `Project::rotate`.
-pub fn rotate(project: Project, lock: &Lock, draft: Draft) -> Result<Project, Failure> {
-    let project = project.rotate(lock, draft).map_err(|error| {
-        let outcome = match error.kind {
-            Kind::Write => "the next change finishes the rotation, or drops it",
-            _ => "the key was not rotated",
-        };
-        Failure::from(error).and(outcome)
-    })?;
+pub fn rotate(
+    input: &Input,
+    project: Project,
+    lock: &Lock,
+    draft: Draft,
+) -> Result<Project, Failure> {
+    let takes_older = input.has("accept-older");
+    let (project, unfinished) = project.rotate(lock, draft, takes_older).map_err(not_rotated)?;
     note_opening(&project);
+    if let Some(error) = unfinished {
+        let why = Failure::from(error);
+        let why = why.message();
+        terminal::note(&safe(&format!("note: {why}; the next change drops the old box there")));
+    }
     crate::cli::remember(&project);
     terminal::note(&format!("the project is at epoch {} now", project.access().epoch().number));
     Ok(project)
+}
+
+fn not_rotated(error: Error) -> Failure {
+    let (kind, path) = (error.kind, shell_word(&error.subject));
+    let failure = Failure::from(error);
+    match kind {
+        Kind::Write => failure.and("the next rotation finishes this one, or drops it"),
+        Kind::RolledBack => failure
+            .and("the key was not rotated")
+            .hint(format!("git log -- {path}; --accept-older, if that is meant")),
+        Kind::Unauthentic | Kind::NotCanonical | Kind::Misplaced | Kind::NoBox => failure
+            .and("the key was not rotated")
+            .hint(format!("git log -- {path}; remove it, if it is nobody's")),
+        _ => failure.and("the key was not rotated"),
+    }
 }
 
 /// What a former reader may know still.
@@ -396,7 +437,7 @@ pub fn rename(mut input: Input) -> Result<u8, Failure> {
     let [text, name] = input.exactly()?;
     check_member_name(&name)?;
     let (project, lock) = open_to_write(&input)?;
-    check_full(&project)?;
+    check_may_change(&project)?;
     let id = member_of(&project, &text)?.id.clone();
     let mut draft = project.draft();
     draft.member_mut(&id)?.name.clone_from(&name);
@@ -416,7 +457,7 @@ pub fn grant(mut input: Input) -> Result<u8, Failure> {
     let [text, list] = input.exactly()?;
     let id = {
         let project = open(&input)?;
-        check_full(&project)?;
+        check_may_change(&project)?;
         let (id, grants) = granted(&project, &text, &list, &input)?;
         let mut draft = project.draft();
         if draft.takes_away(&id, &grants) {
@@ -443,7 +484,7 @@ pub fn grant(mut input: Input) -> Result<u8, Failure> {
     draft.regrant(&id, grants, project.next_epoch())?;
     let grants = draft.member_mut(&id)?.grants.clone();
     if takes_away {
-        let project = rotate(project, &lock, draft)?;
+        let project = rotate(&input, project, &lock, draft)?;
         note_exposures(&project, &id)?;
     } else {
         project.change_roster(&lock, draft)?;
@@ -482,7 +523,7 @@ pub fn add(mut input: Input) -> Result<u8, Failure> {
     };
     check_member_name(name)?;
     let (project, lock) = open_to_write(&input)?;
-    check_full(&project)?;
+    check_may_change(&project)?;
     let mut identity = Identity::new(random::key()?);
     let mut draft = project.draft();
     draft.admit(identity.public, name, grants_of(&project, &input)?)?;
@@ -503,7 +544,7 @@ pub fn add(mut input: Input) -> Result<u8, Failure> {
     } else {
         "its identity is shown this once: keep it as the secret KAGI_IDENTITY"
     });
-    terminal::print(text.expose()).map_err(|error| {
+    terminal::print_once(text.expose()).map_err(|error| {
         Failure::from(error)
             .and("the identity is lost")
             .hint(format!("kagi member del {}", identity.id))
@@ -519,14 +560,14 @@ pub fn rotate_key(mut input: Input) -> Result<u8, Failure> {
     if wants_help(&mut input)? {
         return Ok(0);
     }
-    check_full(&open(&input)?)?;
+    check_may_change(&open(&input)?)?;
     may_delete(
         &input,
         "encrypt everything under a new key? keys for KAGI_PROJECT_KEY end with that",
     )?;
     let (project, lock) = open_to_write(&input)?;
     let draft = project.draft();
-    rotate(project, &lock, draft)?;
+    rotate(&input, project, &lock, draft)?;
     terminal::note("commit and push .kagi");
     Ok(0)
 }

@@ -187,6 +187,10 @@ fn note_unremembered(error: &Error) {
     terminal::note(&format!("note: this device cannot remember what it saw: {subject} {cause}"));
 }
 
+/// Said of a box that waits for its roster.
+pub const NEWER_EPOCH: &str = "holds a box of a newer epoch than access.json, without effect: a rotation was stopped, or its \
+     access.json was not merged";
+
 /// What a reader of a scope should know.
 #[must_use]
 pub fn remarks(found: &Found) -> Vec<&'static str> {
@@ -200,9 +204,10 @@ pub fn remarks(found: &Found) -> Vec<&'static str> {
             "holds an older box beside a newer one that contains it: a revert or cherry-pick has no effect here",
         ),
         (
-            found.has_other_epoch,
-            "holds a box of another epoch, without effect: a rotation was stopped or only partly merged",
+            found.has_older_epoch,
+            "holds a box that a rotation has replaced; the next change drops it",
         ),
+        (found.has_newer_epoch, NEWER_EPOCH),
         (found.is_older, "is older than the state that this device has seen"),
         (found.is_gone, "is gone, though this device has seen it"),
     ];

@@ -182,6 +182,10 @@ fn membership_sentence(kind: Kind, subject: &str, cause: &str, because: &str) ->
         Kind::Unmerged => {
             format!("{subject} holds both sides of a merge, and only one can be used")
         }
+        Kind::Changed => format!("{subject} was changed while it was read"),
+        Kind::ConfigBehind => format!(
+            "{subject} is older than access.json, for its last change was stopped or undone"
+        ),
         Kind::WasRemoved => format!("the member {subject} was removed, which is for ever"),
         Kind::LastFull => format!("{subject} is the last member that can open everything"),
         _ => format!("{subject} {cause}"),
@@ -195,17 +199,19 @@ fn hint(kind: Kind, subject: &str) -> String {
         // What a commit holds is not mended.
         _ if path.contains(":.kagi/") => String::new(),
         Kind::NoProject => "kagi init".to_string(),
-        Kind::Exposed => format!("chmod 600 {path}"),
+        Kind::Exposed => format!("chmod 600 {}", shell_word(subject)),
         Kind::NotCanonical
         | Kind::Unauthentic
         | Kind::Misplaced
-        | Kind::NoBox
         | Kind::Missing
         | Kind::NotPlain
             if path.contains(".kagi/") =>
         {
             format!("git checkout -- {path}")
         }
+        Kind::NoBox => "git status, then git log -- .kagi/access.json".to_string(),
+        Kind::Changed => "run it again".to_string(),
+        Kind::ConfigBehind => "git log -- .kagi/kagi.json, or repeat kagi env ...".to_string(),
         Kind::Unmerged => format!("git checkout --ours -- {path}, then repeat what the others did"),
         Kind::StaleBox => "kagi resolve --from REV, a commit from before the rotation".to_string(),
         Kind::ForkedEpoch => {
@@ -215,7 +221,8 @@ fn hint(kind: Kind, subject: &str) -> String {
         Kind::OldEpoch => "git log -- .kagi/access.json".to_string(),
         Kind::UnknownProject | Kind::ForeignCheckout => "kagi trust".to_string(),
         Kind::NotWitnessed => {
-            "kagi trust; an identity of CI is made anew, with kagi member add".to_string()
+            "git log -- .kagi, before kagi trust; for CI, kagi member add makes a new identity"
+                .to_string()
         }
         Kind::NoIdentity => {
             "kagi member join asks to become a member; for CI there is KAGI_IDENTITY".to_string()
@@ -250,6 +257,16 @@ pub fn safe(text: &str) -> String {
         }
     }
     out
+}
+
+/// Text as one word of a shell's, to be pasted; safe to print.
+#[must_use]
+pub fn shell_word(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@+=".contains(&byte);
+    if !text.is_empty() && !text.starts_with('-') && text.bytes().all(is_plain) {
+        return text.to_string();
+    }
+    format!("'{}'", safe(text).replace('\'', "'\\''"))
 }
 
 /// A name in double quotes, safe to print; a quote in it ends nothing.

@@ -89,10 +89,7 @@ fn start(
     })?;
     let is_named = words.service.is_some() || project.access().only_scope().is_some();
     let found = match project.load(&target) {
-        // A rotation may have ended between the reading of the roster and that of the scope.
-        Err(error) if matches!(error.kind, Kind::NoBox | Kind::StaleBox) => {
-            open(input)?.load(&target)?
-        }
+        Err(error) if error.kind == Kind::Changed => open(input)?.load(&target)?,
         found => found?,
     };
     let scope = scope_of(project, &target, found, is_named)?;

@@ -2,7 +2,7 @@
 //! written here is what the program takes.
 
 use crate::cli::command::{
-    Command, ENV, JSON, NO_GIT, SERVICE, STRICT, UNSAFE_NAME, YES, flag, short,
+    ACCEPT_OLDER, Command, ENV, JSON, NO_GIT, SERVICE, STRICT, UNSAFE_NAME, YES, flag, short,
 };
 use crate::cli::{
     backup, diff, dotenv, driver, envs, get, health, help, identity, init, keytext, log, member,
@@ -414,7 +414,6 @@ pub static COMMANDS: &[Command] = &[
         flags: &[
             flag("only", "GRANT,…", "SERVICE/ENV, SERVICE/*, */ENV; without it everything"),
             flag("name", "NAME", "another name than the one asked for"),
-            YES,
         ],
         run: member::approve,
     },
@@ -453,7 +452,7 @@ pub static COMMANDS: &[Command] = &[
             "kagi member grant ci web/production",
             "kagi member grant ci api/production --only",
         ],
-        flags: &[flag("only", "", "take away everything else"), YES],
+        flags: &[flag("only", "", "take away everything else"), ACCEPT_OLDER, YES],
         run: member::grant,
     },
     Command {
@@ -476,7 +475,7 @@ pub static COMMANDS: &[Command] = &[
         details: "What the member could read stays known to it: the keys are listed, here and in status, until each\n\
                   has a new value. A removed id never comes back.",
         examples: &["kagi member del kgm_q3f7xw2mcn5t4a6bz3do"],
-        flags: &[YES],
+        flags: &[ACCEPT_OLDER, YES],
         run: member::del,
     },
     Command {
@@ -487,7 +486,7 @@ pub static COMMANDS: &[Command] = &[
         about: "encrypt everything under a new key, without removing anybody, after a y",
         details: "Identities go on working; a key in KAGI_PROJECT_KEY does not.",
         examples: &["kagi key rotate"],
-        flags: &[YES],
+        flags: &[ACCEPT_OLDER, YES],
         run: member::rotate_key,
     },
     Command {

@@ -4,9 +4,18 @@
 //! change kagi itself. Whoever may write a scope could run code through them.
 
 /// Prefixes of variables that load code into programs or change kagi itself.
-const UNSAFE_PREFIXES: [&str; 5] = ["LD_", "DYLD_", "KAGI_", "BASH_FUNC_", "GIT_CONFIG"];
+const UNSAFE_PREFIXES: [&str; 8] = [
+    "LD_",
+    "DYLD_",
+    "KAGI_",
+    "BASH_FUNC_",
+    "GIT_CONFIG",
+    "NPM_CONFIG_",
+    "COR_PROFILER",
+    "CORECLR_PROFILER",
+];
 /// Variables that load code, start programs or change how a shell reads its script.
-const UNSAFE_NAMES: [&str; 45] = [
+const UNSAFE_NAMES: [&str; 74] = [
     "PATH",
     "IFS",
     "ENV",
@@ -52,6 +61,35 @@ const UNSAFE_NAMES: [&str; 45] = [
     "GIT_EDITOR",
     "GIT_PAGER",
     "GIT_PROXY_COMMAND",
+    "DOTNET_STARTUP_HOOKS",
+    "OPENSSL_CONF",
+    "OPENSSL_MODULES",
+    "OPENSSL_ENGINES",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "MAKEFLAGS",
+    "LESSOPEN",
+    "LESSCLOSE",
+    "GEM_PATH",
+    "GEM_HOME",
+    "BUNDLE_GEMFILE",
+    "MAVEN_OPTS",
+    "GRADLE_OPTS",
+    "PHPRC",
+    "PHP_INI_SCAN_DIR",
+    "LUA_INIT",
+    "LUA_PATH",
+    "LUA_CPATH",
+    "ERL_FLAGS",
+    "ERL_AFLAGS",
+    "ERL_ZFLAGS",
+    "PYTHONBREAKPOINT",
+    "PYTHONUSERBASE",
+    "GIT_TEMPLATE_DIR",
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "SSH_ASKPASS",
+    "SUDO_ASKPASS",
 ];
 
 /// True for a name that a value should not be injected under unless somebody insists.

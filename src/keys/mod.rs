@@ -188,6 +188,20 @@ impl Home {
         }
     }
 
+    /// The project of the nearest known checkout that a directory is in.
+    ///
+    /// # Errors
+    /// As `checkout`.
+    pub fn checkout_around(&self, root: &Path) -> Result<Option<String>> {
+        for directory in root.ancestors().skip(1) {
+            let held = self.checkout(directory)?;
+            if held.is_some() {
+                return Ok(held);
+            }
+        }
+        Ok(None)
+    }
+
     /// Remembers, or forgets, the project of a checkout.
     ///
     /// # Errors

@@ -56,7 +56,7 @@ impl Project {
         for name in &change.gone {
             disk::remove_with_directory(&self.path(&name.file()))?;
         }
-        Ok(())
+        self.forget(&change.gone)
     }
 
     /// Refuses to list an environment whose scope files lie about: what was deleted, or never
@@ -105,8 +105,18 @@ impl Project {
     /// # Errors
     /// `NotFull`, `Limit`, `TooLarge`, `Random`, `Write`: the old roster is as it was.
     pub fn change_roster(&self, _lock: &Lock, draft: Draft) -> Result<()> {
+        self.check_config()?;
         let text = self.compose(&self.access, draft, &self.config.envs)?;
         disk::replace(&self.path(ROSTER_FILE), text.as_bytes(), Mode::Public)
+    }
+
+    /// A roster that vouches only for the older `kagi.json` would undo its last change for ever, and
+    /// whoever writes the repository can put that file back.
+    pub(super) fn check_config(&self) -> Result<()> {
+        if self.is_config_behind {
+            return Err(Error::new(Kind::ConfigBehind, self.shown(CONFIG_FILE)));
+        }
+        Ok(())
     }
 
     /// What the next roster says if nothing changes.

@@ -118,7 +118,7 @@ fn write(unborn: &Path, home: Home, identity: Identity, founding: Founding) -> R
         is_strict: false,
     };
     for (name, scope) in founding.scopes {
-        project.write_scope(unborn, &name, &scope.into_snapshot()?)?;
+        project.write_scope(unborn, &name, &scope.into_snapshot()?, Vec::new())?;
     }
     Ok(project)
 }

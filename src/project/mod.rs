@@ -32,6 +32,7 @@ use crate::format::key_text::Identity;
 use crate::format::names::Epoch;
 use crate::format::pin::Pin;
 use crate::format::roster::{Member, ROSTER_BYTES_MAX, Roster};
+use crate::format::scope_file::ScopeName;
 use crate::keys::{self, Holder, Home};
 use crate::secret::Key;
 use crate::team::{self, Access, Known};
@@ -271,6 +272,7 @@ impl Project {
                 if opening.forgets || pin.member != member {
                     pin.sequences.clear();
                 }
+                pin.anchors.retain(|anchor| !self.roster.removed.contains(anchor));
                 pin.accepted = self.access.witness().map(|witness| (epoch, witness));
                 pin.member = member.to_string();
                 true
@@ -303,6 +305,19 @@ impl Project {
                 *pinned = (*pinned).max(*sequence);
             }
             true
+        })
+    }
+
+    /// Forgets what was seen of scopes that were deleted on purpose.
+    fn forget(&self, gone: &[ScopeName]) -> Result<()> {
+        let Some(home) = self.home.as_ref().filter(|_| !gone.is_empty()) else {
+            return Ok(());
+        };
+        home.change_pin(&self.config.project, |pin| {
+            let count = pin.sequences.len();
+            pin.sequences
+                .retain(|pinned, _| !gone.iter().any(|name| scopes::pinned_as(name) == *pinned));
+            pin.sequences.len() < count
         })
     }
 
@@ -342,12 +357,15 @@ fn holder() -> Result<(Holder, Option<Home>)> {
 /// has not opened it in this checkout before.
 fn known(home: &Home, site: &Site, config: &Config) -> Result<(Pin, bool)> {
     let held = home.checkout(&site.root)?;
-    match &held {
-        Some(other) if *other != config.project => {
+    let is_new = held.is_none();
+    // Below a checkout that is known, another project is as foreign as in its place.
+    let around = || home.checkout_around(&site.root);
+    match held.map_or_else(around, |held| Ok(Some(held)))? {
+        Some(other) if other != config.project => {
             let error = Error::new(Kind::ForeignCheckout, site.root.to_string_lossy());
             Err(error.because(other))
         }
-        _ => Ok((home.pin(&config.project)?, held.is_none())),
+        _ => Ok((home.pin(&config.project)?, is_new)),
     }
 }
 

@@ -36,8 +36,19 @@ impl Project {
     ///
     /// # Errors
     /// `NotFull`; what keeps a scope from being opened, naming it; `Conflict`; `TooLarge`,
-    /// `Random`, `Write`. Before the commit nothing has changed for a reader.
-    pub fn rotate(mut self, lock: &Lock, draft: Draft) -> Result<Self> {
+    /// `Random`, `Write`; `RolledBack` unless `takes_older`; `ConfigBehind`. Before the commit nothing
+    /// has changed for a reader. What fails after it comes back beside the project: the next change
+    /// of the scope finishes that.
+    pub fn rotate(
+        mut self,
+        lock: &Lock,
+        draft: Draft,
+        takes_older: bool,
+    ) -> Result<(Self, Option<Error>)> {
+        self.check_config()?;
+        if !takes_older {
+            self.check_newest()?;
+        }
         let epoch = Epoch { number: self.next_epoch(), id: random::bytes()? };
         let access = self.access.rotated(epoch, random::key()?)?;
         let roster = self.compose(&access, draft, &self.config.envs)?;
@@ -53,19 +64,25 @@ impl Project {
         disk::replace(&self.path(ROSTER_FILE), roster.as_bytes(), Mode::Public)?;
         self.roster = Roster::read(&self.shown(ROSTER_FILE), roster.as_bytes())?;
         self.access = access;
+        let mut unfinished = None;
         for scope in &scopes {
-            let file = scope.name.file();
-            let bytes = self.site.read_if_there(&file, FILE_BYTES_MAX).ok().flatten();
-            // What Git brought in meanwhile stays: the next reader joins or names it.
-            if bytes.is_some_and(|bytes| bytes == scope.before.as_bytes()) {
-                disk::replace(&self.path(&file), scope.after.as_bytes(), Mode::Public)?;
-            }
+            unfinished = self.drop_old_box(scope).err().or(unfinished);
             self.see(&scope.name, scope.sequence);
         }
         let opening =
             Opening { is_strict: false, remembers: true, forgets: false, confirm: &|_| false };
         self.unremembered = self.remember(&opening).err();
-        Ok(self)
+        Ok((self, unfinished))
+    }
+
+    /// What Git brought in meanwhile stays: the next reader joins or names it.
+    fn drop_old_box(&self, scope: &Rotated) -> Result<()> {
+        let file = scope.name.file();
+        let bytes = self.site.read_if_there(&file, FILE_BYTES_MAX)?;
+        if bytes.is_some_and(|bytes| bytes == scope.before.as_bytes()) {
+            disk::replace(&self.path(&file), scope.after.as_bytes(), Mode::Public)?;
+        }
+        Ok(())
     }
 
     /// A scope's file with a box of the new epoch; `None` if it is gone meanwhile.

@@ -9,7 +9,8 @@ use crate::disk::{self, Lock, Mode};
 use crate::error::{Error, Kind, Result};
 use crate::format::names::check_place;
 use crate::format::scope_file::{
-    self, BOX_BYTES_MAX, FILE_BYTES_MAX, ScopeFile, ScopeKey, ScopeKind, ScopeName, SealedBox,
+    self, BOX_BYTES_MAX, BOXES_MAX, FILE_BYTES_MAX, ScopeFile, ScopeKey, ScopeKind, ScopeName,
+    SealedBox,
 };
 use crate::format::snapshot::Snapshot;
 use crate::project::{DIRECTORY, Project};
@@ -28,8 +29,10 @@ pub struct Found {
     pub is_older: bool,
     /// True if the device has seen it, but there is no file any more.
     pub is_gone: bool,
-    /// True if a box of another epoch stands in the file, without effect.
-    pub has_other_epoch: bool,
+    /// True if a box of an older epoch stands in the file, which a rotation has replaced.
+    pub has_older_epoch: bool,
+    /// True if a box of a newer epoch stands in the file, which the roster does not know.
+    pub has_newer_epoch: bool,
 }
 
 impl Found {
@@ -90,6 +93,20 @@ impl Project {
         Ok(scopes)
     }
 
+    /// Refuses a scope that is older than what this device has seen, or gone: a rotation would make
+    /// that final, for what comes back later is of an epoch that has ended.
+    ///
+    /// # Errors
+    /// `RolledBack` naming the file; everything that keeps a scope shut.
+    pub(super) fn check_newest(&self) -> Result<()> {
+        for name in self.scopes(ScopeKind::Values)?.into_iter().chain(self.gone_scopes()) {
+            if self.load(&name)?.is_some_and(|found| found.is_older || found.is_gone) {
+                return Err(Error::new(Kind::RolledBack, self.shown(&name.file())));
+            }
+        }
+        Ok(())
+    }
+
     /// Scopes of listed environments that this device has seen and that have no file any more.
     #[must_use]
     pub fn gone_scopes(&self) -> Vec<ScopeName> {
@@ -142,10 +159,13 @@ impl Project {
             },
             Some((scope, file)) => {
                 let is_older = pinned > Some(&scope.sequence);
-                let epoch = self.access.epoch();
-                let has_other_epoch = file.boxes.iter().any(|sealed| sealed.epoch != epoch);
+                let epoch = self.access.epoch().number;
+                let numbers = || file.boxes.iter().map(|sealed| sealed.epoch.number);
+                let has_older_epoch = numbers().any(|number| number < epoch);
+                let has_newer_epoch = numbers().any(|number| number > epoch);
                 let has_markers = file.has_markers;
-                Found { scope, has_markers, is_older, is_gone: false, has_other_epoch }
+                let is_gone = false;
+                Found { scope, has_markers, is_older, is_gone, has_older_epoch, has_newer_epoch }
             }
         };
         if (found.is_older || found.is_gone) && self.is_strict {
@@ -162,6 +182,19 @@ impl Project {
 
     /// Opens a scope, listed or not.
     pub(super) fn read_scope(&self, name: &ScopeName) -> Result<Option<(Scope, ScopeFile)>> {
+        let is_other = |epoch| epoch != self.roster.epoch;
+        self.try_read(name).map_err(|error| match error.kind {
+            // A rotation may have ended between the reading of the roster and that of the scope.
+            Kind::NoBox | Kind::StaleBox
+                if self.site.claimed_roster().is_ok_and(|roster| is_other(roster.epoch)) =>
+            {
+                Error { kind: Kind::Changed, ..error }
+            }
+            _ => error,
+        })
+    }
+
+    fn try_read(&self, name: &ScopeName) -> Result<Option<(Scope, ScopeFile)>> {
         let shown = self.shown(&name.file());
         let key = self.scope_key(name)?;
         let Some(bytes) = self.site.read_if_there(&name.file(), FILE_BYTES_MAX)? else {
@@ -169,6 +202,14 @@ impl Project {
         };
         let file = scope_file::read(&shown, &bytes, &self.config.project, name)?;
         Ok(Some((open_boxes(&shown, &file.boxes, &key)?, file)))
+    }
+
+    fn boxes_in_file(&self, name: &ScopeName) -> Result<Vec<SealedBox>> {
+        let Some(bytes) = self.site.read_if_there(&name.file(), FILE_BYTES_MAX)? else {
+            return Ok(Vec::new());
+        };
+        let shown = self.shown(&name.file());
+        Ok(scope_file::read(&shown, &bytes, &self.config.project, name)?.boxes)
     }
 
     pub(super) fn scope_key<'a>(&'a self, name: &'a ScopeName) -> Result<ScopeKey<'a>> {
@@ -187,12 +228,16 @@ impl Project {
         Error::new(Kind::NoAccess, name.to_string()).because(cause)
     }
 
-    /// Writes a scope: one box that contains every box that was joined.
+    /// Writes a scope: one box that contains every box that was joined. A box of a newer epoch stays
+    /// beside it: where a merge is not done yet, it is what somebody wrote after a rotation.
     ///
     /// # Errors
     /// `Conflict`, `NoAccess`, `TooLarge`, `Random`, `Write`: the old file is as it was.
     pub fn save(&self, _lock: &Lock, name: &ScopeName, scope: Scope) -> Result<()> {
-        self.write_scope(&self.site.root.join(DIRECTORY), name, &scope.into_snapshot()?)
+        let mut newer = self.boxes_in_file(name)?;
+        newer.retain(|sealed| sealed.epoch.number > self.access.epoch().number);
+        let kagi = self.site.root.join(DIRECTORY);
+        self.write_scope(&kagi, name, &scope.into_snapshot()?, newer)
     }
 
     /// Writes a scope's file below `kagi`, which is `.kagi` or what will be.
@@ -201,12 +246,16 @@ impl Project {
         kagi: &Path,
         name: &ScopeName,
         snapshot: &Snapshot,
+        mut boxes: Vec<SealedBox>,
     ) -> Result<()> {
         if self.site.commit.is_some() {
             return Err(Error::new(Kind::Write, self.shown(&name.file())).because("it is a commit"));
         }
-        let sealed = seal(&self.scope_key(name)?, snapshot)?;
-        let text = scope_file::write(&self.config.project, name, snapshot, &[sealed]);
+        boxes.push(seal(&self.scope_key(name)?, snapshot)?);
+        let text = scope_file::write(&self.config.project, name, snapshot, &boxes);
+        if text.len() > FILE_BYTES_MAX || boxes.len() > BOXES_MAX {
+            return Err(Error::new(Kind::TooLarge, self.shown(&name.file())));
+        }
         let below = Path::new(name.kind.directory()).join(&name.service);
         disk::make_directories(kagi, &below, Mode::Public)?;
         disk::replace(&kagi.join(name.file()), text.as_bytes(), Mode::Public)?;
@@ -280,6 +329,6 @@ fn scope_of_pin(pinned: &str) -> Option<ScopeName> {
 }
 
 /// What a scope is called in a pin: `values/api/production`.
-fn pinned_as(name: &ScopeName) -> String {
+pub(super) fn pinned_as(name: &ScopeName) -> String {
     format!("{}/{name}", name.kind.word())
 }

@@ -54,12 +54,9 @@ impl Access {
             let cause = "what was written before a rotation is read by full members only";
             return Err(Error::new(Kind::NoAccess, subject).because(cause));
         };
-        match earlier.iter().find(|(other, _)| other.number == epoch.number) {
-            Some((other, key)) => Ok((*other, kdf::witness(key, &self.member))),
-            None => {
-                let cause = "too many rotations lie between";
-                Err(Error::new(Kind::NoAccess, subject).because(cause))
-            }
-        }
+        let found = earlier.iter().find(|(other, _)| other.number == epoch.number);
+        let too_old =
+            || Error::new(Kind::NoAccess, subject).because("too many rotations lie between");
+        found.map(|(other, key)| (*other, kdf::witness(key, &self.member))).ok_or_else(too_old)
     }
 }
