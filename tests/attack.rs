@@ -1130,7 +1130,7 @@ fn a_removed_member_reads_nothing_new() {
     for words in ["get", "run -- env -0", "member list", "trust"] {
         let refused = fixture.dan.kagi(&fixture.path, words);
         assert!(!refused.text().contains("second"));
-        refused.fails(&["not a member"]);
+        refused.fails(&["was removed"]);
     }
     for (name, text) in [
         (ScopeName::values("app", "development"), fixture.read(APP)),
