@@ -1130,7 +1130,7 @@ fn a_removed_member_reads_nothing_new() {
     for words in ["get", "run -- env -0", "member list", "trust"] {
         let refused = fixture.dan.kagi(&fixture.path, words);
         assert!(!refused.text().contains("second"));
-        refused.fails(&["not a member"]);
+        refused.fails(&["was removed"]);
     }
     for (name, text) in [
         (ScopeName::values("app", "development"), fixture.read(APP)),
@@ -1416,6 +1416,15 @@ fn a_new_device_is_shown_who_wrote_the_project() {
             assert!(!refused.text().contains("evil"));
             refused.fails(&[&eve]);
         }
+        // A checkout that is known is refused for that alone.
+        let known = fixture.ada.kagi(path, "run -- env -0");
+        let is_same = project == fixture.old_roster().project;
+        let expected = if is_same {
+            "not authentic"
+        } else {
+            "held another project before"
+        };
+        known.fails(&[expected]);
         // Who was told whom to believe is told that it is somebody else.
         let ada = identity_of(&fixture.ada).id;
         fixture.new.kagi(path, &format!("trust {ada}")).ok();

@@ -774,6 +774,7 @@ fn what_git_brings_in_while_a_rotation_runs() {
     command.args(["-o", "/dev/null", "-e", "trace=/^rename", "-e"]);
     command.arg("inject=/^rename:signal=SIGSTOP:when=4");
     command.arg(program()).args(["key", "rotate", "--yes"]);
+    command.stderr(Stdio::null());
     let mut child = command.spawn().expect("strace");
     let read = |name| fs::read_to_string(clones.path.join(name)).expect("a file");
     let is_rotated = || read(".kagi/access.json").contains("\"epoch\": \"2.");

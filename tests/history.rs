@@ -270,7 +270,7 @@ const FORGERIES: [(&str, &str); 10] = [
     ("now", "is not authentic"),
     ("old", "is not authentic"),
     ("other", "another rotation with the same number"),
-    ("next", "is not authentic"),
+    ("next", "is forged, or over 15 rotations newer"),
     ("foreign", "is not the one that"),
     ("project", "names another project"),
     ("config", "is not the one that"),

@@ -18,17 +18,22 @@ fn project(world: &World) -> (Device, PathBuf) {
     (ada, path)
 }
 
-/// The id and the content of the only box.
+/// The id and the content of the only box of the roster's epoch.
 fn only_box(device: &Device, path: &Path) -> ([u8; 8], Snapshot) {
     let (config, _, access) = access_of(device, path);
     let name = ScopeName::values("app", "development");
     let bytes = fs::read(path.join(SCOPE)).expect("a scope");
     let file = scope_file::read(SCOPE, &bytes, &config.project, &name).expect("a scope");
-    let [sealed] = file.boxes.as_slice() else {
-        panic!("{} boxes", file.boxes.len())
-    };
     let key = access.scope_key(&name).expect("its key");
+    let mut own = file.boxes.iter().filter(|one| one.epoch == key.epoch);
+    let (sealed, next) = (own.next().expect("a box"), own.next());
+    assert!(next.is_none(), "one box of the roster's epoch");
     (sealed.id(), sealed.open(&key).expect("of this epoch"))
+}
+
+fn count_of_boxes(path: &Path) -> usize {
+    let text = fs::read_to_string(path.join(SCOPE)).expect("a scope");
+    text.lines().filter(|line| line.starts_with("box ")).count()
 }
 
 #[test]
@@ -75,7 +80,7 @@ fn both(before: &str, after: &str) -> String {
 }
 
 #[test]
-fn the_next_write_drops_what_a_stopped_rotation_left() {
+fn the_next_write_finishes_a_rotation_and_drops_nothing_of_a_newer_one() {
     let world = World::new();
     let (ada, path) = project(&world);
     ada.kagi(&path, "set KEY 1").ok();
@@ -99,7 +104,7 @@ fn the_next_write_drops_what_a_stopped_rotation_left() {
     copy(&before.home, &again.home);
     again.kagi(&path, "key rotate --yes").ok();
     assert_eq!(only_box(&again, &path).1.ancestors, [replaced]);
-    for (device, roster, epoch) in [(&before, old_roster, 1), (&ada, new_roster, 2)] {
+    for (device, roster, epoch, boxes) in [(&before, old_roster, 1, 2), (&ada, new_roster, 2, 1)] {
         fs::write(path.join(ROSTER), roster).expect("written");
         fs::write(path.join(SCOPE), both(&old, &new)).expect("written");
         assert_eq!(device.values(&path, ""), pairs("KEY=1"));
@@ -107,6 +112,12 @@ fn the_next_write_drops_what_a_stopped_rotation_left() {
         let (_, snapshot) = only_box(device, &path);
         let epochs: Vec<_> = snapshot.entries.iter().map(|entry| entry.epoch).collect();
         assert_eq!(epochs, [1, epoch], "KEY and OTHER");
+        assert_eq!(count_of_boxes(&path), boxes);
+        let remark = "holds a box of a newer epoch";
+        let doctor = device.kagi(&path, "doctor");
+        assert_eq!(doctor.stderr.contains(remark), boxes == 2);
+        device.kagi(&path, "key rotate --yes").ok();
+        assert_eq!(count_of_boxes(&path), 1);
     }
 }
 

@@ -253,7 +253,7 @@ fn ask_to_approve(project: &Project, input: &Input, request: &Request) -> Result
     // The id first and alone: the name is what its owner chose.
     terminal::note(&format!("  {}", request.id));
     terminal::note(&format!("  who is called {}, and may open {}", quoted(name), shown(&grants)));
-    if terminal::ask("kagi: is that the id that this device shows with kagi identity show?") {
+    if terminal::ask("kagi: is that the id that the other device shows with kagi identity show?") {
         Ok(())
     } else {
         Err(Failure::new("not confirmed; nothing was changed"))

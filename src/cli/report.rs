@@ -218,7 +218,9 @@ fn hint(kind: Kind, subject: &str) -> String {
             "agree on one rotation, git checkout its commit -- .kagi, then kagi trust".to_string()
         }
         Kind::ConfigMismatch => "git log -p -- .kagi/kagi.json .kagi/access.json".to_string(),
-        Kind::OldEpoch => "git log -- .kagi/access.json".to_string(),
+        Kind::OldEpoch => {
+            "git pull; or kagi trust, if a rotation was undone on purpose".to_string()
+        }
         Kind::UnknownProject | Kind::ForeignCheckout => "kagi trust".to_string(),
         Kind::NotWitnessed => {
             "git log -- .kagi, before kagi trust; for CI, kagi member add makes a new identity"

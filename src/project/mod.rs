@@ -391,5 +391,8 @@ fn accept(
         anchors: &[pin.anchors.as_slice(), identity.anchors.as_slice()].concat(),
         confirm: opening.confirm,
     };
-    team::accept(shown, roster, config, identity, &known)
+    team::accept(shown, roster, config, identity, &known).map_err(|error| {
+        let was_removed = error.kind == Kind::NotMember && roster.removed.contains(&identity.id);
+        if was_removed { Error { kind: Kind::WasRemoved, ..error } } else { error }
+    })
 }
