@@ -216,3 +216,31 @@ fn sixty_four_writers_of_one_scope() {
 fn sixty_four_writers_of_whom_one_in_ten_is_killed() {
     many_writers(true);
 }
+
+/// Beside rotations everything is read, under the old key or the new, and what is written stays.
+#[test]
+fn others_beside_rotations() {
+    let world = World::new();
+    let (ada, path) = project(&world);
+    ada.kagi(&path, "set A 1").ok();
+    ada.kagi(&path, "set production B 2").ok();
+    let mut count = 0;
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for _ in 0..40 {
+                ada.kagi(&path, "key rotate --yes").ok();
+            }
+        });
+        while !writer.is_finished() {
+            assert_eq!(ada.values(&path, ""), pairs("A=1"));
+            assert_eq!(ada.values(&path, "production"), pairs("B=2"));
+            ada.kagi(&path, &format!("set -s web K{count} 1")).ok();
+            count += 1;
+        }
+    });
+    assert_eq!(ada.values(&path, "-s web").len(), count);
+    common::say(&format!(
+        "parallel: {count} times two reads and a write beside 40 rotations"
+    ));
+    assert!(count > 10);
+}
