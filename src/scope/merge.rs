@@ -1,5 +1,5 @@
 //! The three-way merge of a scope, key by key: what Git's merge, cherry-pick, revert, rebase and
-//! stash mean. Pure.
+//! stash mean (FORMAT 9.11). Pure.
 //!
 //! Promises: a key that one side alone has changed is as that side has it, also if that is an older
 //! value or none; what both have changed differently is kept as a conflict; and what comes of it

@@ -1,4 +1,4 @@
-//! Accepting the roster of an old commit. Pure.
+//! Accepting the roster of another commit (FORMAT 5.13). Pure.
 //!
 //! Promises: what is accepted is vouched for by keys that this device holds by now: its witness key
 //! of the roster's own epoch. Refuses: to take an introduction or a question for that. Whoever was
