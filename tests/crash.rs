@@ -147,6 +147,11 @@ const CASES: &[Case] = &[
         team: Team::Nobody,
     },
     Case {
+        words: "restore -f ../home-Ada/kept --yes",
+        before: &[INIT, "backup -o ../home-Ada/kept", "set A 2"],
+        team: Team::Nobody,
+    },
+    Case {
         words: "member join --name Bob",
         before: &[INIT],
         team: Team::Newcomer,

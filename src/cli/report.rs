@@ -235,7 +235,10 @@ fn hint(kind: Kind, subject: &str) -> String {
         Kind::NotMember => {
             format!("kagi member join, then, by a member, kagi member approve {path}")
         }
-        Kind::WasRemoved => "a device that comes back needs a new identity".to_string(),
+        Kind::WasRemoved => {
+            "a device that comes back needs a new identity: move identity.json away, and join again"
+                .to_string()
+        }
         Kind::LastFull => "kagi member approve ID, for another one first".to_string(),
         Kind::Conflict => "kagi resolve".to_string(),
         Kind::Limit if path.contains(".kagi/") => {
