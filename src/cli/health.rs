@@ -8,9 +8,10 @@ use crate::cli::{
     NEWER_EPOCH, may_delete, open, open_to_write, remarks, remember, save, single, wants_help,
 };
 use crate::disk::{self, Lock};
+use crate::error::{Error, Kind};
 use crate::format::roster::Roster;
 use crate::format::scope_file::{ScopeKind, ScopeName};
-use crate::project::{DIRECTORY, Project};
+use crate::project::{DIRECTORY, Project, Site};
 use crate::{process, terminal};
 use std::collections::BTreeSet;
 
@@ -83,8 +84,8 @@ pub fn doctor(mut input: Input) -> Result<u8, Failure> {
         findings.problem(&exposure.line(), "kagi set, with the new values");
     }
     check_plain_files(&project, &mut findings);
-    for path in unmerged(&project) {
-        findings.problem(&unmerged_line(&path), &side_to_take(&project, &path));
+    for path in unmerged(&project.site) {
+        findings.problem(&unmerged_line(&path), &side_to_take(&project.site, &path));
     }
     if project.roster.members.iter().filter(|member| member.is_full()).count() == 1 {
         terminal::note(
@@ -138,7 +139,7 @@ fn check_scope(
 ) -> Result<(), Failure> {
     let found = match project.load(target) {
         Ok(found) => found.unwrap_or_default(),
-        Err(error) if error.kind == crate::error::Kind::NoAccess => return Ok(()),
+        Err(error) if error.kind == Kind::NoAccess => return Ok(()),
         Err(error) => {
             let failure = Failure::from(error);
             findings.problem(failure.message(), failure.hint_text());
@@ -215,22 +216,22 @@ fn check_unlisted(
 /// Files of the project that a merge in Git has left to a decision. A roster cannot be joined, for
 /// one hash vouches for all of it.
 #[must_use]
-pub fn unmerged(project: &Project) -> Vec<String> {
+pub fn unmerged(site: &Site) -> Vec<String> {
     let arguments = ["ls-files", "-u", "-z", "--", DIRECTORY];
-    let lines = process::git(&project.site.root, &arguments).unwrap_or_default();
+    let lines = process::git(&site.root, &arguments).unwrap_or_default();
     let paths = lines.split('\0').filter_map(|line| line.split_once('\t')).map(|(_, path)| path);
     // The boxes of a scope can be joined, and kagi resolve chooses between its keys.
     let paths: BTreeSet<_> = paths.filter(|path| path.strip_suffix(".enc").is_none()).collect();
-    paths.into_iter().map(safe).collect()
+    paths.into_iter().map(|path| safe(&format!("{}{path}", site.up))).collect()
 }
 
 /// What to do about one of them. After a removal on one side the other side's roster would undo it,
 /// so the newer epoch is the one to take.
 #[must_use]
-pub fn side_to_take(project: &Project, path: &str) -> String {
+pub fn side_to_take(site: &Site, path: &str) -> String {
     let epoch = |stage: u8| {
         let object = format!(":{stage}:./{DIRECTORY}/access.json");
-        let text = process::git(&project.site.root, &["cat-file", "blob", &object])?;
+        let text = process::git(&site.root, &["cat-file", "blob", &object])?;
         Some(Roster::read("", text.as_bytes()).ok()?.epoch)
     };
     let side = match (epoch(2), epoch(3)) {
@@ -242,6 +243,18 @@ pub fn side_to_take(project: &Project, path: &str) -> String {
     };
     let path = shell_word(path);
     format!("git checkout {side} -- {path} && git add {path}, then repeat what the other side did")
+}
+
+/// Why a project was not opened. Its roster may be older than what this device has seen because a
+/// merge or a rebase left that side: then the other one is the way on.
+#[must_use]
+pub fn not_opened(site: &Site, error: Error) -> Failure {
+    let paths = if error.kind == Kind::OldEpoch { unmerged(site) } else { Vec::new() };
+    let failure = Failure::from(error);
+    match paths.first() {
+        None => failure,
+        Some(path) => failure.and(&unmerged_line(path)).hint(side_to_take(site, path)),
+    }
 }
 
 /// What is said of one of them.

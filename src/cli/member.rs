@@ -312,11 +312,11 @@ pub fn check_may_change(project: &Project) -> Result<(), Failure> {
         let member = if member.is_empty() { "the holder of a project key" } else { member };
         return Err(Error::new(Kind::NotFull, member).into());
     }
-    match unmerged(project).first() {
+    match unmerged(&project.site).first() {
         None => Ok(()),
         Some(path) => Err(Failure::new(unmerged_line(path))
             .and("nothing was changed")
-            .hint(side_to_take(project, path))),
+            .hint(side_to_take(&project.site, path))),
     }
 }
 

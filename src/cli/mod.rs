@@ -38,6 +38,7 @@ use crate::project::{Found, Opening, Project, Site};
 use crate::scope::{Author, Scope};
 use crate::terminal;
 use args::Input;
+use health::not_opened;
 use report::{Failure, quoted, safe};
 use variables::is_unsafe_key;
 
@@ -101,7 +102,8 @@ fn open_at(site: Site, input: &Input) -> Result<Project, Failure> {
         forgets: false,
         confirm: &confirm_author,
     };
-    let project = Project::open(site, &opening)?;
+    let opened = Project::open(site.clone(), &opening);
+    let project = opened.map_err(|error| not_opened(&site, error))?;
     note_opening(&project);
     Ok(project)
 }

@@ -5,6 +5,7 @@
 //! service was inferred and simply has none yet.
 
 use crate::cli::args::Input;
+use crate::cli::health::not_opened;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{Words, did_you_mean, near_place, with_scope};
 use crate::cli::{check_names, help, is_strict, note_opening, remarks, single};
@@ -65,7 +66,9 @@ fn open(input: &Input) -> Result<Project, Failure> {
         forgets: false,
         confirm: &|_| false,
     };
-    let project = Project::open(Site::find()?, &opening)?;
+    let site = Site::find()?;
+    let opened = Project::open(site.clone(), &opening);
+    let project = opened.map_err(|error| not_opened(&site, error))?;
     note_opening(&project);
     Ok(project)
 }

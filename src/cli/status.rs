@@ -73,7 +73,7 @@ pub fn status(mut input: Input) -> Result<u8, Failure> {
     for scope in project.gone_scopes() {
         status.attention.push(format!("{scope} is gone, though this device has seen it"));
     }
-    status.attention.extend(unmerged(&project).iter().map(|path| unmerged_line(path)));
+    status.attention.extend(unmerged(&project.site).iter().map(|path| unmerged_line(path)));
     match pending(&project)?.len() {
         0 => {}
         count => status.attention.push(format!("{} to join: kagi member list", asking(count))),

@@ -90,7 +90,7 @@ pub struct Site {
     /// The directory that holds `.kagi/`.
     pub root: PathBuf,
     /// The path from the working directory up to the root, as `../`s; or the commit and a colon.
-    up: String,
+    pub up: String,
     /// The working directory below the root, with `/`; empty at the root.
     pub below: String,
     /// The commit that is read in place of the working tree.
