@@ -248,6 +248,32 @@ impl Outcome {
     }
 }
 
+/// Runs a line of the shell in a pseudo terminal and types the answers; `None` without python3.
+pub fn on_terminal(device: &Device, at: &Path, answers: &[&str], line: &str) -> Option<Outcome> {
+    let Some(python) = find_program("python3") else {
+        say("a pseudo terminal is not tested, it needs python3");
+        return None;
+    };
+    let variables = device.command("env", at);
+    let exports = variables.get_envs().filter_map(|(name, value)| {
+        let value = value?.to_str()?.replace('\'', r"'\''");
+        Some(format!("export {}='{value}'; ", name.to_str()?))
+    });
+    let program = program();
+    let script = format!(
+        "{}kagi() {{ '{}' \"$@\"; }}; {line}",
+        exports.collect::<String>(),
+        program.display()
+    );
+    let mut command = Command::new(python);
+    command
+        .arg("-I")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pty.py"));
+    command.arg(answers.len().to_string()).args(answers);
+    command.args(["/bin/sh", "-c", &script]).current_dir(at);
+    Some(outcome(line, &mut command))
+}
+
 /// Numbers that are as good as random and the same in every run (xorshift64).
 pub struct Random(u64);
 
