@@ -43,7 +43,7 @@ impl Team {
             mallory,
             carol,
         };
-        let trusted = team.id(&team.alice);
+        let trusted = id(&team.alice);
         for device in [&team.bob, &team.mallory, &team.carol] {
             let join = format!(
                 "member join --name {} --no-git --trust {trusted}",
@@ -52,11 +52,11 @@ impl Team {
             device.kagi(&path, &join).ok();
         }
         for device in [&team.bob, &team.mallory] {
-            team.kagi(&team.alice, &format!("member approve {}", team.id(device)))
+            team.kagi(&team.alice, &format!("member approve {}", id(device)))
                 .ok();
         }
         team.carol
-            .kagi(&path, &format!("trust {}", team.id(&team.bob)))
+            .kagi(&path, &format!("trust {}", id(&team.bob)))
             .ok();
         team.publish(&team.alice);
         team.alice
@@ -74,16 +74,13 @@ impl Team {
         let team = Team::new();
         team.kagi(
             &team.alice,
-            &format!("member del {} --yes", team.id(&team.mallory)),
+            &format!("member del {} --yes", id(&team.mallory)),
         )
         .ok();
         team.kagi(&team.alice, "set NEWKEY 1").ok();
         team.alice.commit(&team.at(&team.alice), "removal");
-        team.kagi(
-            &team.bob,
-            &format!("member approve {}", team.id(&team.carol)),
-        )
-        .ok();
+        team.kagi(&team.bob, &format!("member approve {}", id(&team.carol)))
+            .ok();
         team.kagi(&team.bob, "set BOBKEY 2").ok();
         team.bob.commit(&team.at(&team.bob), "approval");
         team
@@ -92,10 +89,6 @@ impl Team {
     /// The clone of a device.
     fn at(&self, device: &Device) -> PathBuf {
         self.world.root.join(&device.name)
-    }
-
-    fn id(&self, device: &Device) -> String {
-        identity_of(device).id
     }
 
     fn kagi(&self, device: &Device, words: &str) -> Outcome {
@@ -129,13 +122,13 @@ impl Team {
     fn refuses_changes(&self, device: &Device, side: &str) -> String {
         let path = self.at(device);
         let before = listing(&path.join(".kagi"));
-        let bob = self.id(&self.bob);
+        let bob = id(&self.bob);
         let words = [
-            format!("member approve {}", self.id(&self.carol)),
+            format!("member approve {}", id(&self.carol)),
             "member add --name ci --offline".to_string(),
             format!("member rename {bob} Robert"),
             format!("member grant {bob} app/development"),
-            format!("member del {} --yes", self.id(&self.mallory)),
+            format!("member del {} --yes", id(&self.mallory)),
             "key rotate --yes".to_string(),
             "env add staging".to_string(),
             "env rename development local".to_string(),
@@ -173,7 +166,7 @@ impl Team {
             .kagi(&path, &format!("resolve --from {revision}"))
             .ok();
         device
-            .kagi(&path, &format!("member approve {}", self.id(&self.carol)))
+            .kagi(&path, &format!("member approve {}", id(&self.carol)))
             .ok();
         assert_eq!(device.values(&path, ""), pairs(expected));
         device.git(&path, "add -A").ok();
@@ -206,10 +199,14 @@ impl Team {
                 .fails(&["was removed, which is for ever"]);
         }
         let roster = roster_of(&path);
-        assert_eq!(roster.removed, [self.id(&self.mallory)]);
-        assert!(roster.member(&self.id(&self.carol)).is_some());
+        assert_eq!(roster.removed, [id(&self.mallory)]);
+        assert!(roster.member(&id(&self.carol)).is_some());
         assert_eq!(self.git(device, "status --porcelain").ok().text(), "");
     }
+}
+
+fn id(device: &Device) -> String {
+    identity_of(device).id
 }
 
 fn shell(device: &Device, path: &Path, line: &str) -> Outcome {

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Device, Outcome, World, access_of, admit, find_program, identity_of, outcome, pairs};
+use common::{Device, Outcome, World, access_of, admit, identity_of, on_terminal, outcome, pairs};
 use kagi::crypto::random;
 use kagi::error::Kind;
 use kagi::format::key_text::{Identity, ScopeHolder, paper};
@@ -16,7 +16,6 @@ use kagi::team::{self, Draft};
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// A project with two services in two environments; each value says where it is.
 fn project(world: &World) -> (Device, PathBuf) {

@@ -234,7 +234,7 @@ pub fn side_to_take(site: &Site, path: &str) -> String {
         let text = process::git(&site.root, &["cat-file", "blob", &object])?;
         Some(Roster::read("", text.as_bytes()).ok()?.epoch)
     };
-    let side = match (epoch(2), epoch(3)) {
+    let taken = match (epoch(2), epoch(3)) {
         (Some(ours), Some(theirs)) if ours.number < theirs.number => "--theirs",
         (Some(ours), Some(theirs)) if ours.number == theirs.number && ours != theirs => {
             return "both sides rotated: take all of .kagi from one commit".to_string();
@@ -242,7 +242,7 @@ pub fn side_to_take(site: &Site, path: &str) -> String {
         _ => "--ours",
     };
     let path = shell_word(path);
-    format!("git checkout {side} -- {path} && git add {path}, then repeat what the other side did")
+    format!("git checkout {taken} -- {path} && git add {path}, then repeat what the other side did")
 }
 
 /// Why a project was not opened. Its roster may be older than what this device has seen because a
@@ -277,7 +277,10 @@ fn check_plain_files(project: &Project, findings: &mut Findings) {
         if !is_harmless {
             findings.problem(
                 &format!("Git tracks the plain file {}", quoted(path)),
-                &format!("git rm --cached -- {}", shell_word(path)),
+                &format!(
+                    "git rm --cached -- {}",
+                    shell_word(&format!("{}{path}", project.site.up))
+                ),
             );
         }
     }

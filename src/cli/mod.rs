@@ -82,7 +82,7 @@ pub fn wants_help(input: &mut Input) -> Result<bool, Failure> {
 /// # Errors
 /// Everything that keeps a project shut.
 pub fn open(input: &Input) -> Result<Project, Failure> {
-    open_at(Site::find()?, input)
+    open_at(&Site::find()?, input)
 }
 
 /// Opens the project to write: alone, until the lock is dropped.
@@ -92,10 +92,10 @@ pub fn open(input: &Input) -> Result<Project, Failure> {
 pub fn open_to_write(input: &Input) -> Result<(Project, Lock), Failure> {
     let site = Site::find()?;
     let lock = lock(&site)?;
-    Ok((open_at(site, input)?, lock))
+    Ok((open_at(&site, input)?, lock))
 }
 
-fn open_at(site: Site, input: &Input) -> Result<Project, Failure> {
+fn open_at(site: &Site, input: &Input) -> Result<Project, Failure> {
     let opening = Opening {
         is_strict: is_strict(input),
         remembers: true,
@@ -103,7 +103,7 @@ fn open_at(site: Site, input: &Input) -> Result<Project, Failure> {
         confirm: &confirm_author,
     };
     let opened = Project::open(site.clone(), &opening);
-    let project = opened.map_err(|error| not_opened(&site, error))?;
+    let project = opened.map_err(|error| not_opened(site, error))?;
     note_opening(&project);
     Ok(project)
 }
