@@ -7,7 +7,7 @@ use common::{Device, Random, World, leftovers, pairs, program};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const WRITERS: usize = 20;
 
@@ -243,4 +243,41 @@ fn others_beside_rotations() {
         "parallel: {count} times two reads and a write beside 40 rotations"
     ));
     assert!(count > 10);
+}
+
+/// Readers beside rotations that follow each other at once: `run` starts with the values, whatever
+/// moment it meets; `get` may have to be repeated, and says so.
+#[test]
+fn readers_beside_rotations_without_a_pause() {
+    let world = World::new();
+    let (ada, path) = project(&world);
+    ada.kagi(&path, "set A 1").ok();
+    let end = Instant::now() + Duration::from_secs(3);
+    let (mut reads, mut repeats) = (0, 0);
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut count = 0;
+            while Instant::now() < end {
+                ada.kagi(&path, "key rotate --yes").ok();
+                count += 1;
+            }
+            count
+        });
+        while !writer.is_finished() {
+            assert_eq!(ada.values(&path, ""), pairs("A=1"));
+            let got = ada.kagi(&path, "get --json");
+            if got.code == Some(0) {
+                assert!(got.text().contains("\"A\""), "{}", got.text());
+            } else {
+                got.fails(&["was changed while it was read", "hint: run it again"]);
+                repeats += 1;
+            }
+            reads += 1;
+        }
+        let rotations = writer.join().expect("the writer's count");
+        common::say(&format!(
+            "parallel: {reads} times two reads beside {rotations} rotations, {repeats} repeats"
+        ));
+        assert!(reads > 5 && rotations > 5);
+    });
 }
