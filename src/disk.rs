@@ -35,7 +35,7 @@ fn failed(kind: Kind, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
 pub fn read(path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>> {
     match plain(path)? {
         None => Ok(None),
-        Some(info) => read_plain(path, &info, bytes_max).map(Some),
+        Some((file, info)) => read_plain(path, file, &info, bytes_max).map(Some),
     }
 }
 
@@ -44,14 +44,14 @@ pub fn read(path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>> {
 /// # Errors
 /// As `read`; `Exposed` with the mode if others can read it.
 pub fn read_private(path: &Path, bytes_max: usize) -> Result<Option<Secret>> {
-    let Some(info) = plain(path)? else {
+    let Some((file, info)) = plain(path)? else {
         return Ok(None);
     };
     if let Some(mode) = mode_of(&info).filter(|mode| mode & 0o077 != 0) {
         let error = Error::new(Kind::Exposed, path.to_string_lossy());
         return Err(error.because(format!("{mode:04o}")));
     }
-    read_plain(path, &info, bytes_max).map(|bytes| Some(Secret::from_vec(bytes)))
+    read_plain(path, file, &info, bytes_max).map(|bytes| Some(Secret::from_vec(bytes)))
 }
 
 /// Reads a file that the user named: a link or a FIFO is the user's choice.
@@ -87,10 +87,15 @@ fn read_capped(source: impl Read, bytes_max: usize, path: &Path) -> Result<Secre
     Ok(bytes)
 }
 
-/// What is known of a plain file; `None` if nothing is there.
-fn plain(path: &Path) -> Result<Option<Metadata>> {
-    match fs::symlink_metadata(path) {
-        Ok(info) if info.is_file() => Ok(Some(info)),
+/// Opens a plain file; `None` if nothing is there. What is known of it is of the file that is open:
+/// another one may take its place at any time.
+fn plain(path: &Path) -> Result<Option<(File, Metadata)>> {
+    let opened = fs::symlink_metadata(path).and_then(|info| {
+        let file = if info.is_file() { Some(File::open(path)?) } else { None };
+        file.map(|file| file.metadata().map(|info| (file, info))).transpose()
+    });
+    match opened {
+        Ok(Some((file, info))) if info.is_file() => Ok(Some((file, info))),
         Ok(_) => Err(Error::new(Kind::NotPlain, path.to_string_lossy())),
         Err(cause) if is_absent(&cause) => Ok(None),
         Err(cause) => Err(failed(Kind::Read, path)(cause)),
@@ -98,12 +103,11 @@ fn plain(path: &Path) -> Result<Option<Metadata>> {
 }
 
 /// Reads exactly the bytes that the file had: nobody writes into a file of kagi's in place.
-fn read_plain(path: &Path, info: &Metadata, bytes_max: usize) -> Result<Vec<u8>> {
+fn read_plain(path: &Path, mut file: File, info: &Metadata, bytes_max: usize) -> Result<Vec<u8>> {
     let length = usize::try_from(info.len()).ok().filter(|length| *length <= bytes_max);
     let too_large = || Error::new(Kind::TooLarge, path.to_string_lossy());
     let mut bytes = vec![0; length.ok_or_else(too_large)?];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut bytes));
-    read.map_err(failed(Kind::Read, path))?;
+    file.read_exact(&mut bytes).map_err(failed(Kind::Read, path))?;
     Ok(bytes)
 }
 

@@ -142,8 +142,7 @@ impl Site {
     /// # Errors
     /// `Missing` or `Read`, and what makes a `kagi.json` unacceptable.
     pub fn claimed_project(&self) -> Result<String> {
-        let (shown, bytes) = self.read(CONFIG_FILE, CONFIG_BYTES_MAX)?;
-        Ok(Config::read(&shown, &bytes)?.project)
+        Ok(self.claimed_config()?.0.project)
     }
 
     /// Takes the lock and removes what a killed writer left. `waiting` is called if somebody
@@ -193,15 +192,23 @@ impl Site {
     /// `access.json` as it is shown, `kagi.json` with its hash, and the roster: well formed, and no
     /// more than that.
     fn claims(&self) -> Result<(String, Config, Digest, Roster)> {
+        let (config, config_hash) = self.claimed_config()?;
+        let (shown, roster) = self.claimed_beside(&config)?;
+        Ok((shown, config, config_hash, roster))
+    }
+
+    fn claimed_config(&self) -> Result<(Config, Digest)> {
         let (shown, bytes) = self.read(CONFIG_FILE, CONFIG_BYTES_MAX)?;
-        let config = Config::read(&shown, &bytes)?;
-        let config_hash = hash(&bytes);
+        Ok((Config::read(&shown, &bytes)?, hash(&bytes)))
+    }
+
+    fn claimed_beside(&self, config: &Config) -> Result<(String, Roster)> {
         let (shown, bytes) = self.read(ROSTER_FILE, ROSTER_BYTES_MAX)?;
         let roster = Roster::read(&shown, &bytes)?;
         if roster.project != config.project {
             return Err(Error::new(Kind::ConfigMismatch, shown)); // FORMAT 5.11
         }
-        Ok((shown, config, config_hash, roster))
+        Ok((shown, roster))
     }
 }
 
@@ -217,11 +224,13 @@ impl Project {
             Holder::ProjectKey(key) => Err(key),
             Holder::Member(identity) => Ok(identity),
         };
-        let (shown, config, config_hash, roster) = site.claims()?;
+        let (config, config_hash) = site.claimed_config()?;
+        // The pin before the roster: of a rotation that ends meanwhile it knows no more than that.
         let (mut pin, mut is_new_checkout) = (Pin::default(), false);
         if let Some(home) = &home {
             (pin, is_new_checkout) = known(home, &site, &config)?;
         }
+        let (shown, roster) = site.claimed_beside(&config)?;
         if opening.forgets {
             pin = Pin::default();
         }
