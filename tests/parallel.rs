@@ -4,6 +4,7 @@
 mod common;
 
 use common::{Device, Random, World, leftovers, pairs, program};
+use kagi::disk::{self, Mode};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread;
@@ -263,6 +264,13 @@ fn readers_beside_rotations_without_a_pause() {
             }
             count
         });
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while Instant::now() < end {
+                    ada.kagi(&path, "run -- true").ok();
+                }
+            });
+        }
         while !writer.is_finished() {
             assert_eq!(ada.values(&path, ""), pairs("A=1"));
             let got = ada.kagi(&path, "get --json");
@@ -280,4 +288,34 @@ fn readers_beside_rotations_without_a_pause() {
         ));
         assert!(reads > 5 && rotations > 5);
     });
+}
+
+/// Whatever a file is replaced by while it is opened, what is read is one of the two, whole.
+#[test]
+fn a_file_that_is_replaced_is_read_whole() {
+    let world = World::new();
+    let path = world.root.join("file");
+    let content = |at: usize| vec![b'0' + u8::try_from(at % 10).expect("a digit"); at % 10 * 2000];
+    let end = Instant::now() + Duration::from_secs(1);
+    disk::replace(&path, &content(0), Mode::Public).expect("written");
+    let mut count = 0;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for at in 1.. {
+                disk::replace(&path, &content(at), Mode::Public).expect("written");
+                if Instant::now() > end {
+                    return;
+                }
+            }
+        });
+        while Instant::now() < end {
+            let bytes = disk::read(&path, 20_000).expect("readable").expect("there");
+            let at = bytes.first().map_or(0, |digit| usize::from(digit - b'0'));
+            assert!(bytes == content(at), "{} bytes of {at}", bytes.len());
+            count += 1;
+        }
+    });
+    common::say(&format!(
+        "parallel: {count} reads of a file that is replaced"
+    ));
 }
