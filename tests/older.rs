@@ -156,7 +156,9 @@ fn no_rotation_makes_an_older_scope_final() {
         let fixture = Fixture::new();
         let (ada, path) = (&fixture.ada, &fixture.path);
         let before = read(path, SCOPE);
-        ada.kagi(path, "set KEY 2").ok();
+        for words in ["set KEY 0", "set KEY 3", "set KEY 2"] {
+            ada.kagi(path, words).ok();
+        }
         ada.commit(path, "newer");
         fs::write(path.join(SCOPE), before).expect("written");
         let words = &fixture.rotations()[at];
@@ -177,7 +179,7 @@ fn no_rotation_makes_an_older_scope_final() {
             assert_eq!(ada.values(path, ""), pairs("KEY=1"));
         }
         // Nothing stays to be accepted.
-        ada.kagi(path, "set KEY 3").ok();
+        ada.kagi(path, "run -- true").ok().says_not(&["older"]);
         ada.kagi(path, "key rotate --yes").ok();
     }
 }
@@ -198,7 +200,33 @@ fn no_rotation_makes_the_deletion_of_a_scope_final() {
         ada.kagi(path, &format!("{words} --accept-older")).ok();
         assert!(!path.join(SCOPE).exists());
         assert_eq!(ada.values(path, "web"), pairs("KEY=1"));
+        // Nothing stays to be accepted.
+        ada.kagi(path, "doctor").says_not(&["gone"]);
+        ada.kagi(path, "key rotate --yes").ok();
     }
+}
+
+/// The key of an environment that goes is ended with it, or neither.
+#[test]
+fn no_environment_goes_without_the_rotation_that_it_needs() {
+    let fixture = Fixture::new();
+    let (ada, path) = (&fixture.ada, &fixture.path);
+    ada.kagi(path, "env add staging").ok();
+    ada.kagi(
+        path,
+        "member add --name ci --only */staging,app/development",
+    )
+    .ok();
+    let before = read(path, SCOPE);
+    ada.kagi(path, "set KEY 2").ok();
+    let newest = read(path, SCOPE);
+    fs::write(path.join(SCOPE), before).expect("written");
+    let commands = ["env del staging --yes", "env rename staging live"].map(String::from);
+    let hint = "hint: kagi key rotate --accept-older, if that is meant\n";
+    fixture.refuses(&commands, &[SCOPE, "is older", "nothing was changed", hint]);
+    fs::write(path.join(SCOPE), newest).expect("written");
+    ada.kagi(path, &commands[1]).ok().says(&["epoch 2"]);
+    ada.kagi(path, "env del live --yes").ok().says(&["epoch 3"]);
 }
 
 /// A device that has seen nothing newer has nothing to refuse.

@@ -116,6 +116,7 @@ pub fn rename(mut input: Input) -> Result<u8, Failure> {
         return Err(unlisted(&project, &old));
     }
     check_new(&project, &new)?;
+    check_end(&project, &old)?;
     let mut config = project.config.clone();
     for env in config.envs.iter_mut().chain([&mut config.default_env]).filter(|env| **env == old) {
         env.clone_from(&new);
@@ -148,13 +149,30 @@ pub fn rename(mut input: Input) -> Result<u8, Failure> {
 /// The key of an environment comes from its name: whoever was granted it would open the next one
 /// of that name, but for a rotation.
 fn end_keys(input: &Input, before: &Project, lock: &Lock, name: &str) -> Result<(), Failure> {
-    let had_key = |member: &Member| member.grants.iter().any(|grant| concerns(grant, name));
-    if before.roster.members.iter().any(had_key) {
+    if has_key(before, name) {
         let project = open(input)?;
         let draft = project.draft();
         rotate(input, project, lock, draft)?;
     }
     Ok(())
+}
+
+/// Refuses early what that rotation would refuse after the change.
+fn check_end(project: &Project, name: &str) -> Result<(), Failure> {
+    if has_key(project, name) {
+        project.older_scopes(false).map_err(|error| {
+            let is_older = error.kind == Kind::RolledBack;
+            let failure = Failure::from(error).and("nothing was changed");
+            let hint = "kagi key rotate --accept-older, if that is meant";
+            if is_older { failure.hint(hint) } else { failure }
+        })?;
+    }
+    Ok(())
+}
+
+fn has_key(project: &Project, name: &str) -> bool {
+    let has_key = |member: &Member| member.grants.iter().any(|grant| concerns(grant, name));
+    project.roster.members.iter().any(has_key)
 }
 
 /// An environment that is not there, and that nobody wants to add.
@@ -190,6 +208,7 @@ pub fn del(mut input: Input) -> Result<u8, Failure> {
     let (project, lock) = open_to_write(&input)?;
     check_may_change(&project)?;
     check_deletion(&project, &name)?;
+    check_end(&project, &name)?;
     let mut config = project.config.clone();
     config.envs.retain(|env| *env != name);
     let change = ConfigChange {

@@ -317,7 +317,7 @@ impl Project {
         })
     }
 
-    /// Forgets what was seen of scopes that were deleted on purpose.
+    /// Forgets what was seen of scopes that are gone, or older, on purpose.
     fn forget(&self, gone: &[ScopeName]) -> Result<()> {
         let Some(home) = self.home.as_ref().filter(|_| !gone.is_empty()) else {
             return Ok(());

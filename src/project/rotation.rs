@@ -46,9 +46,7 @@ impl Project {
         takes_older: bool,
     ) -> Result<(Self, Option<Error>)> {
         self.check_config()?;
-        if !takes_older {
-            self.check_newest()?;
-        }
+        let older = self.older_scopes(takes_older)?;
         let epoch = Epoch { number: self.next_epoch(), id: random::bytes()? };
         let access = self.access.rotated(epoch, random::key()?)?;
         let roster = self.compose(&access, draft, &self.config.envs)?;
@@ -71,7 +69,7 @@ impl Project {
         }
         let opening =
             Opening { is_strict: false, remembers: true, forgets: false, confirm: &|_| false };
-        self.unremembered = self.remember(&opening).err();
+        self.unremembered = self.forget(&older).and_then(|()| self.remember(&opening)).err();
         Ok((self, unfinished))
     }
 

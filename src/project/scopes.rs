@@ -93,18 +93,24 @@ impl Project {
         Ok(scopes)
     }
 
-    /// Refuses a scope that is older than what this device has seen, or gone: a rotation would make
-    /// that final, for what comes back later is of an epoch that has ended.
+    /// The scopes that are older than what this device has seen, or gone. A rotation makes that
+    /// final, for what comes back later is of an epoch that has ended.
     ///
     /// # Errors
-    /// `RolledBack` naming the file; everything that keeps a scope shut.
-    pub(super) fn check_newest(&self) -> Result<()> {
+    /// `RolledBack` naming the first, unless they are taken; everything that keeps a scope shut.
+    pub fn older_scopes(&self, takes_older: bool) -> Result<Vec<ScopeName>> {
+        let mut older = Vec::new();
         for name in self.scopes(ScopeKind::Values)?.into_iter().chain(self.gone_scopes()) {
-            if self.load(&name)?.is_some_and(|found| found.is_older || found.is_gone) {
+            let is_older = match self.load(&name) {
+                Err(error) if error.kind == Kind::RolledBack => true,
+                found => found?.is_some_and(|found| found.is_older || found.is_gone),
+            };
+            if is_older && !takes_older {
                 return Err(Error::new(Kind::RolledBack, self.shown(&name.file())));
             }
+            older.extend(is_older.then_some(name));
         }
-        Ok(())
+        Ok(older)
     }
 
     /// Scopes of listed environments that this device has seen and that have no file any more.
@@ -171,7 +177,9 @@ impl Project {
         if (found.is_older || found.is_gone) && self.is_strict {
             return Err(Error::new(Kind::RolledBack, self.shown(&name.file()))); // FORMAT 11.4
         }
-        self.see(name, found.scope.sequence);
+        if !found.is_gone {
+            self.see(name, found.scope.sequence);
+        }
         Ok(Some(found))
     }
 
