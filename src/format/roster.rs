@@ -150,8 +150,8 @@ impl Roster {
 
     /// What keys of this project and epoch are bound to.
     #[must_use]
-    pub fn place<'a>(&'a self, epoch: &'a [u8; 12]) -> kdf::Place<'a> {
-        kdf::Place { project: &self.project, epoch }
+    pub fn place(&self) -> kdf::Place<'_> {
+        kdf::Place { project: &self.project, epoch: self.epoch.to_bytes() }
     }
 
     /// Reads `access.json`.

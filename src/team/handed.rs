@@ -53,10 +53,7 @@ impl Access {
     /// # Errors
     /// `NotFull`.
     pub fn project_key(&self) -> Result<Key> {
-        match &self.keys {
-            Keys::Full { project_key, .. } => Ok(project_key.duplicate()),
-            _ => Err(Error::new(Kind::NotFull, self.holder())),
-        }
+        Ok(self.full()?.0.duplicate())
     }
 
     /// The keys of one scope, to be handed on; `None` if the grants do not give them.
