@@ -7,14 +7,12 @@ use crate::error::{Error, Kind, Result};
 use crate::format::config::Config;
 use crate::format::key_text::Identity;
 use crate::format::names::{Epoch, Grant, project_id};
-use crate::format::pin::Pin;
 use crate::format::roster::{Member, Roster};
 use crate::format::scope_file::ScopeName;
 use crate::keys::Home;
 use crate::project::{CONFIG_FILE, DIRECTORY, Opening, Project, ROSTER_FILE, Site, change};
 use crate::scope::Scope;
 use crate::team::{self, Draft};
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 /// Where a new project is written before it is renamed into place. A stopped `init` leaves it to the
@@ -51,12 +49,7 @@ pub fn found(home: &Home, identity: Identity, founding: Founding) -> Result<Proj
     disk::make_directories(&root, Path::new(UNBORN), Mode::Public)?;
     let mut project = write(&unborn, home.clone(), identity, founding)?;
     // The pin first: a project that its own maker does not know would be the worse half.
-    project.remember(&Opening {
-        is_strict: false,
-        remembers: true,
-        forgets: false,
-        confirm: &|_| false,
-    })?;
+    project.remember(&Opening::OWN)?;
     project.remember_seen()?;
     // Until this device knows that the checkout holds the new project, either may be there.
     home.set_checkout(&root, None)?;
@@ -102,20 +95,11 @@ fn write(unborn: &Path, home: Home, identity: Identity, founding: Founding) -> R
     change::write_attributes_in(unborn)?;
     disk::replace(&unborn.join(CONFIG_FILE), text.as_bytes(), Mode::Public)?;
     disk::replace(&unborn.join(ROSTER_FILE), roster_text.as_bytes(), Mode::Public)?;
+    let site = Site { root: founding.root, up: String::new(), below: String::new(), commit: None };
     let project = Project {
-        site: Site { root: founding.root, up: String::new(), below: String::new(), commit: None },
-        config,
-        roster,
-        access,
-        config_hash,
         identity: Some(identity),
         home: Some(home),
-        pin: Pin::default(),
-        seen: RefCell::default(),
-        is_new_checkout: false,
-        is_config_behind: false,
-        unremembered: None,
-        is_strict: false,
+        ..Project::new(site, config, config_hash, roster, access)
     };
     for (name, scope) in founding.scopes {
         project.write_scope(unborn, &name, &scope.into_snapshot()?, Vec::new())?;

@@ -69,9 +69,7 @@ impl Project {
             unfinished = self.drop_old_box(scope).err().or(unfinished);
             self.see(&scope.name, scope.sequence);
         }
-        let opening =
-            Opening { is_strict: false, remembers: true, forgets: false, confirm: &|_| false };
-        self.unremembered = self.remember(&opening).err();
+        self.unremembered = self.remember(&Opening::OWN).err();
         Ok((self, unfinished))
     }
 
