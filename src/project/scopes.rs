@@ -195,21 +195,20 @@ impl Project {
     }
 
     fn try_read(&self, name: &ScopeName) -> Result<Option<(Scope, ScopeFile)>> {
-        let shown = self.shown(&name.file());
         let key = self.scope_key(name)?;
-        let Some(bytes) = self.site.read_if_there(&name.file(), FILE_BYTES_MAX)? else {
+        let Some(file) = self.read_file(name)? else {
             return Ok(None);
         };
-        let file = scope_file::read(&shown, &bytes, &self.config.project, name)?;
-        Ok(Some((open_boxes(&shown, &file.boxes, &key)?, file)))
+        let scope = open_boxes(&self.shown(&name.file()), &file.boxes, &key)?;
+        Ok(Some((scope, file)))
     }
 
-    fn boxes_in_file(&self, name: &ScopeName) -> Result<Vec<SealedBox>> {
-        let Some(bytes) = self.site.read_if_there(&name.file(), FILE_BYTES_MAX)? else {
-            return Ok(Vec::new());
-        };
-        let shown = self.shown(&name.file());
-        Ok(scope_file::read(&shown, &bytes, &self.config.project, name)?.boxes)
+    /// What stands in a scope's file, not opened.
+    pub(super) fn read_file(&self, name: &ScopeName) -> Result<Option<ScopeFile>> {
+        let path = name.file();
+        let bytes = self.site.read_if_there(&path, FILE_BYTES_MAX)?;
+        let (shown, project) = (self.shown(&path), &self.config.project);
+        bytes.map(|bytes| scope_file::read(&shown, &bytes, project, name)).transpose()
     }
 
     pub(super) fn scope_key<'a>(&'a self, name: &'a ScopeName) -> Result<ScopeKey<'a>> {
@@ -234,7 +233,7 @@ impl Project {
     /// # Errors
     /// `Conflict`, `NoAccess`, `TooLarge`, `Random`, `Write`: the old file is as it was.
     pub fn save(&self, _lock: &Lock, name: &ScopeName, scope: Scope) -> Result<()> {
-        let mut newer = self.boxes_in_file(name)?;
+        let mut newer = self.read_file(name)?.unwrap_or_default().boxes;
         newer.retain(|sealed| sealed.epoch.number > self.access.epoch().number);
         let kagi = self.site.root.join(DIRECTORY);
         self.write_scope(&kagi, name, &scope.into_snapshot()?, newer)
@@ -252,15 +251,26 @@ impl Project {
             return Err(Error::new(Kind::Write, self.shown(&name.file())).because("it is a commit"));
         }
         boxes.push(seal(&self.scope_key(name)?, snapshot)?);
-        let text = scope_file::write(&self.config.project, name, snapshot, &boxes);
-        if text.len() > FILE_BYTES_MAX || boxes.len() > BOXES_MAX {
-            return Err(Error::new(Kind::TooLarge, self.shown(&name.file())));
-        }
+        let text = self.file_text(name, snapshot, &boxes)?;
         let below = Path::new(name.kind.directory()).join(&name.service);
         disk::make_directories(kagi, &below, Mode::Public)?;
         disk::replace(&kagi.join(name.file()), text.as_bytes(), Mode::Public)?;
         self.see(name, snapshot.sequence);
         Ok(())
+    }
+
+    /// The text of a scope's file, if readers will take it.
+    pub(super) fn file_text(
+        &self,
+        name: &ScopeName,
+        index: &Snapshot,
+        boxes: &[SealedBox],
+    ) -> Result<String> {
+        let text = scope_file::write(&self.config.project, name, index, boxes);
+        if text.len() > FILE_BYTES_MAX || boxes.len() > BOXES_MAX {
+            return Err(Error::new(Kind::TooLarge, self.shown(&name.file())));
+        }
+        Ok(text)
     }
 
     /// True if the index lines of a scope file are not those of its boxes.
