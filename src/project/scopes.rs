@@ -282,19 +282,14 @@ impl Project {
             return Ok(false);
         };
         let bytes = self.site.read_if_there(&name.file(), FILE_BYTES_MAX)?.unwrap_or_default();
-        let written = scope_file::index(&bytes);
-        // A key in conflict has a line a side; either is right until it is resolved.
-        let is_listed =
-            |name: &str, version| written.binary_search(&Some((name.to_string(), version))).is_ok();
-        let mut keys = scope.iter();
-        let is_complete =
-            keys.all(|(name, entries)| entries.iter().any(|entry| is_listed(name, entry.version)));
-        let is_known = |line: &Option<(String, u32)>| {
-            line.as_ref().is_some_and(|(name, version)| {
-                scope.get(name).iter().any(|entry| entry.version == *version)
-            })
-        };
-        Ok(!is_complete || !written.iter().all(is_known))
+        let mut written = scope_file::index(&bytes);
+        let mut is_complete = true;
+        for (name, entries) in scope.iter() {
+            // A key in conflict has a line a side; either is right until it is resolved.
+            let lines = entries.iter().map(|entry| scope_file::index_line(name, entry.version));
+            is_complete &= lines.filter(|line| written.remove(line)).count() > 0;
+        }
+        Ok(!is_complete || !written.is_empty())
     }
 }
 
