@@ -143,6 +143,17 @@ pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<()> {
     sync_directory(directory)
 }
 
+/// Replaces a file below a directory, and makes the directories between that are missing.
+///
+/// # Errors
+/// As `make_directories` and `replace`.
+pub fn replace_below(root: &Path, name: &str, bytes: &[u8], mode: Mode) -> Result<()> {
+    let path = root.join(name);
+    let between = Path::new(name).parent().unwrap_or(Path::new(""));
+    make_directories(root, between, mode)?;
+    replace(&path, bytes, mode)
+}
+
 /// Writes a file that must not be there yet, synced.
 fn write_new(path: &Path, bytes: &[u8], mode: Mode) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
@@ -253,11 +264,9 @@ pub fn remove_with_directory(path: &Path) -> Result<()> {
 pub fn remove_tree(path: &Path) -> Result<()> {
     let aside = path.with_file_name(format!("{TEMP_PREFIX}removed{TEMP_SUFFIX}"));
     remove_all(&aside)?;
-    match fs::rename(path, &aside) {
-        Err(cause) if is_absent(&cause) => return Ok(()),
-        renamed => renamed.map_err(failed(Kind::Write, path))?,
+    if exists(path) {
+        rename(path, &aside)?;
     }
-    path.parent().map_or(Ok(()), sync_directory)?;
     remove_all(&aside)
 }
 
@@ -351,11 +360,8 @@ pub fn list(path: &Path) -> Result<Vec<DirectoryEntry>> {
         let entry = entry.map_err(failed(Kind::Read, path))?;
         let kind = entry.file_type().map_err(failed(Kind::Read, path))?;
         if let Ok(name) = entry.file_name().into_string() {
-            list.push(DirectoryEntry {
-                name,
-                is_directory: kind.is_dir(),
-                is_file: kind.is_file(),
-            });
+            let (is_directory, is_file) = (kind.is_dir(), kind.is_file());
+            list.push(DirectoryEntry { name, is_directory, is_file });
         }
     }
     list.sort_by(|one, next| one.name.cmp(&next.name));

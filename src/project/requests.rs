@@ -6,7 +6,6 @@ use crate::error::{Error, Kind, Result};
 use crate::format::names::is_id;
 use crate::format::request::{REQUEST_BYTES_MAX, REQUESTS_MAX, Request};
 use crate::project::{DIRECTORY, Site};
-use std::path::Path;
 
 const REQUESTS: &str = "requests";
 
@@ -42,10 +41,8 @@ impl Site {
     /// # Errors
     /// `NotPlain`, `Write`.
     pub fn write_request(&self, _lock: &Lock, request: &Request) -> Result<()> {
-        let kagi = self.root.join(DIRECTORY);
-        disk::make_directories(&kagi, Path::new(REQUESTS), Mode::Public)?;
-        let path = kagi.join(Request::file(&request.id));
-        disk::replace(&path, request.write().as_bytes(), Mode::Public)
+        let (name, text) = (Request::file(&request.id), request.write());
+        disk::replace_below(&self.root.join(DIRECTORY), &name, text.as_bytes(), Mode::Public)
     }
 
     /// Removes a request that was answered.

@@ -252,9 +252,7 @@ impl Project {
         }
         boxes.push(seal(&self.scope_key(name)?, snapshot)?);
         let text = self.file_text(name, snapshot, &boxes)?;
-        let below = Path::new(name.kind.directory()).join(&name.service);
-        disk::make_directories(kagi, &below, Mode::Public)?;
-        disk::replace(&kagi.join(name.file()), text.as_bytes(), Mode::Public)?;
+        disk::replace_below(kagi, &name.file(), text.as_bytes(), Mode::Public)?;
         self.see(name, snapshot.sequence);
         Ok(())
     }
