@@ -219,53 +219,40 @@ impl Home {
     }
 }
 
+/// The variables that say who this process is; one of them may be set.
+const VARIABLES: [&str; 4] =
+    ["KAGI_PROJECT_KEY", "KAGI_PROJECT_KEY_FILE", "KAGI_IDENTITY", "KAGI_IDENTITY_FILE"];
+
 /// Who the environment says this process is; `None` if it says nothing (FORMAT 10.4).
 ///
 /// # Errors
 /// `BadText` naming the variable, also if two of them are set; `Exposed`, `Read` for a file.
 pub fn holder_from_environment() -> Result<Option<Holder>> {
-    let project_key = variable_or_file("KAGI_PROJECT_KEY")?;
-    let identity = variable_or_file("KAGI_IDENTITY")?;
-    match (project_key, identity) {
-        (None, None) => Ok(None),
-        (Some((name, text)), None) if ScopeHolder::is_meant(&text) => {
-            ScopeHolder::from_text(&name, &text).map(|holder| Some(Holder::ScopeKey(holder)))
-        }
-        (Some((name, text)), None) => {
-            key_text::project_key(&name, &text).map(|key| Some(Holder::ProjectKey(key)))
-        }
-        (None, Some((name, text))) => {
-            identity_from(&name, &text).map(|identity| Some(Holder::Member(identity)))
-        }
-        (Some((name, _)), Some((other, _))) => Err(both_set(&name, &other)),
+    let value = |name| Some((name, env::var_os(name).filter(|value| !value.is_empty())?));
+    let mut given = VARIABLES.into_iter().filter_map(value);
+    let Some((name, value)) = given.next() else {
+        return Ok(None);
+    };
+    if let Some((other, _)) = given.next() {
+        let cause = format!("{other} is set as well, and only one can be meant");
+        return Err(Error::new(Kind::BadText, name).because(cause));
     }
-}
-
-fn both_set(name: &str, other: &str) -> Error {
-    Error::new(Kind::BadText, name)
-        .because(format!("{other} is set as well, and only one can be meant"))
-}
-
-/// The text of `NAME`, or of the file that `NAME_FILE` names, and which of them it was.
-fn variable_or_file(name: &str) -> Result<Option<(String, Secret)>> {
-    let file = format!("{name}_FILE");
-    let given = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-    match (given(name), given(&file)) {
-        (None, None) => Ok(None),
-        (Some(_), Some(_)) => Err(both_set(name, &file)),
-        (Some(text), None) => {
-            Ok(Some((name.to_string(), Secret::from_vec(text.into_encoded_bytes()))))
-        }
-        (None, Some(path)) => {
-            // Mounted secrets have the modes of the one who mounts them, often behind a link.
-            let text = disk::read_given(Path::new(&path), IDENTITY_BYTES_MAX);
-            let text = text.map_err(|error| {
-                let cause = format!("{} {}", error.subject, error.cause);
-                Error::new(error.kind, &file).because(cause)
-            })?;
-            Ok(Some((file, text)))
-        }
-    }
+    let text = if name.ends_with("_FILE") {
+        // Mounted secrets have the modes of the one who mounts them, often behind a link.
+        disk::read_given(Path::new(&value), IDENTITY_BYTES_MAX).map_err(|error| {
+            let cause = format!("{} {}", error.subject, error.cause);
+            Error::new(error.kind, name).because(cause)
+        })?
+    } else {
+        Secret::from_vec(value.into_encoded_bytes())
+    };
+    Ok(Some(if name.starts_with("KAGI_IDENTITY") {
+        Holder::Member(identity_from(name, &text)?)
+    } else if ScopeHolder::is_meant(&text) {
+        Holder::ScopeKey(ScopeHolder::from_text(name, &text)?)
+    } else {
+        Holder::ProjectKey(key_text::project_key(name, &text)?)
+    }))
 }
 
 /// The bytes of `identity.json` (FORMAT 11.1).
