@@ -82,7 +82,13 @@ impl ScopeName {
         let (directory, rest) = path.split_once('/')?;
         let kinds = [ScopeKind::Values, ScopeKind::Files];
         let kind = kinds.into_iter().find(|kind| kind.directory() == directory)?;
-        let (service, env) = rest.strip_suffix(".enc")?.split_once('/')?;
+        ScopeName::parse(kind, rest.strip_suffix(".enc")?)
+    }
+
+    /// The scope of `SERVICE/ENV`, as it is displayed.
+    #[must_use]
+    pub fn parse(kind: ScopeKind, text: &str) -> Option<Self> {
+        let (service, env) = text.split_once('/')?;
         (check_place(service).is_ok() && check_place(env).is_ok()).then(|| ScopeName {
             kind,
             service: service.into(),
@@ -197,8 +203,7 @@ pub fn claimed_place(bytes: &[u8]) -> Option<(String, ScopeName)> {
     let rest =
         std::str::from_utf8(line).ok()?.trim_end().strip_prefix(FORMAT)?.strip_prefix(' ')?;
     let (project, place) = rest.split_once(' ')?;
-    let path = format!("{}/{place}.enc", ScopeKind::Values.directory());
-    Some((project.to_string(), ScopeName::of_file(&path)?))
+    Some((project.to_string(), ScopeName::parse(ScopeKind::Values, place)?))
 }
 
 /// Reads a scope file.

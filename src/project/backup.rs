@@ -14,6 +14,7 @@ use crate::format::key_text::IDENTITY_BYTES_MAX;
 use crate::format::names::is_id;
 use crate::format::request::REQUEST_BYTES_MAX;
 use crate::format::roster::ROSTER_BYTES_MAX;
+use crate::format::rules_of;
 use crate::format::scope_file::{FILE_BYTES_MAX, ScopeName};
 use crate::format::text::HEX;
 use crate::project::found::{begin, put_in_place};
@@ -170,9 +171,7 @@ pub fn check(directory: &Path) -> Result<Backup> {
     let bytes = disk::read(&path, MANIFEST_BYTES_MAX)?;
     let bytes = bytes.ok_or_else(|| Error::new(Kind::Missing, shown.as_ref()))?;
     let manifest: Manifest = json::read(&shown, &bytes, MANIFEST_BYTES_MAX)?;
-    if let Some(rule) = manifest.broken_rule() {
-        return Err(Error::new(Kind::BadText, shown).because(rule));
-    }
+    manifest.check(&shown)?;
     let Manifest { project, files, .. } = manifest;
     let backup = Backup { directory: directory.to_path_buf(), project, files };
     backup.check_unlisted()?;
@@ -181,16 +180,14 @@ pub fn check(directory: &Path) -> Result<Backup> {
     }
     let (config_shown, bytes) = backup.file(&format!("{COPY}/{CONFIG_FILE}"))?;
     let config = Config::read(&config_shown, bytes.expose())?;
-    if config.project != backup.project {
-        return Err(
-            Error::new(Kind::BadText, shown).because("it names another project than kagi.json")
-        );
-    }
+    let is_named = config.project == backup.project;
+    rules_of(&shown)(is_named, "it names another project than kagi.json")?;
     Ok(backup)
 }
 
 impl Manifest {
-    fn broken_rule(&self) -> Option<&'static str> {
+    fn check(&self, subject: &str) -> Result<()> {
+        let check = rules_of(subject);
         let is_listed = |name: &str| {
             let path = format!("{COPY}/{name}");
             self.files.iter().any(|listed| listed.path == path)
@@ -198,21 +195,18 @@ impl Manifest {
         let fits = |listed: &Listed| {
             bytes_max_in_backup(&listed.path).is_some_and(|bytes_max| listed.bytes <= bytes_max)
         };
+        let is_ours = self.format == 1 && is_id("kgp_", &self.project);
+        check(is_ours, "its format or project id is malformed")?;
         let total = self.files.iter().try_fold(0usize, |sum, listed| sum.checked_add(listed.bytes));
-        if self.format != 1 || !is_id("kgp_", &self.project) {
-            return Some("its format or project id is malformed");
-        }
-        if self.files.len() > FILES_MAX || total.is_none_or(|total| total > BACKUP_BYTES_MAX) {
-            return Some("a backup may have 10,000 files and 1 GiB");
-        }
-        if !self.files.is_sorted_by(|one, next| one.path < next.path) {
-            return Some("its files are not sorted");
-        }
-        if !self.files.iter().all(fits) {
-            return Some("it lists a file that belongs to no project, or is too large");
-        }
-        (!is_listed(CONFIG_FILE) || !is_listed(ROSTER_FILE))
-            .then_some("it lists no kagi.json or no access.json")
+        let is_small = total.is_some_and(|total| total <= BACKUP_BYTES_MAX);
+        let is_small = is_small && self.files.len() <= FILES_MAX;
+        check(is_small, "a backup may have 10,000 files and 1 GiB")?;
+        let is_sorted = self.files.is_sorted_by(|one, next| one.path < next.path);
+        check(is_sorted, "its files are not sorted")?;
+        let is_all_ours = self.files.iter().all(fits);
+        check(is_all_ours, "it lists a file that belongs to no project, or is too large")?;
+        let is_whole = is_listed(CONFIG_FILE) && is_listed(ROSTER_FILE);
+        check(is_whole, "it lists no kagi.json or no access.json")
     }
 }
 

@@ -110,7 +110,9 @@ impl Project {
     /// Scopes of listed environments that this device has seen and that have no file any more.
     #[must_use]
     pub fn gone_scopes(&self) -> Vec<ScopeName> {
-        let scopes = self.pin.sequences.keys().filter_map(|pinned| scope_of_pin(pinned));
+        let scopes = self.pin.sequences.keys().filter_map(|pinned| {
+            ScopeName::parse(ScopeKind::Values, pinned.strip_prefix("values/")?)
+        });
         scopes
             .filter(|name| self.config.is_env(&name.env) && !disk::exists(&self.path(&name.file())))
             .collect()
@@ -119,9 +121,8 @@ impl Project {
     fn scope_files(&self, kind: ScopeKind) -> Result<Vec<ScopeName>> {
         let mut scopes = Vec::new();
         if let Some(commit) = &self.site.commit {
-            scopes.extend(commit.files().filter_map(ScopeName::of_file));
-            scopes.retain(|name| name.kind == kind);
-            return Ok(scopes);
+            let all = commit.files().filter_map(ScopeName::of_file);
+            return Ok(all.filter(|name| name.kind == kind).collect());
         }
         let root = self.site.directory(kind.directory())?;
         for directory in disk::list(&root)? {
@@ -130,10 +131,8 @@ impl Project {
                 continue;
             }
             for file in disk::list(&root.join(&service))? {
-                let env = file.name.strip_suffix(".enc").filter(|env| check_place(env).is_ok());
-                let name =
-                    |env: &str| ScopeName { kind, service: service.clone(), env: env.into() };
-                scopes.extend(env.map(name));
+                let path = format!("{}/{service}/{}", kind.directory(), file.name);
+                scopes.extend(ScopeName::of_file(&path));
             }
         }
         if let Some(only) = self.access.only_scope() {
@@ -322,13 +321,6 @@ fn open_boxes(shown: &str, boxes: &[SealedBox], key: &ScopeKey) -> Result<Scope>
         return Err(Error::new(Kind::NoBox, shown));
     }
     Ok(scope::join(snapshots))
-}
-
-/// The values that a pin's name means.
-fn scope_of_pin(pinned: &str) -> Option<ScopeName> {
-    let (service, env) = pinned.strip_prefix("values/")?.split_once('/')?;
-    (check_place(service).is_ok() && check_place(env).is_ok())
-        .then(|| ScopeName::values(service, env))
 }
 
 /// What a scope is called in a pin: `values/api/production`.
