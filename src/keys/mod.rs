@@ -6,7 +6,7 @@
 
 use crate::crypto::hash::hash;
 use crate::crypto::random;
-use crate::disk::{self, Mode};
+use crate::disk::{self, Lock, Mode};
 use crate::error::{Error, Kind, Result};
 use crate::format::json::{self, Deserialize, Serialize};
 use crate::format::key_text::{self, IDENTITY_BYTES_MAX, Identity, ScopeHolder};
@@ -73,6 +73,13 @@ impl Home {
             .ok_or_else(|| Error::new(Kind::NoHome, "KAGI_HOME"))
     }
 
+    /// Makes a directory below the home, or just that, and takes its lock.
+    fn lock(&self, below: &str) -> Result<Lock> {
+        disk::make_home(&self.0)?;
+        let directory = disk::make_directories(&self.0, Path::new(below), Mode::Private)?;
+        disk::lock(&directory, &|| ())
+    }
+
     /// The path of the identity file.
     #[must_use]
     pub fn identity_path(&self) -> PathBuf {
@@ -96,8 +103,7 @@ impl Home {
     /// # Errors
     /// As `identity`; `Write`, `Random`.
     pub fn identity_or_new(&self) -> Result<Identity> {
-        disk::make_home(&self.0)?;
-        let _lock = disk::lock(&self.0, &|| ())?;
+        let _lock = self.lock("")?;
         if let Some(identity) = self.identity()? {
             // What it founds, its own key must open.
             return identity.checked(&self.identity_path().to_string_lossy());
@@ -113,8 +119,7 @@ impl Home {
     /// # Errors
     /// `Exists` if that is not meant; `Exposed`, `Read`, `Write`, naming the file.
     pub fn bring_identity(&self, identity: &Identity, replaces: bool) -> Result<Brought> {
-        disk::make_home(&self.0)?;
-        let _lock = disk::lock(&self.0, &|| ())?;
+        let _lock = self.lock("")?;
         let path = self.identity_path();
         let shown = path.to_string_lossy();
         let mut brought = Brought::New;
@@ -155,10 +160,7 @@ impl Home {
     /// # Errors
     /// As `pin`; `Write`.
     pub fn change_pin(&self, project: &str, change: impl FnOnce(&mut Pin) -> bool) -> Result<()> {
-        disk::make_home(&self.0)?;
-        let below = Path::new("projects").join(project);
-        let directory = disk::make_directories(&self.0, &below, Mode::Private)?;
-        let _lock = disk::lock(&directory, &|| ())?;
+        let _lock = self.lock(&format!("projects/{project}"))?;
         let mut pin = self.pin(project)?;
         if change(&mut pin) {
             disk::replace(&self.pin_path(project), pin.write().expose(), Mode::Private)?;
@@ -211,10 +213,7 @@ impl Home {
         let Some(project) = project else {
             return disk::remove(&path);
         };
-        disk::make_home(&self.0)?;
-        let below = Path::new("checkouts");
-        let directory = disk::make_directories(&self.0, below, Mode::Private)?;
-        let _lock = disk::lock(&directory, &|| ())?;
+        let _lock = self.lock("checkouts")?;
         disk::replace(&path, format!("{project}\n").as_bytes(), Mode::Private)
     }
 }

@@ -415,16 +415,13 @@ fn accept(
     opening: &Opening,
 ) -> Result<Access> {
     let pinned = pin.accepted.as_ref().filter(|_| pin.member == identity.id);
+    let pinned = pinned.map(|(epoch, key)| (*epoch, key));
     let origin = identity.origin.as_ref();
     if origin.is_some_and(|origin| origin.project != roster.project) {
         return Err(Error::new(Kind::WrongIdentity, shown)); // FORMAT 5.2
     }
     let known = Known {
-        witness: match (pinned, origin) {
-            (Some((epoch, key)), _) => Some((*epoch, key)),
-            (None, Some(origin)) => Some((origin.epoch, &origin.witness)),
-            (None, None) => None,
-        },
+        witness: pinned.or(origin.map(|origin| (origin.epoch, &origin.witness))),
         anchors: &[pin.anchors.as_slice(), identity.anchors.as_slice()].concat(),
         confirm: opening.confirm,
     };
