@@ -99,12 +99,7 @@ pub fn accept(
         .ok_or_else(|| fail(Kind::Unauthentic))?;
     let keys = decode_bundle(bundle.expose(), member, roster.epoch)
         .ok_or_else(|| fail(Kind::Unauthentic))?;
-    let access = Access {
-        project: roster.project.clone(),
-        epoch: roster.epoch,
-        member: member.id.clone(),
-        keys,
-    };
+    let access = Access::new(&roster.project, roster.epoch, &member.id, keys);
     // What will be pinned must itself vouch for the roster (FORMAT 5.8).
     let own = access.witness().ok_or_else(|| fail(Kind::Unauthentic))?;
     check_witness(subject, roster, member, &statement, roster.epoch, &own)?;
@@ -122,12 +117,8 @@ pub fn accept_project_key(
     project_key: Key,
 ) -> Result<Access> {
     check_config(subject, roster, config)?;
-    let access = Access {
-        project: roster.project.clone(),
-        epoch: roster.epoch,
-        member: String::new(),
-        keys: Keys::Full { project_key, earlier: Vec::new() },
-    };
+    let keys = Keys::Full { project_key, earlier: Vec::new() };
+    let access = Access::new(&roster.project, roster.epoch, "", keys);
     let seal = access.witness().map(|key| mac(&key, &roster.statement()));
     if seal.is_some_and(|seal| same(&seal, &roster.seal)) {
         Ok(access)
@@ -327,18 +318,18 @@ pub fn found(
     draft: Draft,
     random: &mut dyn FnMut() -> Result<Key>,
 ) -> Result<(Roster, Access)> {
-    let access = Access {
-        project: project.to_string(),
-        epoch,
-        member: founder.id.clone(),
-        keys: Keys::Full { project_key, earlier: Vec::new() },
-    };
+    let keys = Keys::Full { project_key, earlier: Vec::new() };
+    let access = Access::new(project, epoch, &founder.id, keys);
     // The founder is a full member: the environments matter only to limited ones.
     let roster = access.compose(founder, draft, &[], random)?;
     Ok((roster, access))
 }
 
 impl Access {
+    fn new(project: &str, epoch: Epoch, member: &str, keys: Keys) -> Self {
+        Access { project: project.to_string(), epoch, member: member.to_string(), keys }
+    }
+
     /// Project id.
     #[must_use]
     pub fn project(&self) -> &str {
@@ -432,8 +423,8 @@ impl Access {
         let excess = (earlier.len() + 2).saturating_sub(WITNESSES_MAX);
         let kept = earlier.iter().skip(excess).map(|(epoch, key)| (*epoch, key.duplicate()));
         let earlier = kept.chain([(self.epoch, self.roster_key()?)]).collect();
-        let (project, member) = (self.project.clone(), self.member.clone());
-        Ok(Access { project, epoch, member, keys: Keys::Full { project_key, earlier } })
+        let keys = Keys::Full { project_key, earlier };
+        Ok(Access::new(&self.project, epoch, &self.member, keys))
     }
 
     /// What a new member must know of the project to open it without a question (FORMAT 10.2).
@@ -487,37 +478,23 @@ impl Access {
         };
         let statement = roster.statement();
         roster.seal = mac(&kdf::witness(&own, ""), &statement);
+        let place = self.place();
         for member in &mut roster.members {
-            let bundle = self.bundle(member, envs)?;
-            self.vouch_for(member, author, &statement, &bundle, &random()?)?;
+            let refused =
+                || Error::new(Kind::BadText, &member.id).because("its public key is refused");
+            let (bundle, ephemeral) = (self.bundle(member, envs)?, random()?);
+            let shared = wrap::agree(&author.secret, &member.public).ok_or_else(refused)?;
+            member.wrap = wrap::seal(&ephemeral, &member.public, place, &statement, &bundle)
+                .ok_or_else(refused)?;
+            let key = kdf::introduction(&shared, &author.public, &member.public, place);
+            member.introduction = member.vouch(&key, &statement);
             let epochs =
                 earlier.iter().map(|(epoch, key)| (*epoch, key)).chain([(self.epoch, &own)]);
-            member.witnesses = epochs
-                .map(|(epoch, key)| {
-                    (epoch, member.vouch(&kdf::witness(key, &member.id), &statement))
-                })
-                .collect();
+            let vouch =
+                |(epoch, key)| (epoch, member.vouch(&kdf::witness(key, &member.id), &statement));
+            member.witnesses = epochs.map(vouch).collect();
         }
         Ok(roster)
-    }
-
-    /// Wraps a member's keys and introduces the roster to it.
-    fn vouch_for(
-        &self,
-        member: &mut Member,
-        author: &Identity,
-        statement: &Digest,
-        bundle: &Secret,
-        ephemeral: &Key,
-    ) -> Result<()> {
-        let refused = || Error::new(Kind::BadText, &member.id).because("its public key is refused");
-        let shared = wrap::agree(&author.secret, &member.public).ok_or_else(refused)?;
-        let place = self.place();
-        let key = kdf::introduction(&shared, &author.public, &member.public, place);
-        member.wrap =
-            wrap::seal(ephemeral, &member.public, place, statement, bundle).ok_or_else(refused)?;
-        member.introduction = member.vouch(&key, statement);
-        Ok(())
     }
 
     /// What a member's wrap holds: exactly the keys that its grants give (FORMAT 4.5).

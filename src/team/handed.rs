@@ -28,9 +28,9 @@ pub fn accept_scope_key(subject: &str, roster: &Roster, holder: ScopeHolder) -> 
     if own != other {
         return foreign(format!("it is from another rotation to epoch {}", own.number));
     }
-    let ScopeHolder { project, epoch, service, env, values, files } = holder;
+    let ScopeHolder { service, env, values, files, .. } = holder;
     let keys = Keys::Scope(ScopeKeys { env, service, key: values, files: Some(files) });
-    Ok(Access { project, epoch, member: String::new(), keys })
+    Ok(Access::new(&roster.project, own, "", keys))
 }
 
 impl Access {
