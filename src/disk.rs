@@ -171,15 +171,16 @@ fn write_new(path: &Path, bytes: &[u8], mode: Mode) -> std::io::Result<()> {
 }
 
 /// Makes the entries of a directory durable.
-///
-/// # Errors
-/// `Write` naming it.
-pub fn sync_directory(path: &Path) -> Result<()> {
+fn sync_directory(path: &Path) -> Result<()> {
     if cfg!(unix) {
         let sync = File::open(path).and_then(|directory| directory.sync_all());
         sync.map_err(failed(Kind::Write, path))?;
     }
     Ok(())
+}
+
+fn sync_parent(path: &Path) -> Result<()> {
+    path.parent().map_or(Ok(()), sync_directory)
 }
 
 /// Makes the directories from `root` (which is there) down to `root/below`, and refuses any that
@@ -236,7 +237,11 @@ pub fn make_home(path: &Path) -> Result<()> {
 /// # Errors
 /// `Write` naming it.
 pub fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
+    removed(path, fs::remove_file(path))
+}
+
+fn removed(path: &Path, result: std::io::Result<()>) -> Result<()> {
+    match result {
         Err(cause) if !is_absent(&cause) => Err(failed(Kind::Write, path)(cause)),
         _ => Ok(()),
     }
@@ -249,11 +254,8 @@ pub fn remove(path: &Path) -> Result<()> {
 pub fn remove_with_directory(path: &Path) -> Result<()> {
     remove(path)?;
     match path.parent() {
-        Some(directory) if fs::remove_dir(directory).is_ok() => {
-            directory.parent().map_or(Ok(()), sync_directory)
-        }
-        Some(directory) => sync_directory(directory),
-        None => Ok(()),
+        Some(directory) if fs::remove_dir(directory).is_ok() => sync_parent(directory),
+        _ => sync_parent(path),
     }
 }
 
@@ -275,10 +277,7 @@ pub fn remove_tree(path: &Path) -> Result<()> {
 /// # Errors
 /// `Write` naming it.
 pub fn remove_all(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(cause) if !is_absent(&cause) => Err(failed(Kind::Write, path)(cause)),
-        _ => Ok(()),
-    }
+    removed(path, fs::remove_dir_all(path))
 }
 
 /// Renames a file or directory and makes that durable.
@@ -287,7 +286,7 @@ pub fn remove_all(path: &Path) -> Result<()> {
 /// `Write` naming the source.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(failed(Kind::Write, from))?;
-    to.parent().map_or(Ok(()), sync_directory)
+    sync_parent(to)
 }
 
 /// The first free name for what is about to be replaced: `NAME.backup-1`, `NAME.backup-2`, …
