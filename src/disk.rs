@@ -147,6 +147,17 @@ pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<()> {
     sync_directory(directory)
 }
 
+/// Replaces a file below a directory, and makes the directories between that are missing.
+///
+/// # Errors
+/// As `make_directories` and `replace`.
+pub fn replace_below(root: &Path, name: &str, bytes: &[u8], mode: Mode) -> Result<()> {
+    let path = root.join(name);
+    let between = Path::new(name).parent().unwrap_or(Path::new(""));
+    make_directories(root, between, mode)?;
+    replace(&path, bytes, mode)
+}
+
 /// Writes a file that must not be there yet, synced.
 fn write_new(path: &Path, bytes: &[u8], mode: Mode) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
@@ -164,15 +175,16 @@ fn write_new(path: &Path, bytes: &[u8], mode: Mode) -> std::io::Result<()> {
 }
 
 /// Makes the entries of a directory durable.
-///
-/// # Errors
-/// `Write` naming it.
-pub fn sync_directory(path: &Path) -> Result<()> {
+fn sync_directory(path: &Path) -> Result<()> {
     if cfg!(unix) {
         let sync = File::open(path).and_then(|directory| directory.sync_all());
         sync.map_err(failed(Kind::Write, path))?;
     }
     Ok(())
+}
+
+fn sync_parent(path: &Path) -> Result<()> {
+    path.parent().map_or(Ok(()), sync_directory)
 }
 
 /// Makes the directories from `root` (which is there) down to `root/below`, and refuses any that
@@ -229,7 +241,11 @@ pub fn make_home(path: &Path) -> Result<()> {
 /// # Errors
 /// `Write` naming it.
 pub fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
+    removed(path, fs::remove_file(path))
+}
+
+fn removed(path: &Path, result: std::io::Result<()>) -> Result<()> {
+    match result {
         Err(cause) if !is_absent(&cause) => Err(failed(Kind::Write, path)(cause)),
         _ => Ok(()),
     }
@@ -242,11 +258,8 @@ pub fn remove(path: &Path) -> Result<()> {
 pub fn remove_with_directory(path: &Path) -> Result<()> {
     remove(path)?;
     match path.parent() {
-        Some(directory) if fs::remove_dir(directory).is_ok() => {
-            directory.parent().map_or(Ok(()), sync_directory)
-        }
-        Some(directory) => sync_directory(directory),
-        None => Ok(()),
+        Some(directory) if fs::remove_dir(directory).is_ok() => sync_parent(directory),
+        _ => sync_parent(path),
     }
 }
 
@@ -257,11 +270,9 @@ pub fn remove_with_directory(path: &Path) -> Result<()> {
 pub fn remove_tree(path: &Path) -> Result<()> {
     let aside = path.with_file_name(format!("{TEMP_PREFIX}removed{TEMP_SUFFIX}"));
     remove_all(&aside)?;
-    match fs::rename(path, &aside) {
-        Err(cause) if is_absent(&cause) => return Ok(()),
-        renamed => renamed.map_err(failed(Kind::Write, path))?,
+    if exists(path) {
+        rename(path, &aside)?;
     }
-    path.parent().map_or(Ok(()), sync_directory)?;
     remove_all(&aside)
 }
 
@@ -270,10 +281,7 @@ pub fn remove_tree(path: &Path) -> Result<()> {
 /// # Errors
 /// `Write` naming it.
 pub fn remove_all(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(cause) if !is_absent(&cause) => Err(failed(Kind::Write, path)(cause)),
-        _ => Ok(()),
-    }
+    removed(path, fs::remove_dir_all(path))
 }
 
 /// Renames a file or directory and makes that durable.
@@ -282,7 +290,7 @@ pub fn remove_all(path: &Path) -> Result<()> {
 /// `Write` naming the source.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(failed(Kind::Write, from))?;
-    to.parent().map_or(Ok(()), sync_directory)
+    sync_parent(to)
 }
 
 /// The first free name for what is about to be replaced: `NAME.backup-1`, `NAME.backup-2`, …
@@ -355,11 +363,8 @@ pub fn list(path: &Path) -> Result<Vec<DirectoryEntry>> {
         let entry = entry.map_err(failed(Kind::Read, path))?;
         let kind = entry.file_type().map_err(failed(Kind::Read, path))?;
         if let Ok(name) = entry.file_name().into_string() {
-            list.push(DirectoryEntry {
-                name,
-                is_directory: kind.is_dir(),
-                is_file: kind.is_file(),
-            });
+            let (is_directory, is_file) = (kind.is_dir(), kind.is_file());
+            list.push(DirectoryEntry { name, is_directory, is_file });
         }
     }
     list.sort_by(|one, next| one.name.cmp(&next.name));

@@ -2,8 +2,6 @@
 //! `cli/report.rs`, so nothing here can leak into a message what a message must not hold: an
 //! `Error` carries names and paths, never a value and never a line of somebody's file.
 
-use std::fmt;
-
 /// The kinds of failure. One kind has one sentence and at most one hint in `cli/report.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -122,16 +120,8 @@ impl Error {
 
     /// The same failure with its cause.
     #[must_use]
-    pub fn because(mut self, cause: impl fmt::Display) -> Self {
+    pub fn because(mut self, cause: impl std::fmt::Display) -> Self {
         self.cause = cause.to_string();
         self
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {:?}: {:?}", self.kind, self.subject, self.cause)
-    }
-}
-
-impl std::error::Error for Error {}

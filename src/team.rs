@@ -5,7 +5,8 @@
 //! the project key, and to believe a roster because it opens.
 
 use crate::crypto::hash::{Digest, mac, same};
-use crate::crypto::{kdf, wrap};
+use crate::crypto::kdf::{self, Place};
+use crate::crypto::wrap;
 use crate::error::{Error, Kind, Result};
 use crate::format::bytes::Writer;
 use crate::format::key_text::{Identity, Origin};
@@ -93,18 +94,12 @@ pub fn accept(
         Some((epoch, key)) => check_witness(subject, roster, member, &statement, epoch, key)?,
         None => check_introduction(subject, roster, member, &statement, identity, known)?,
     }
-    let epoch = roster.epoch.to_bytes();
-    let place = roster.place(&epoch);
+    let place = roster.place();
     let bundle = wrap::open(&identity.secret, &identity.public, place, &statement, &member.wrap)
         .ok_or_else(|| fail(Kind::Unauthentic))?;
     let keys = decode_bundle(bundle.expose(), member, roster.epoch)
         .ok_or_else(|| fail(Kind::Unauthentic))?;
-    let access = Access {
-        project: roster.project.clone(),
-        epoch: roster.epoch,
-        member: member.id.clone(),
-        keys,
-    };
+    let access = Access::new(&roster.project, roster.epoch, &member.id, keys);
     // What will be pinned must itself vouch for the roster (FORMAT 5.8).
     let own = access.witness().ok_or_else(|| fail(Kind::Unauthentic))?;
     check_witness(subject, roster, member, &statement, roster.epoch, &own)?;
@@ -122,12 +117,8 @@ pub fn accept_project_key(
     project_key: Key,
 ) -> Result<Access> {
     check_config(subject, roster, config)?;
-    let access = Access {
-        project: roster.project.clone(),
-        epoch: roster.epoch,
-        member: String::new(),
-        keys: Keys::Full { project_key, earlier: Vec::new() },
-    };
+    let keys = Keys::Full { project_key, earlier: Vec::new() };
+    let access = Access::new(&roster.project, roster.epoch, "", keys);
     let seal = access.witness().map(|key| mac(&key, &roster.statement()));
     if seal.is_some_and(|seal| same(&seal, &roster.seal)) {
         Ok(access)
@@ -173,12 +164,10 @@ fn check_introduction(
     identity: &Identity,
     known: &Known,
 ) -> Result<()> {
-    let epoch = roster.epoch.to_bytes();
     let author =
         roster.member(&roster.author).ok_or_else(|| Error::new(Kind::Unauthentic, subject))?;
-    let key = wrap::agree(&identity.secret, &author.public).map(|shared| {
-        kdf::introduction(&shared, &author.public, &member.public, roster.place(&epoch))
-    });
+    let key = wrap::agree(&identity.secret, &author.public)
+        .map(|shared| kdf::introduction(&shared, &author.public, &member.public, roster.place()));
     if !key.is_some_and(|key| same(&member.introduction, &member.vouch(&key, statement))) {
         return Err(Error::new(Kind::Unauthentic, subject));
     }
@@ -307,7 +296,8 @@ impl Draft {
 }
 
 /// Grants as a roster holds them: sorted, none doubled, `*` alone.
-fn normal(mut grants: Vec<Grant>) -> Vec<Grant> {
+#[must_use]
+pub fn normal(mut grants: Vec<Grant>) -> Vec<Grant> {
     if grants.contains(&Grant::Full) {
         return vec![Grant::Full];
     }
@@ -328,18 +318,18 @@ pub fn found(
     draft: Draft,
     random: &mut dyn FnMut() -> Result<Key>,
 ) -> Result<(Roster, Access)> {
-    let access = Access {
-        project: project.to_string(),
-        epoch,
-        member: founder.id.clone(),
-        keys: Keys::Full { project_key, earlier: Vec::new() },
-    };
+    let keys = Keys::Full { project_key, earlier: Vec::new() };
+    let access = Access::new(project, epoch, &founder.id, keys);
     // The founder is a full member: the environments matter only to limited ones.
     let roster = access.compose(founder, draft, &[], random)?;
     Ok((roster, access))
 }
 
 impl Access {
+    fn new(project: &str, epoch: Epoch, member: &str, keys: Keys) -> Self {
+        Access { project: project.to_string(), epoch, member: member.to_string(), keys }
+    }
+
     /// Project id.
     #[must_use]
     pub fn project(&self) -> &str {
@@ -364,21 +354,31 @@ impl Access {
         matches!(self.keys, Keys::Full { .. })
     }
 
-    fn at<T>(&self, derive: impl FnOnce(kdf::Place) -> T) -> T {
-        derive(kdf::Place { project: &self.project, epoch: &self.epoch.to_bytes() })
+    fn place(&self) -> Place<'_> {
+        Place { project: &self.project, epoch: self.epoch.to_bytes() }
+    }
+
+    /// What only a full member has: the project key, and the roster keys of earlier epochs.
+    fn full(&self) -> Result<(&Key, &[(Epoch, Key)])> {
+        match &self.keys {
+            Keys::Full { project_key, earlier } => Ok((project_key, earlier)),
+            _ => Err(Error::new(Kind::NotFull, self.holder())),
+        }
+    }
+
+    /// The key that the witness keys of this epoch come from.
+    fn roster_key(&self) -> Result<Key> {
+        Ok(kdf::roster(self.full()?.0, self.place()))
     }
 
     /// The key of one scope; `None` if the grants do not give it.
     #[must_use]
     pub fn scope_key<'a>(&'a self, name: &'a ScopeName) -> Option<ScopeKey<'a>> {
-        let derive = |env_key: &Key| {
-            let word = name.kind.word();
-            self.at(|place| kdf::scope(env_key, place, &name.env, &name.service, word))
-        };
+        let place = self.place();
+        let derive =
+            |env_key: &Key| kdf::scope(env_key, place, &name.env, &name.service, name.kind.word());
         let key = match &self.keys {
-            Keys::Full { project_key, .. } => {
-                derive(&self.at(|place| kdf::env(project_key, place, &name.env)))
-            }
+            Keys::Full { project_key, .. } => derive(&kdf::env(project_key, place, &name.env)),
             Keys::Limited { .. } | Keys::Scope(_) => {
                 let found = self.scopes().iter().find(|keys| {
                     keys.env == name.env
@@ -406,12 +406,10 @@ impl Access {
     #[must_use]
     pub fn witness(&self) -> Option<Key> {
         match &self.keys {
-            Keys::Full { project_key, .. } => {
-                let roster_key = self.at(|place| kdf::roster(project_key, place));
-                Some(kdf::witness(&roster_key, &self.member))
-            }
             Keys::Limited { witness, .. } => Some(witness.duplicate()),
-            Keys::Scope(_) => None,
+            Keys::Full { .. } | Keys::Scope(_) => {
+                Some(kdf::witness(&self.roster_key().ok()?, &self.member))
+            }
         }
     }
 
@@ -421,16 +419,12 @@ impl Access {
     /// # Errors
     /// `NotFull`.
     pub fn rotated(&self, epoch: Epoch, project_key: Key) -> Result<Access> {
-        let Keys::Full { project_key: old, earlier } = &self.keys else {
-            return Err(Error::new(Kind::NotFull, &self.member));
-        };
-        let last = (self.epoch, self.at(|place| kdf::roster(old, place)));
-        let copies = earlier.iter().map(|(epoch, key)| (*epoch, key.duplicate()));
-        let mut earlier: Vec<_> = copies.chain([last]).collect();
-        let excess = (earlier.len() + 1).saturating_sub(WITNESSES_MAX);
-        earlier.drain(..excess);
-        let (project, member) = (self.project.clone(), self.member.clone());
-        Ok(Access { project, epoch, member, keys: Keys::Full { project_key, earlier } })
+        let (_, earlier) = self.full()?;
+        let excess = (earlier.len() + 2).saturating_sub(WITNESSES_MAX);
+        let kept = earlier.iter().skip(excess).map(|(epoch, key)| (*epoch, key.duplicate()));
+        let earlier = kept.chain([(self.epoch, self.roster_key()?)]).collect();
+        let keys = Keys::Full { project_key, earlier };
+        Ok(Access::new(&self.project, epoch, &self.member, keys))
     }
 
     /// What a new member must know of the project to open it without a question (FORMAT 10.2).
@@ -438,11 +432,7 @@ impl Access {
     /// # Errors
     /// `NotFull`.
     pub fn origin_for(&self, id: &str) -> Result<Origin> {
-        let Keys::Full { project_key, .. } = &self.keys else {
-            return Err(Error::new(Kind::NotFull, &self.member));
-        };
-        let own = self.at(|place| kdf::roster(project_key, place));
-        let witness = kdf::witness(&own, id);
+        let witness = kdf::witness(&self.roster_key()?, id);
         Ok(Origin { project: self.project.clone(), epoch: self.epoch, witness })
     }
 
@@ -450,7 +440,7 @@ impl Access {
     #[must_use]
     pub fn state_key(&self) -> Option<Key> {
         match &self.keys {
-            Keys::Full { project_key, .. } => Some(self.at(|place| kdf::state(project_key, place))),
+            Keys::Full { project_key, .. } => Some(kdf::state(project_key, self.place())),
             Keys::Limited { state, .. } => Some(state.duplicate()),
             Keys::Scope(_) => None,
         }
@@ -469,13 +459,11 @@ impl Access {
         envs: &[String],
         random: &mut dyn FnMut() -> Result<Key>,
     ) -> Result<Roster> {
-        let Keys::Full { project_key, earlier } = &self.keys else {
-            return Err(Error::new(Kind::NotFull, self.holder()));
-        };
+        let (_, earlier) = self.full()?;
+        let own = self.roster_key()?;
         if author.id != self.member {
             return Err(Error::new(Kind::NotFull, &author.id));
         }
-        let own = self.at(|place| kdf::roster(project_key, place));
         let mut roster = Roster {
             project: self.project.clone(),
             epoch: self.epoch,
@@ -490,79 +478,57 @@ impl Access {
         };
         let statement = roster.statement();
         roster.seal = mac(&kdf::witness(&own, ""), &statement);
+        let place = self.place();
         for member in &mut roster.members {
-            if granted_places(&member.grants, envs).len() > SCOPE_KEYS_MAX {
-                return Err(Error::new(Kind::Limit, &member.id)
-                    .because("its grants give more than 512 keys"));
-            }
-            let bundle = self.bundle(project_key, earlier, member, envs);
-            self.vouch_for(member, author, &statement, &bundle, &random()?)?;
+            let refused =
+                || Error::new(Kind::BadText, &member.id).because("its public key is refused");
+            let (bundle, ephemeral) = (self.bundle(member, envs)?, random()?);
+            let shared = wrap::agree(&author.secret, &member.public).ok_or_else(refused)?;
+            member.wrap = wrap::seal(&ephemeral, &member.public, place, &statement, &bundle)
+                .ok_or_else(refused)?;
+            let key = kdf::introduction(&shared, &author.public, &member.public, place);
+            member.introduction = member.vouch(&key, &statement);
             let epochs =
                 earlier.iter().map(|(epoch, key)| (*epoch, key)).chain([(self.epoch, &own)]);
-            member.witnesses = epochs
-                .map(|(epoch, key)| {
-                    (epoch, member.vouch(&kdf::witness(key, &member.id), &statement))
-                })
-                .collect();
+            let vouch =
+                |(epoch, key)| (epoch, member.vouch(&kdf::witness(key, &member.id), &statement));
+            member.witnesses = epochs.map(vouch).collect();
         }
         Ok(roster)
     }
 
-    /// Wraps a member's keys and introduces the roster to it.
-    fn vouch_for(
-        &self,
-        member: &mut Member,
-        author: &Identity,
-        statement: &Digest,
-        bundle: &Secret,
-        ephemeral: &Key,
-    ) -> Result<()> {
-        let refused = || Error::new(Kind::BadText, &member.id).because("its public key is refused");
-        let shared = wrap::agree(&author.secret, &member.public).ok_or_else(refused)?;
-        let key =
-            self.at(|place| kdf::introduction(&shared, &author.public, &member.public, place));
-        member.wrap = self
-            .at(|place| wrap::seal(ephemeral, &member.public, place, statement, bundle))
-            .ok_or_else(refused)?;
-        member.introduction = member.vouch(&key, statement);
-        Ok(())
-    }
-
     /// What a member's wrap holds: exactly the keys that its grants give (FORMAT 4.5).
-    fn bundle(
-        &self,
-        project_key: &Key,
-        earlier: &[(Epoch, Key)],
-        member: &Member,
-        envs: &[String],
-    ) -> Secret {
+    fn bundle(&self, member: &Member, envs: &[String]) -> Result<Secret> {
+        let (project_key, earlier) = self.full()?;
         let mut out = Writer::with_capacity(1024);
         if member.is_full() {
             out.raw(&[FULL]).raw(project_key.expose()).count(earlier.len());
             for (epoch, key) in earlier {
                 out.raw(&epoch.to_bytes()).raw(key.expose());
             }
-            return out.0;
+            return Ok(out.0);
         }
-        let own = self.at(|place| kdf::roster(project_key, place));
-        let witness = kdf::witness(&own, &member.id);
-        let state = self.at(|place| kdf::state(project_key, place));
         let places = granted_places(&member.grants, envs);
+        if places.len() > SCOPE_KEYS_MAX {
+            let error = Error::new(Kind::Limit, &member.id);
+            return Err(error.because("its grants give more than 512 keys"));
+        }
+        let place = self.place();
+        let witness = kdf::witness(&self.roster_key()?, &member.id);
+        let state = kdf::state(project_key, place);
         out.raw(&[LIMITED]).raw(state.expose()).raw(witness.expose()).count(places.len());
         for (env, service) in places {
             out.field(env.as_bytes()).field(service.as_bytes());
+            let env_key = kdf::env(project_key, place, env);
             if service.is_empty() {
-                out.raw(self.at(|place| kdf::env(project_key, place, env)).expose());
+                out.raw(env_key.expose());
                 continue;
             }
             for kind in [ScopeKind::Values, ScopeKind::Files] {
-                let name = ScopeName { kind, service: service.into(), env: env.into() };
-                if let Some(scope) = self.scope_key(&name) {
-                    out.raw(scope.key.expose());
-                }
+                out.raw(kdf::scope(&env_key, place, env, service, kind.word()).expose());
             }
         }
-        out.0
+        Ok(out.0)
     }
 }
 

@@ -322,12 +322,11 @@ const ROSTER_ATTACKS: &[Attack] = &[
         "other keys wrapped for a member",
         |f| {
             let roster = f.roster();
-            let bytes = roster.epoch.to_bytes();
             let mut keys = Secret::copy_of(&[1]);
             keys.push(&[7; 32]);
             keys.push(&[0; 4]);
             let ephemeral = Key::new(hash(b"ephemeral"));
-            let (place, statement) = (roster.place(&bytes), roster.statement());
+            let (place, statement) = (roster.place(), roster.statement());
             f.edit_member(&f.bob, |bob| {
                 let sealed = wrap::seal(&ephemeral, &bob.public, place, &statement, &keys);
                 bob.wrap = sealed.expect("a wrap");
@@ -1146,10 +1145,10 @@ fn a_removed_member_reads_nothing_new() {
     }
     // No wrap of the new roster opens for it, whatever it believes.
     let roster = fixture.roster();
-    let (bytes, statement) = (roster.epoch.to_bytes(), roster.statement());
+    let statement = roster.statement();
     let dan = identity_of(&fixture.dan);
     for one in &roster.members {
-        let place = roster.place(&bytes);
+        let place = roster.place();
         assert!(wrap::open(&dan.secret, &one.public, place, &statement, &one.wrap).is_none());
         assert!(wrap::open(&dan.secret, &dan.public, place, &statement, &one.wrap).is_none());
     }
@@ -1284,11 +1283,7 @@ fn the_keys_of_a_limited_member_lead_nowhere_else() {
     let cid = identity_of(&fixture.cid);
     let own = ScopeName::values("web", "production");
     let own = limited.scope_key(&own).expect("its own key").key;
-    let bytes = roster.epoch.to_bytes();
-    let place = kdf::Place {
-        project: &roster.project,
-        epoch: &bytes,
-    };
+    let place = roster.place();
     let held = [
         own.duplicate(),
         limited.state_key().expect("a member"),

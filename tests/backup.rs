@@ -248,7 +248,7 @@ fn every_bit_and_every_length_counts() {
             let is_named = error.subject.ends_with(&name) || name == "MANIFEST.json";
             assert!(
                 is_named && error.subject.starts_with(&*backup.to_string_lossy()),
-                "{error}"
+                "{error:?}"
             );
         };
         for length in 0..bytes.len() {

@@ -287,7 +287,7 @@ const KEY: [u8; 32] = *b"0123456789abcdefghijklmnopqrstuv";
 const EPOCH: [u8; 12] = *b"\x03\0\0\0ABCDEFGH";
 const PLACE: Place = Place {
     project: "kgp_demo",
-    epoch: &EPOCH,
+    epoch: EPOCH,
 };
 
 /// `derive_key(label, LP(KEY) ‖ fields)`, with `fields` in LP encoding already.

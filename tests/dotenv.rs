@@ -9,7 +9,7 @@ use kagi::format::snapshot::{ENTRIES_MAX, VALUE_BYTES_MAX};
 use std::path::{Path, PathBuf};
 
 fn read(text: &str) -> Parsed {
-    parse("f", text.as_bytes()).unwrap_or_else(|error| panic!("{text:?}: {error}"))
+    parse("f", text.as_bytes()).unwrap_or_else(|error| panic!("{text:?}: {error:?}"))
 }
 
 fn fails(bytes: &[u8]) -> Error {

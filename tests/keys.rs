@@ -24,8 +24,7 @@ fn project_key(owner: &Device, work: &Path) -> String {
     let roster = Roster::read("access.json", &bytes).expect("a roster");
     let identity = identity_of(owner);
     let member = roster.member(&identity.id).expect("a member");
-    let epoch = roster.epoch.to_bytes();
-    let (place, statement) = (roster.place(&epoch), roster.statement());
+    let (place, statement) = (roster.place(), roster.statement());
     let bundle = wrap::open(
         &identity.secret,
         &identity.public,

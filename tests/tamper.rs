@@ -188,14 +188,14 @@ fn open() -> Result<Project, String> {
         remembers: false,
         confirm: &|_| false,
     };
-    let site = Site::find().map_err(|error| error.to_string())?;
-    Project::open(site, &opening).map_err(|error| error.to_string())
+    let site = Site::find().map_err(|error| format!("{error:?}"))?;
+    Project::open(site, &opening).map_err(|error| format!("{error:?}"))
 }
 
 /// Everything that a scope holds.
 fn scope_text(project: &Project, service: &str, env: &str) -> Content {
     let name = ScopeName::values(service, env);
-    let found = project.load(&name).map_err(|error| error.to_string())?;
+    let found = project.load(&name).map_err(|error| format!("{error:?}"))?;
     let scope = found.ok_or("no file")?.scope;
     let mut text = format!("{service} {env} {}\n", scope.sequence);
     for (key, entries) in scope.iter() {
@@ -217,7 +217,11 @@ fn project_text() -> Content {
         let _ = writeln!(text, "{} {} {:?}", member.id, member.name, member.grants);
     }
     let services = project.services(ScopeKind::Values);
-    let _ = writeln!(text, "{:?}", services.map_err(|error| error.to_string())?);
+    let _ = writeln!(
+        text,
+        "{:?}",
+        services.map_err(|error| format!("{error:?}"))?
+    );
     for (service, env) in SCOPES {
         text += &scope_text(&project, service, env)?;
     }

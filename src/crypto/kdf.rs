@@ -19,7 +19,7 @@ pub struct Place<'a> {
     /// The project id, as text.
     pub project: &'a str,
     /// The epoch: number as u32 little-endian, then its 8 random bytes.
-    pub epoch: &'a [u8; 12],
+    pub epoch: [u8; 12],
 }
 
 fn derive(label: &str, key: &Key, fields: &[&[u8]]) -> Key {
@@ -38,7 +38,7 @@ fn derive(label: &str, key: &Key, fields: &[&[u8]]) -> Key {
 /// `K_env`: opens every scope of one environment (FORMAT 2.2).
 #[must_use]
 pub fn env(project_key: &Key, place: Place, env: &str) -> Key {
-    derive(ENV, project_key, &[place.project.as_bytes(), place.epoch, env.as_bytes()])
+    derive(ENV, project_key, &[place.project.as_bytes(), &place.epoch, env.as_bytes()])
 }
 
 /// `K_scope`: opens the boxes of one scope and kind (FORMAT 2.3).
@@ -46,7 +46,7 @@ pub fn env(project_key: &Key, place: Place, env: &str) -> Key {
 pub fn scope(env_key: &Key, place: Place, env: &str, service: &str, kind: &str) -> Key {
     let fields = [
         place.project.as_bytes(),
-        place.epoch,
+        &place.epoch,
         env.as_bytes(),
         service.as_bytes(),
         kind.as_bytes(),
@@ -57,13 +57,13 @@ pub fn scope(env_key: &Key, place: Place, env: &str, service: &str, kind: &str) 
 /// `K_roster`: makes the witnesses of one epoch; full members only (FORMAT 2.4).
 #[must_use]
 pub fn roster(project_key: &Key, place: Place) -> Key {
-    derive(ROSTER, project_key, &[place.project.as_bytes(), place.epoch])
+    derive(ROSTER, project_key, &[place.project.as_bytes(), &place.epoch])
 }
 
 /// `K_state`: authenticates sync manifests; every member (FORMAT 2.5).
 #[must_use]
 pub fn state(project_key: &Key, place: Place) -> Key {
-    derive(STATE, project_key, &[place.project.as_bytes(), place.epoch])
+    derive(STATE, project_key, &[place.project.as_bytes(), &place.epoch])
 }
 
 /// `W_m,e`: one member's witness key of one epoch (FORMAT 2.6).
@@ -75,13 +75,13 @@ pub fn witness(roster_key: &Key, member: &str) -> Key {
 /// The key of one wrap, from the DH result (FORMAT 2.7).
 #[must_use]
 pub fn wrap(shared: &Key, ephemeral: &[u8; 32], recipient: &[u8; 32], place: Place) -> Key {
-    derive(WRAP, shared, &[ephemeral, recipient, place.project.as_bytes(), place.epoch])
+    derive(WRAP, shared, &[ephemeral, recipient, place.project.as_bytes(), &place.epoch])
 }
 
 /// The key of one introduction, from the DH result of author and member (FORMAT 2.8).
 #[must_use]
 pub fn introduction(shared: &Key, author: &[u8; 32], member: &[u8; 32], place: Place) -> Key {
-    derive(INTRODUCTION, shared, &[author, member, place.project.as_bytes(), place.epoch])
+    derive(INTRODUCTION, shared, &[author, member, place.project.as_bytes(), &place.epoch])
 }
 
 #[cfg(test)]
@@ -92,8 +92,8 @@ mod tests {
     fn every_derivation_of_one_key_differs() {
         let key = Key::new([7; 32]);
         let epoch = [1; 12];
-        let place = Place { project: "kgp_a", epoch: &epoch };
-        let other = Place { project: "kgp_b", epoch: &epoch };
+        let place = Place { project: "kgp_a", epoch };
+        let other = Place { project: "kgp_b", epoch };
         let raw = [9; 32];
         let all = [
             env(&key, place, "a"),

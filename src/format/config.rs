@@ -2,9 +2,10 @@
 //!
 //! Holds no secret. The roster vouches for its hash, so only a full member can change it.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::format::json::{self, Deserialize, Serialize};
 use crate::format::names::{check_place, is_id, is_unprintable};
+use crate::format::rules_of;
 use std::collections::BTreeMap;
 
 /// Bytes of `kagi.json`.
@@ -44,10 +45,8 @@ impl Config {
     /// `TooLarge`, `NotCanonical`, or `BadText` with the rule of FORMAT 6 that is broken.
     pub fn read(subject: &str, bytes: &[u8]) -> Result<Self> {
         let config: Config = json::read(subject, bytes, CONFIG_BYTES_MAX)?;
-        match config.broken_rule() {
-            None => Ok(config),
-            Some(rule) => Err(Error::new(Kind::BadText, subject).because(rule)),
-        }
+        config.check(subject)?;
+        Ok(config)
     }
 
     /// The bytes that the roster's hash is taken of.
@@ -56,39 +55,28 @@ impl Config {
         json::write(self)
     }
 
-    fn broken_rule(&self) -> Option<&'static str> {
+    fn check(&self, subject: &str) -> Result<()> {
+        let check = rules_of(subject);
         let lower: Vec<_> = self.envs.iter().map(|env| env.to_ascii_lowercase()).collect();
-        let unique = |at: usize| !lower[..at].contains(&lower[at]);
+        let is_env =
+            |at: usize| check_place(&lower[at]).is_ok() && !lower[..at].contains(&lower[at]);
         let is_service = |name: &str| check_place(name).is_ok() && !self.is_env_like(name);
-        if self.format != 1 {
-            return Some("its format is not 1"); // FORMAT 6.1
-        }
-        if !is_id("kgp_", &self.project) {
-            return Some("its project id is malformed"); // FORMAT 6.2
-        }
-        if self.envs.is_empty() || self.envs.len() > ENVS_MAX {
-            return Some("it must list 1 to 64 environments"); // FORMAT 6.3
-        }
-        if self.envs.iter().any(|env| check_place(env).is_err()) || !(0..lower.len()).all(unique) {
-            return Some("an environment's name is malformed or listed twice"); // FORMAT 6.3
-        }
-        if !self.is_env(&self.default_env) {
-            return Some("its default environment is not listed"); // FORMAT 6.4
-        }
-        if !self.default_service.is_empty() && !is_service(&self.default_service) {
-            return Some("its default service is malformed or named like an environment"); // FORMAT 6.5
-        }
-        if self.paths.len() > PATHS_MAX
-            || !self.paths.iter().all(|(path, service)| is_path(path) && is_service(service))
-        {
-            return Some("a path mapping is malformed"); // FORMAT 6.6
-        }
-        if self.sync.len() > SYNC_BYTES_MAX
-            || !self.sync.bytes().all(|byte| byte.is_ascii_graphic())
-        {
-            return Some("its remote is malformed"); // FORMAT 6.7
-        }
-        None
+        let is_mapping = |(path, service): (&String, &String)| is_path(path) && is_service(service);
+        check(self.format == 1, "its format is not 1")?; // FORMAT 6.1
+        check(is_id("kgp_", &self.project), "its project id is malformed")?; // FORMAT 6.2
+        let is_counted = (1..=ENVS_MAX).contains(&self.envs.len());
+        check(is_counted, "it must list 1 to 64 environments")?; // FORMAT 6.3
+        let are_envs = (0..lower.len()).all(is_env);
+        check(are_envs, "an environment's name is malformed or listed twice")?; // FORMAT 6.3
+        let is_listed = self.is_env(&self.default_env);
+        check(is_listed, "its default environment is not listed")?; // FORMAT 6.4
+        let is_default = self.default_service.is_empty() || is_service(&self.default_service);
+        check(is_default, "its default service is malformed or named like an environment")?; // FORMAT 6.5
+        let are_paths = self.paths.len() <= PATHS_MAX && self.paths.iter().all(is_mapping);
+        check(are_paths, "a path mapping is malformed")?; // FORMAT 6.6
+        let is_short = self.sync.len() <= SYNC_BYTES_MAX;
+        let is_address = is_short && self.sync.bytes().all(|byte| byte.is_ascii_graphic());
+        check(is_address, "its remote is malformed") // FORMAT 6.7
     }
 
     /// True if the word is a listed environment.

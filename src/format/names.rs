@@ -83,6 +83,18 @@ fn bad(text: &str, rule: &str) -> Error {
     Error::new(Kind::BadName, text).because(rule)
 }
 
+/// A first byte of its own, then letters, digits, `_`, `-` and `.`.
+fn check_bytes(text: &str, bytes_max: usize, is_first: fn(&u8) -> bool, rule: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if text.len() > bytes_max {
+        return Err(bad(text, &format!("it is longer than {bytes_max} bytes")));
+    }
+    if !text.as_bytes().first().is_some_and(is_first) || !text.bytes().all(allowed) {
+        return Err(bad(text, rule));
+    }
+    Ok(())
+}
+
 /// Names that Windows keeps for devices, whatever follows a dot.
 const DEVICES: [&str; 22] = [
     "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8",
@@ -94,16 +106,10 @@ const DEVICES: [&str; 22] = [
 /// # Errors
 /// `BadName` with the rule that is broken.
 pub fn check_place(text: &str) -> Result<()> {
-    let first = text.bytes().next().unwrap_or(b'.');
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-    if text.len() > NAME_BYTES_MAX {
-        return Err(bad(text, "it is longer than 64 bytes"));
-    }
-    if !first.is_ascii_alphanumeric() || !text.bytes().all(allowed) || text.ends_with('.') {
-        return Err(bad(
-            text,
-            "it must be letters, digits, _ - and ., and begin with a letter or digit",
-        ));
+    let rule = "it must be letters, digits, _ - and ., and begin with a letter or digit";
+    check_bytes(text, NAME_BYTES_MAX, u8::is_ascii_alphanumeric, rule)?;
+    if text.ends_with('.') {
+        return Err(bad(text, rule));
     }
     let stem = text.split('.').next().unwrap_or(text).to_ascii_lowercase();
     if DEVICES.contains(&stem.as_str()) || stem.starts_with("kgp_") || stem.starts_with("kgm_") {
@@ -117,18 +123,9 @@ pub fn check_place(text: &str) -> Result<()> {
 /// # Errors
 /// `BadName` with the rule that is broken.
 pub fn check_key(text: &str) -> Result<()> {
-    let first = text.bytes().next().unwrap_or(b'.');
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-    if text.len() > KEY_BYTES_MAX {
-        return Err(bad(text, "it is longer than 256 bytes"));
-    }
-    if !(first.is_ascii_alphabetic() || first == b'_') || !text.bytes().all(allowed) {
-        return Err(bad(
-            text,
-            "a key is letters, digits, _ - and ., and begins with a letter or _",
-        ));
-    }
-    Ok(())
+    let rule = "a key is letters, digits, _ - and ., and begins with a letter or _";
+    let is_first = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
+    check_bytes(text, KEY_BYTES_MAX, is_first, rule)
 }
 
 /// A person's text (FORMAT 3.6): a member's name or a description, without control characters.

@@ -7,6 +7,7 @@ use crate::crypto::wrap::is_canonical;
 use crate::error::{Error, Kind, Result};
 use crate::format::json::{self, Deserialize, Serialize};
 use crate::format::names::{check_member_name, member_id};
+use crate::format::rules_of;
 use crate::format::text::HEX;
 
 /// Bytes of a request.
@@ -58,17 +59,15 @@ impl Request {
     /// `TooLarge`, `NotCanonical`, or `BadText` with the rule that is broken.
     pub fn read(subject: &str, bytes: &[u8]) -> Result<Self> {
         let text: RequestText = json::read(subject, bytes, REQUEST_BYTES_MAX)?;
-        let bad = |rule| Error::new(Kind::BadText, subject).because(rule);
+        let malformed = || Error::new(Kind::BadText, subject).because("a field is malformed");
         let public = HEX.decode(&text.public_key).and_then(|key| key.expose().try_into().ok());
-        let public =
-            public.filter(|_| text.format == 1).ok_or_else(|| bad("a field is malformed"))?;
-        if !is_canonical(&public) {
-            return Err(bad("its public key is not canonical")); // FORMAT 1.5
-        }
-        if text.id != member_id(&public) {
-            return Err(bad("its id is not the hash of its public key")); // FORMAT 12.2
-        }
-        check_member_name(&text.name).map_err(|_| bad("its name is malformed"))?; // FORMAT 3.6
+        let public = public.filter(|_| text.format == 1).ok_or_else(malformed)?;
+        let check = rules_of(subject);
+        check(is_canonical(&public), "its public key is not canonical")?; // FORMAT 1.5
+        let is_own = text.id == member_id(&public);
+        check(is_own, "its id is not the hash of its public key")?; // FORMAT 12.2
+        let is_named = check_member_name(&text.name).is_ok();
+        check(is_named, "its name is malformed")?; // FORMAT 3.6
         Ok(Request { id: text.id, public, name: text.name })
     }
 }

@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::bytes::Writer;
 use crate::format::json::{self, Deserialize, Serialize};
 use crate::format::names::{Epoch, Grant, check_member_name, is_id, member_id};
+use crate::format::rules_of;
 use crate::format::text::{BASE64, HEX};
 use crate::secret::Key;
 
@@ -150,8 +151,8 @@ impl Roster {
 
     /// What keys of this project and epoch are bound to.
     #[must_use]
-    pub fn place<'a>(&'a self, epoch: &'a [u8; 12]) -> kdf::Place<'a> {
-        kdf::Place { project: &self.project, epoch }
+    pub fn place(&self) -> kdf::Place<'_> {
+        kdf::Place { project: &self.project, epoch: self.epoch.to_bytes() }
     }
 
     /// Reads `access.json`.
@@ -160,45 +161,33 @@ impl Roster {
     /// `TooLarge`, `NotCanonical`, or `BadText` with the rule of FORMAT 4 that is broken.
     pub fn read(subject: &str, bytes: &[u8]) -> Result<Self> {
         let text: RosterText = json::read(subject, bytes, ROSTER_BYTES_MAX)?;
-        let broken = |rule| Error::new(Kind::BadText, subject).because(rule);
-        let roster = text.decode().ok_or_else(|| broken("a field is malformed"))?;
-        match roster.broken_rule() {
-            None => Ok(roster),
-            Some(rule) => Err(broken(rule)),
-        }
+        let malformed = || Error::new(Kind::BadText, subject).because("a field is malformed");
+        let roster = text.decode().ok_or_else(malformed)?;
+        roster.check(subject)?;
+        Ok(roster)
     }
 
-    fn broken_rule(&self) -> Option<&'static str> {
-        let author = self.member(&self.author);
-        if !is_id("kgp_", &self.project) {
-            return Some("its project id is malformed"); // FORMAT 3.1
-        }
-        if self.members.len() > MEMBERS_MAX || self.removed.len() > REMOVED_MAX {
-            return Some("it lists too many members"); // FORMAT 4.1
-        }
-        if !self.members.is_sorted_by(|one, next| one.id < next.id) {
-            return Some("its members are not sorted"); // FORMAT 4.2
-        }
-        if !author.is_some_and(Member::is_full) {
-            return Some("its author is not a full member"); // FORMAT 4.2
-        }
-        if !self.removed.is_sorted_by(|one, next| one < next)
-            || !self.removed.iter().all(|id| is_id("kgm_", id))
-        {
-            return Some("its removed ids are malformed"); // FORMAT 4.9
-        }
-        if self.removed.iter().any(|id| self.member(id).is_some()) {
-            return Some("it lists a member that was removed"); // FORMAT 4.9
-        }
+    fn check(&self, subject: &str) -> Result<()> {
+        let check = rules_of(subject);
+        check(is_id("kgp_", &self.project), "its project id is malformed")?; // FORMAT 3.1
+        let is_counted = self.members.len() <= MEMBERS_MAX && self.removed.len() <= REMOVED_MAX;
+        check(is_counted, "it lists too many members")?; // FORMAT 4.1
+        let is_sorted = self.members.is_sorted_by(|one, next| one.id < next.id);
+        check(is_sorted, "its members are not sorted")?; // FORMAT 4.2
+        let is_authorized = self.member(&self.author).is_some_and(Member::is_full);
+        check(is_authorized, "its author is not a full member")?; // FORMAT 4.2
+        let are_ids = self.removed.iter().all(|id| is_id("kgm_", id));
+        let are_removed = are_ids && self.removed.is_sorted_by(|one, next| one < next);
+        check(are_removed, "its removed ids are malformed")?; // FORMAT 4.9
+        let is_back = self.removed.iter().any(|id| self.member(id).is_some());
+        check(!is_back, "it lists a member that was removed")?; // FORMAT 4.9
         let order = |one: &Withdrawn| (one.epoch, one.id.clone());
         let is_past = |one: &Withdrawn| (2..=self.epoch.number).contains(&one.epoch);
-        if self.withdrawn.len() > WITHDRAWN_MAX
-            || !self.withdrawn.is_sorted_by(|one, next| order(one) < order(next))
-            || !self.withdrawn.iter().all(|one| is_past(one) && one.is_sound())
-        {
-            return Some("its withdrawn grants are malformed"); // FORMAT 4.10
-        }
-        self.members.iter().find_map(|member| member.broken_rule(self.epoch))
+        let are_withdrawn = self.withdrawn.len() <= WITHDRAWN_MAX
+            && self.withdrawn.is_sorted_by(|one, next| order(one) < order(next))
+            && self.withdrawn.iter().all(|one| is_past(one) && one.is_sound());
+        check(are_withdrawn, "its withdrawn grants are malformed")?; // FORMAT 4.10
+        self.members.iter().try_for_each(|member| member.check(subject, self.epoch))
     }
 
     /// The canonical text.
@@ -228,29 +217,20 @@ impl Withdrawn {
 }
 
 impl Member {
-    fn broken_rule(&self, epoch: Epoch) -> Option<&'static str> {
-        if !is_canonical(&self.public) {
-            return Some("a public key is not canonical"); // FORMAT 1.5
-        }
-        if self.id != member_id(&self.public) {
-            return Some("a member id is not the hash of its public key"); // FORMAT 3.2
-        }
-        if check_member_name(&self.name).is_err() {
-            return Some("a member's name is malformed"); // FORMAT 3.6
-        }
-        if !are_grants(&self.grants) {
-            return Some("a member's grants are malformed"); // FORMAT 3.8
-        }
-        if self.wrap.len() > WRAP_BYTES_MAX {
-            return Some("a wrap is too large"); // FORMAT 4.4
-        }
+    fn check(&self, subject: &str, epoch: Epoch) -> Result<()> {
+        let check = rules_of(subject);
+        check(is_canonical(&self.public), "a public key is not canonical")?; // FORMAT 1.5
+        let is_own = self.id == member_id(&self.public);
+        check(is_own, "a member id is not the hash of its public key")?; // FORMAT 3.2
+        let is_named = check_member_name(&self.name).is_ok();
+        check(is_named, "a member's name is malformed")?; // FORMAT 3.6
+        check(are_grants(&self.grants), "a member's grants are malformed")?; // FORMAT 3.8
+        check(self.wrap.len() <= WRAP_BYTES_MAX, "a wrap is too large")?; // FORMAT 4.4
         let numbers = self.witnesses.iter().map(|(epoch, _)| epoch.number);
-        let counted = (1..=WITNESSES_MAX).contains(&self.witnesses.len());
-        let ends_here = self.witnesses.last().is_some_and(|(last, _)| *last == epoch);
-        if !counted || !ends_here || !numbers.is_sorted_by(|one, next| one < next) {
-            return Some("a member's witnesses are malformed"); // FORMAT 4.6
-        }
-        None
+        let are_witnesses = (1..=WITNESSES_MAX).contains(&self.witnesses.len())
+            && self.witnesses.last().is_some_and(|(last, _)| *last == epoch)
+            && numbers.is_sorted_by(|one, next| one < next);
+        check(are_witnesses, "a member's witnesses are malformed") // FORMAT 4.6
     }
 
     /// The MAC of a statement and this member's wrap, for a witness or an introduction. The wrap

@@ -7,10 +7,11 @@
 use crate::crypto::aead::{self, NONCE_BYTES};
 use crate::crypto::{hash, length_prefixed};
 use crate::error::{Error, Kind, Result};
-use crate::format::names::{Epoch, check_key, check_place};
+use crate::format::names::{Epoch, check_place};
 use crate::format::snapshot::{PADDING, SNAPSHOT_BYTES_MAX, Snapshot, SnapshotId};
 use crate::format::text::BASE64;
 use crate::secret::Key;
+use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 
 /// Boxes in one file.
@@ -20,6 +21,7 @@ pub const BOX_BYTES_MAX: usize = SNAPSHOT_BYTES_MAX + NONCE_BYTES + aead::TAG_BY
 /// Bytes of a whole file: a few large boxes, or many small ones.
 pub const FILE_BYTES_MAX: usize = 4 * (BOX_BYTES_MAX / 3 * 4 + 1024);
 const FORMAT: &str = "kagi-scope 1";
+const INDEX: &str = "key ";
 
 /// What the scope holds; each kind has a directory and keys of its own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -80,7 +82,13 @@ impl ScopeName {
         let (directory, rest) = path.split_once('/')?;
         let kinds = [ScopeKind::Values, ScopeKind::Files];
         let kind = kinds.into_iter().find(|kind| kind.directory() == directory)?;
-        let (service, env) = rest.strip_suffix(".enc")?.split_once('/')?;
+        ScopeName::parse(kind, rest.strip_suffix(".enc")?)
+    }
+
+    /// The scope of `SERVICE/ENV`, as it is displayed.
+    #[must_use]
+    pub fn parse(kind: ScopeKind, text: &str) -> Option<Self> {
+        let (service, env) = text.split_once('/')?;
         (check_place(service).is_ok() && check_place(env).is_ok()).then(|| ScopeName {
             kind,
             service: service.into(),
@@ -195,8 +203,7 @@ pub fn claimed_place(bytes: &[u8]) -> Option<(String, ScopeName)> {
     let rest =
         std::str::from_utf8(line).ok()?.trim_end().strip_prefix(FORMAT)?.strip_prefix(' ')?;
     let (project, place) = rest.split_once(' ')?;
-    let path = format!("{}/{place}.enc", ScopeKind::Values.directory());
-    Some((project.to_string(), ScopeName::of_file(&path)?))
+    Some((project.to_string(), ScopeName::parse(ScopeKind::Values, place)?))
 }
 
 /// Reads a scope file.
@@ -234,7 +241,7 @@ pub fn read(subject: &str, bytes: &[u8], project: &str, name: &ScopeName) -> Res
                 let error = Error::new(Kind::Limit, subject);
                 return Err(error.because("it holds more than 16 boxes")); // FORMAT 7.9
             }
-        } else if line != header && !line.starts_with("key ") {
+        } else if line != header && !line.starts_with(INDEX) {
             return Err(malformed(at + 1)); // FORMAT 7.3
         }
     }
@@ -258,30 +265,25 @@ pub fn write(project: &str, name: &ScopeName, index: &Snapshot, boxes: &[SealedB
     let mut text = name.header(project);
     text.push('\n');
     for entry in &index.entries {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "key {} {}", entry.name, entry.version);
+        text.push_str(&index_line(&entry.name, entry.version));
+        text.push('\n');
     }
     for sealed in boxes {
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "box {} {}", sealed.epoch, BASE64.encode(&sealed.bytes));
     }
     text
 }
 
-/// The index lines of a file as they stand, sorted and without doubles, for `doctor`: names that
-/// are well formed, with their versions. A line that is neither is given back as `None`
-/// (FORMAT 7.10).
+/// The line of a key in the index, which is for people: nothing believes it (FORMAT 7.10).
 #[must_use]
-pub fn index(bytes: &[u8]) -> Vec<Option<(String, u32)>> {
-    let text = String::from_utf8_lossy(bytes);
-    let lines = text.lines().filter_map(|line| line.strip_prefix("key "));
-    let mut index: Vec<_> = lines.map(index_line).collect();
-    index.sort();
-    index.dedup();
-    index
+pub fn index_line(name: &str, version: u32) -> String {
+    format!("{INDEX}{name} {version}")
 }
 
-fn index_line(line: &str) -> Option<(String, u32)> {
-    let (name, version) = line.split_once(' ')?;
-    check_key(name).ok()?;
-    Some((name.to_string(), version.parse().ok()?))
+/// The index lines of a file as they stand, for `doctor`.
+#[must_use]
+pub fn index(bytes: &[u8]) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().filter(|line| line.starts_with(INDEX)).map(String::from).collect()
 }

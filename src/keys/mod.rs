@@ -6,7 +6,7 @@
 
 use crate::crypto::hash::hash;
 use crate::crypto::random;
-use crate::disk::{self, Mode};
+use crate::disk::{self, Lock, Mode};
 use crate::error::{Error, Kind, Result};
 use crate::format::json::{self, Deserialize, Serialize};
 use crate::format::key_text::{self, IDENTITY_BYTES_MAX, Identity, ScopeHolder};
@@ -73,6 +73,13 @@ impl Home {
             .ok_or_else(|| Error::new(Kind::NoHome, "KAGI_HOME"))
     }
 
+    /// Makes a directory below the home, or just that, and takes its lock.
+    fn lock(&self, below: &str) -> Result<Lock> {
+        disk::make_home(&self.0)?;
+        let directory = disk::make_directories(&self.0, Path::new(below), Mode::Private)?;
+        disk::lock(&directory, &|| ())
+    }
+
     /// The path of the identity file.
     #[must_use]
     pub fn identity_path(&self) -> PathBuf {
@@ -96,8 +103,7 @@ impl Home {
     /// # Errors
     /// As `identity`; `Write`, `Random`.
     pub fn identity_or_new(&self) -> Result<Identity> {
-        disk::make_home(&self.0)?;
-        let _lock = disk::lock(&self.0, &|| ())?;
+        let _lock = self.lock("")?;
         if let Some(identity) = self.identity()? {
             // What it founds, its own key must open.
             return identity.checked(&self.identity_path().to_string_lossy());
@@ -113,8 +119,7 @@ impl Home {
     /// # Errors
     /// `Exists` if that is not meant; `Exposed`, `Read`, `Write`, naming the file.
     pub fn bring_identity(&self, identity: &Identity, replaces: bool) -> Result<Brought> {
-        disk::make_home(&self.0)?;
-        let _lock = disk::lock(&self.0, &|| ())?;
+        let _lock = self.lock("")?;
         let path = self.identity_path();
         let shown = path.to_string_lossy();
         let mut brought = Brought::New;
@@ -155,10 +160,7 @@ impl Home {
     /// # Errors
     /// As `pin`; `Write`.
     pub fn change_pin(&self, project: &str, change: impl FnOnce(&mut Pin) -> bool) -> Result<()> {
-        disk::make_home(&self.0)?;
-        let below = Path::new("projects").join(project);
-        let directory = disk::make_directories(&self.0, &below, Mode::Private)?;
-        let _lock = disk::lock(&directory, &|| ())?;
+        let _lock = self.lock(&format!("projects/{project}"))?;
         let mut pin = self.pin(project)?;
         if change(&mut pin) {
             disk::replace(&self.pin_path(project), pin.write().expose(), Mode::Private)?;
@@ -211,61 +213,45 @@ impl Home {
         let Some(project) = project else {
             return disk::remove(&path);
         };
-        disk::make_home(&self.0)?;
-        let below = Path::new("checkouts");
-        let directory = disk::make_directories(&self.0, below, Mode::Private)?;
-        let _lock = disk::lock(&directory, &|| ())?;
+        let _lock = self.lock("checkouts")?;
         disk::replace(&path, format!("{project}\n").as_bytes(), Mode::Private)
     }
 }
+
+/// The variables that say who this process is; one of them may be set.
+const VARIABLES: [&str; 4] =
+    ["KAGI_PROJECT_KEY", "KAGI_PROJECT_KEY_FILE", "KAGI_IDENTITY", "KAGI_IDENTITY_FILE"];
 
 /// Who the environment says this process is; `None` if it says nothing (FORMAT 10.4).
 ///
 /// # Errors
 /// `BadText` naming the variable, also if two of them are set; `Exposed`, `Read` for a file.
 pub fn holder_from_environment() -> Result<Option<Holder>> {
-    let project_key = variable_or_file("KAGI_PROJECT_KEY")?;
-    let identity = variable_or_file("KAGI_IDENTITY")?;
-    match (project_key, identity) {
-        (None, None) => Ok(None),
-        (Some((name, text)), None) if ScopeHolder::is_meant(&text) => {
-            ScopeHolder::from_text(&name, &text).map(|holder| Some(Holder::ScopeKey(holder)))
-        }
-        (Some((name, text)), None) => {
-            key_text::project_key(&name, &text).map(|key| Some(Holder::ProjectKey(key)))
-        }
-        (None, Some((name, text))) => {
-            identity_from(&name, &text).map(|identity| Some(Holder::Member(identity)))
-        }
-        (Some((name, _)), Some((other, _))) => Err(both_set(&name, &other)),
+    let value = |name| Some((name, env::var_os(name).filter(|value| !value.is_empty())?));
+    let mut given = VARIABLES.into_iter().filter_map(value);
+    let Some((name, value)) = given.next() else {
+        return Ok(None);
+    };
+    if let Some((other, _)) = given.next() {
+        let cause = format!("{other} is set as well, and only one can be meant");
+        return Err(Error::new(Kind::BadText, name).because(cause));
     }
-}
-
-fn both_set(name: &str, other: &str) -> Error {
-    Error::new(Kind::BadText, name)
-        .because(format!("{other} is set as well, and only one can be meant"))
-}
-
-/// The text of `NAME`, or of the file that `NAME_FILE` names, and which of them it was.
-fn variable_or_file(name: &str) -> Result<Option<(String, Secret)>> {
-    let file = format!("{name}_FILE");
-    let given = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-    match (given(name), given(&file)) {
-        (None, None) => Ok(None),
-        (Some(_), Some(_)) => Err(both_set(name, &file)),
-        (Some(text), None) => {
-            Ok(Some((name.to_string(), Secret::from_vec(text.into_encoded_bytes()))))
-        }
-        (None, Some(path)) => {
-            // Mounted secrets have the modes of the one who mounts them, often behind a link.
-            let text = disk::read_given(Path::new(&path), IDENTITY_BYTES_MAX);
-            let text = text.map_err(|error| {
-                let cause = format!("{} {}", error.subject, error.cause);
-                Error::new(error.kind, &file).because(cause)
-            })?;
-            Ok(Some((file, text)))
-        }
-    }
+    let text = if name.ends_with("_FILE") {
+        // Mounted secrets have the modes of the one who mounts them, often behind a link.
+        disk::read_given(Path::new(&value), IDENTITY_BYTES_MAX).map_err(|error| {
+            let cause = format!("{} {}", error.subject, error.cause);
+            Error::new(error.kind, name).because(cause)
+        })?
+    } else {
+        Secret::from_vec(value.into_encoded_bytes())
+    };
+    Ok(Some(if name.starts_with("KAGI_IDENTITY") {
+        Holder::Member(identity_from(name, &text)?)
+    } else if ScopeHolder::is_meant(&text) {
+        Holder::ScopeKey(ScopeHolder::from_text(name, &text)?)
+    } else {
+        Holder::ProjectKey(key_text::project_key(name, &text)?)
+    }))
 }
 
 /// The bytes of `identity.json` (FORMAT 11.1).

@@ -11,12 +11,13 @@ use crate::error::{Error, Kind, Result};
 use crate::format::config::{CONFIG_BYTES_MAX, Config};
 use crate::format::json::{self, Deserialize, Serialize};
 use crate::format::key_text::IDENTITY_BYTES_MAX;
-use crate::format::names::{check_place, is_id};
+use crate::format::names::is_id;
 use crate::format::request::REQUEST_BYTES_MAX;
 use crate::format::roster::ROSTER_BYTES_MAX;
-use crate::format::scope_file::FILE_BYTES_MAX;
+use crate::format::rules_of;
+use crate::format::scope_file::{FILE_BYTES_MAX, ScopeName};
 use crate::format::text::HEX;
-use crate::project::found::{UNBORN, put_in_place};
+use crate::project::found::{begin, put_in_place};
 use crate::project::{CONFIG_FILE, DIRECTORY, ROSTER_FILE, Site};
 use crate::secret::Secret;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ const COPY: &str = "kagi";
 const MANIFEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 const FILES_MAX: usize = 10_000;
 /// Bytes of all files together.
-const BACKUP_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+const BACKUP_BYTES_MAX: usize = 1024 * 1024 * 1024;
 const ATTRIBUTES_BYTES_MAX: usize = 4096;
 /// `kagi/secrets/<service>/` lies three below a backup.
 const DEPTH: usize = 3;
@@ -46,7 +47,7 @@ struct Manifest {
 #[derive(Serialize, Deserialize)]
 struct Listed {
     path: String,
-    bytes: u64,
+    bytes: usize,
     hash: String,
 }
 
@@ -61,7 +62,6 @@ pub struct Backup {
 /// The most bytes that a file of this name may have below `.kagi/`; `None` if it does not belong
 /// there.
 fn bytes_max(path: &str) -> Option<usize> {
-    let is_place = |name: &str| check_place(name).is_ok();
     match path.split('/').collect::<Vec<_>>().as_slice() {
         [CONFIG_FILE] => Some(CONFIG_BYTES_MAX),
         [ROSTER_FILE] => Some(ROSTER_BYTES_MAX),
@@ -70,11 +70,7 @@ fn bytes_max(path: &str) -> Option<usize> {
             let id = file.strip_suffix(".json");
             id.is_some_and(|id| is_id("kgm_", id)).then_some(REQUEST_BYTES_MAX)
         }
-        ["secrets" | "files", service, file] => {
-            let env = file.strip_suffix(".enc");
-            (is_place(service) && env.is_some_and(is_place)).then_some(FILE_BYTES_MAX)
-        }
-        _ => None,
+        _ => ScopeName::of_file(path).map(|_| FILE_BYTES_MAX),
     }
 }
 
@@ -84,10 +80,6 @@ fn bytes_max_in_backup(path: &str) -> Option<usize> {
         Some((COPY, below)) => bytes_max(below),
         _ => (path == IDENTITY_FILE).then_some(IDENTITY_BYTES_MAX),
     }
-}
-
-fn length(bytes: &[u8]) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
 /// Every entry below a directory but the directories that were entered, sorted; and whether it is
@@ -147,11 +139,8 @@ pub fn back_up(
 fn write(site: &Site, aside: &Path, identity: Option<&Secret>) -> Result<Vec<String>> {
     let mut manifest = Manifest { format: 1, project: site.claimed_project()?, files: Vec::new() };
     let mut add = |path: String, bytes: &[u8]| {
-        let below = Path::new(&path).parent().unwrap_or(Path::new(""));
-        disk::make_directories(aside, below, Mode::Private)?;
-        disk::replace(&aside.join(&path), bytes, Mode::Private)?;
-        let hash = HEX.encode(&hash(bytes));
-        manifest.files.push(Listed { path, bytes: length(bytes), hash });
+        disk::replace_below(aside, &path, bytes, Mode::Private)?;
+        manifest.files.push(Listed { path, bytes: bytes.len(), hash: HEX.encode(&hash(bytes)) });
         Ok(())
     };
     if let Some(identity) = identity {
@@ -182,9 +171,7 @@ pub fn check(directory: &Path) -> Result<Backup> {
     let bytes = disk::read(&path, MANIFEST_BYTES_MAX)?;
     let bytes = bytes.ok_or_else(|| Error::new(Kind::Missing, shown.as_ref()))?;
     let manifest: Manifest = json::read(&shown, &bytes, MANIFEST_BYTES_MAX)?;
-    if let Some(rule) = manifest.broken_rule() {
-        return Err(Error::new(Kind::BadText, shown).because(rule));
-    }
+    manifest.check(&shown)?;
     let Manifest { project, files, .. } = manifest;
     let backup = Backup { directory: directory.to_path_buf(), project, files };
     backup.check_unlisted()?;
@@ -193,41 +180,33 @@ pub fn check(directory: &Path) -> Result<Backup> {
     }
     let (config_shown, bytes) = backup.file(&format!("{COPY}/{CONFIG_FILE}"))?;
     let config = Config::read(&config_shown, bytes.expose())?;
-    if config.project != backup.project {
-        return Err(
-            Error::new(Kind::BadText, shown).because("it names another project than kagi.json")
-        );
-    }
+    let is_named = config.project == backup.project;
+    rules_of(&shown)(is_named, "it names another project than kagi.json")?;
     Ok(backup)
 }
 
 impl Manifest {
-    fn broken_rule(&self) -> Option<&'static str> {
+    fn check(&self, subject: &str) -> Result<()> {
+        let check = rules_of(subject);
         let is_listed = |name: &str| {
             let path = format!("{COPY}/{name}");
             self.files.iter().any(|listed| listed.path == path)
         };
         let fits = |listed: &Listed| {
-            let bytes_max = bytes_max_in_backup(&listed.path);
-            bytes_max.is_some_and(|bytes_max| {
-                usize::try_from(listed.bytes).is_ok_and(|bytes| bytes <= bytes_max)
-            })
+            bytes_max_in_backup(&listed.path).is_some_and(|bytes_max| listed.bytes <= bytes_max)
         };
-        let total = self.files.iter().try_fold(0u64, |sum, listed| sum.checked_add(listed.bytes));
-        if self.format != 1 || !is_id("kgp_", &self.project) {
-            return Some("its format or project id is malformed");
-        }
-        if self.files.len() > FILES_MAX || total.is_none_or(|total| total > BACKUP_BYTES_MAX) {
-            return Some("a backup may have 10,000 files and 1 GiB");
-        }
-        if !self.files.is_sorted_by(|one, next| one.path < next.path) {
-            return Some("its files are not sorted");
-        }
-        if !self.files.iter().all(fits) {
-            return Some("it lists a file that belongs to no project, or is too large");
-        }
-        (!is_listed(CONFIG_FILE) || !is_listed(ROSTER_FILE))
-            .then_some("it lists no kagi.json or no access.json")
+        let is_ours = self.format == 1 && is_id("kgp_", &self.project);
+        check(is_ours, "its format or project id is malformed")?;
+        let total = self.files.iter().try_fold(0usize, |sum, listed| sum.checked_add(listed.bytes));
+        let is_small = total.is_some_and(|total| total <= BACKUP_BYTES_MAX);
+        let is_small = is_small && self.files.len() <= FILES_MAX;
+        check(is_small, "a backup may have 10,000 files and 1 GiB")?;
+        let is_sorted = self.files.is_sorted_by(|one, next| one.path < next.path);
+        check(is_sorted, "its files are not sorted")?;
+        let is_all_ours = self.files.iter().all(fits);
+        check(is_all_ours, "it lists a file that belongs to no project, or is too large")?;
+        let is_whole = is_listed(CONFIG_FILE) && is_listed(ROSTER_FILE);
+        check(is_whole, "it lists no kagi.json or no access.json")
     }
 }
 
@@ -264,9 +243,7 @@ impl Backup {
         let bytes_max = bytes_max_in_backup(&listed.path).unwrap_or(0);
         let bytes = disk::read(&self.directory.join(&listed.path), bytes_max)?;
         let bytes = Secret::from_vec(bytes.ok_or_else(|| Error::new(Kind::Missing, &shown))?);
-        if listed.bytes == length(bytes.expose())
-            && listed.hash == HEX.encode(&hash(bytes.expose()))
-        {
+        if listed.bytes == bytes.len() && listed.hash == HEX.encode(&hash(bytes.expose())) {
             return Ok(bytes);
         }
         Err(Error::new(Kind::BadText, shown).because("it is not what MANIFEST.json says"))
@@ -293,21 +270,13 @@ impl Backup {
     /// `Exists` if one is there and is not to be replaced; `BadText`, `Read`, `Write`: what was
     /// there is there still.
     pub fn restore(&self, root: &Path, kept: Option<&Path>) -> Result<()> {
-        let (unborn, kagi) = (root.join(UNBORN), root.join(DIRECTORY));
-        let _lock = disk::lock(root, &|| ())?;
-        if kept.is_none() && disk::exists(&kagi) {
-            return Err(Error::new(Kind::Exists, kagi.to_string_lossy()));
-        }
-        disk::remove_all(&unborn)?;
-        disk::make_directories(root, Path::new(UNBORN), Mode::Public)?;
+        let (_lock, unborn) = begin(root, kept.is_some())?;
         for listed in &self.files {
             let Some((_, name)) = listed.path.split_once('/') else {
                 continue; // The identity.
             };
-            let below = Path::new(name).parent().unwrap_or(Path::new(""));
-            disk::make_directories(&unborn, below, Mode::Public)?;
-            disk::replace(&unborn.join(name), self.read(listed)?.expose(), Mode::Public)?;
+            disk::replace_below(&unborn, name, self.read(listed)?.expose(), Mode::Public)?;
         }
-        put_in_place(&unborn, &kagi, kept)
+        put_in_place(root, kept)
     }
 }

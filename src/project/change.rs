@@ -13,7 +13,7 @@ use crate::format::names::Grant;
 use crate::format::roster::Roster;
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::{CONFIG_FILE, Project, ROSTER_FILE};
-use crate::team::{Access, Draft};
+use crate::team::{self, Access, Draft};
 
 const ATTRIBUTES_FILE: &str = ".gitattributes";
 /// Keeps Git from changing a byte, whatever the root's attributes say; boxes of two branches are
@@ -84,10 +84,7 @@ impl Project {
         let members = draft.members.iter_mut().map(|member| &mut member.grants);
         let withdrawn = draft.withdrawn.iter_mut().map(|one| &mut one.grants);
         for grants in members.chain(withdrawn) {
-            let mut kept: Vec<_> = grants.iter().filter_map(change.grants).collect();
-            kept.sort_by_key(Grant::to_string);
-            kept.dedup();
-            *grants = kept;
+            *grants = team::normal(grants.iter().filter_map(change.grants).collect());
         }
         draft.withdrawn.retain(|one| !one.grants.is_empty());
         self.compose(&self.access, draft, &change.config.envs)

@@ -5,11 +5,9 @@
 //! what the clone does not have.
 
 use crate::error::{Error, Kind, Result};
-use crate::format::pin::Pin;
 use crate::process::{git, git_bytes};
-use crate::project::{CONFIG_FILE, DIRECTORY, Project, ROSTER_FILE};
+use crate::project::{CONFIG_FILE, DIRECTORY, Project, ROSTER_FILE, Site};
 use crate::team;
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
@@ -136,6 +134,13 @@ fn listed_file(line: &str) -> Option<(String, Blob)> {
     Some((name.to_string(), Blob { id: id.to_string(), size }))
 }
 
+impl Site {
+    fn go_to(&mut self, commit: Commit) {
+        self.up = format!("{}:", commit.short());
+        self.commit = Some(commit);
+    }
+}
+
 impl Project {
     /// The project as a commit has it, to be read only: nothing is pinned, and no scope is written.
     ///
@@ -143,34 +148,19 @@ impl Project {
     /// Everything that makes its roster or configuration unacceptable (FORMAT 4 to 6).
     pub fn at(&self, commit: Commit) -> Result<Project> {
         let mut site = self.site.clone();
-        site.up = format!("{}:", commit.short());
-        site.commit = Some(commit);
-        let (shown, config, config_hash, roster) = site.claims()?;
+        site.go_to(commit);
+        let (config, config_hash, roster) = site.claims()?;
+        let shown = site.shown(ROSTER_FILE);
         let identity = self.identity.as_ref();
         let access = team::accept_old(&shown, &roster, &config_hash, identity, &self.access)?;
-        Ok(Project {
-            site,
-            config,
-            is_config_behind: config_hash != roster.config,
-            roster,
-            access,
-            config_hash,
-            identity: None,
-            home: None,
-            pin: Pin::default(),
-            seen: RefCell::default(),
-            is_new_checkout: false,
-            unremembered: None,
-            is_strict: false,
-        })
+        Ok(Project::new(site, config, config_hash, roster, access))
     }
 
     /// Reads the scopes of another commit from here on, if its configuration and roster are the
     /// ones that were accepted.
     pub fn go_to(&mut self, commit: &Commit) {
         if self.site.commit.as_ref().is_some_and(|now| now.claims() == commit.claims()) {
-            self.site.up = format!("{}:", commit.short());
-            self.site.commit = Some(commit.clone());
+            self.site.go_to(commit.clone());
         }
     }
 }

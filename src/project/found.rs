@@ -2,19 +2,17 @@
 
 use crate::crypto::hash::hash;
 use crate::crypto::random;
-use crate::disk::{self, Mode};
+use crate::disk::{self, Lock, Mode};
 use crate::error::{Error, Kind, Result};
 use crate::format::config::Config;
 use crate::format::key_text::Identity;
 use crate::format::names::{Epoch, Grant, project_id};
-use crate::format::pin::Pin;
 use crate::format::roster::{Member, Roster};
 use crate::format::scope_file::ScopeName;
 use crate::keys::Home;
 use crate::project::{CONFIG_FILE, DIRECTORY, Opening, Project, ROSTER_FILE, Site, change};
 use crate::scope::Scope;
 use crate::team::{self, Draft};
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 /// Where a new project is written before it is renamed into place. A stopped `init` leaves it to the
@@ -42,38 +40,40 @@ pub struct Founding {
 /// `.kagi` is there still.
 pub fn found(home: &Home, identity: Identity, founding: Founding) -> Result<Project> {
     let (root, backup) = (founding.root.clone(), founding.backup.clone());
-    let (unborn, kagi) = (root.join(UNBORN), root.join(DIRECTORY));
-    let _lock = disk::lock(&root, &|| ())?;
-    if backup.is_none() && disk::exists(&kagi) {
-        return Err(Error::new(Kind::Exists, kagi.to_string_lossy()));
-    }
-    disk::remove_all(&unborn)?;
-    disk::make_directories(&root, Path::new(UNBORN), Mode::Public)?;
+    let (_lock, unborn) = begin(&root, backup.is_some())?;
     let mut project = write(&unborn, home.clone(), identity, founding)?;
     // The pin first: a project that its own maker does not know would be the worse half.
-    project.remember(&Opening {
-        is_strict: false,
-        remembers: true,
-        forgets: false,
-        confirm: &|_| false,
-    })?;
+    project.remember(&Opening::OWN)?;
     project.remember_seen()?;
     // Until this device knows that the checkout holds the new project, either may be there.
     home.set_checkout(&root, None)?;
-    put_in_place(&unborn, &kagi, backup.as_deref())?;
+    put_in_place(&root, backup.as_deref())?;
     project.unremembered = home.set_checkout(&root, Some(&project.config.project)).err();
     Ok(project)
 }
 
+/// The lock of a root, and an empty directory where its new project is written.
+pub(super) fn begin(root: &Path, replaces: bool) -> Result<(Lock, PathBuf)> {
+    let (unborn, kagi) = (root.join(UNBORN), root.join(DIRECTORY));
+    let lock = disk::lock(root, &|| ())?;
+    if !replaces && disk::exists(&kagi) {
+        return Err(Error::new(Kind::Exists, kagi.to_string_lossy()));
+    }
+    disk::remove_all(&unborn)?;
+    disk::make_directories(root, Path::new(UNBORN), Mode::Public)?;
+    Ok((lock, unborn))
+}
+
 /// Renames the new project into place, after the old one out of it; goes back if that fails.
-pub(super) fn put_in_place(unborn: &Path, kagi: &Path, backup: Option<&Path>) -> Result<()> {
+pub(super) fn put_in_place(root: &Path, backup: Option<&Path>) -> Result<()> {
+    let (unborn, kagi) = (root.join(UNBORN), root.join(DIRECTORY));
     let Some(backup) = backup else {
-        return disk::rename(unborn, kagi);
+        return disk::rename(&unborn, &kagi);
     };
-    let renamed = disk::rename(kagi, backup).and_then(|()| disk::rename(unborn, kagi));
+    let renamed = disk::rename(&kagi, backup).and_then(|()| disk::rename(&unborn, &kagi));
     if renamed.is_err() {
         // Without effect where the new project is in place and only its sync failed.
-        let _ = disk::rename(backup, kagi);
+        let _ = disk::rename(backup, &kagi);
     }
     renamed
 }
@@ -102,20 +102,11 @@ fn write(unborn: &Path, home: Home, identity: Identity, founding: Founding) -> R
     change::write_attributes_in(unborn)?;
     disk::replace(&unborn.join(CONFIG_FILE), text.as_bytes(), Mode::Public)?;
     disk::replace(&unborn.join(ROSTER_FILE), roster_text.as_bytes(), Mode::Public)?;
+    let site = Site { root: founding.root, up: String::new(), below: String::new(), commit: None };
     let project = Project {
-        site: Site { root: founding.root, up: String::new(), below: String::new(), commit: None },
-        config,
-        roster,
-        access,
-        config_hash,
         identity: Some(identity),
         home: Some(home),
-        pin: Pin::default(),
-        seen: RefCell::default(),
-        is_new_checkout: false,
-        is_config_behind: false,
-        unremembered: None,
-        is_strict: false,
+        ..Project::new(site, config, config_hash, roster, access)
     };
     for (name, scope) in founding.scopes {
         project.write_scope(unborn, &name, &scope.into_snapshot()?, Vec::new())?;

@@ -3,12 +3,10 @@
 //! Promises: nothing is pinned, and only the three texts are read. Refuses boxes of another epoch:
 //! lines that are kept side by side are the better merge then.
 
-use crate::crypto::random;
 use crate::error::{Error, Kind, Result};
-use crate::format::scope_file::{
-    self, BOX_BYTES_MAX, BOXES_MAX, FILE_BYTES_MAX, ScopeKey, ScopeName, SealedBox,
-};
+use crate::format::scope_file::{self, ScopeKey, ScopeName, SealedBox};
 use crate::project::Project;
+use crate::project::scopes::seal;
 use crate::scope::{self, Scope};
 
 /// What comes of a merge.
@@ -62,15 +60,10 @@ impl Project {
     /// The text of a scope: a box for each side of its conflicts.
     fn seal_sides(&self, name: &ScopeName, scope: Scope, key: &ScopeKey) -> Result<String> {
         let snapshots = scope.into_snapshots()?;
-        let seal = |snapshot| Ok(SealedBox::seal(key, random::bytes()?, snapshot));
-        let boxes = snapshots.iter().map(seal).collect::<Result<Vec<_>>>()?;
+        let boxes =
+            snapshots.iter().map(|snapshot| seal(key, snapshot)).collect::<Result<Vec<_>>>()?;
         let first = snapshots.first().ok_or_else(|| Error::new(Kind::NoBox, name.to_string()))?;
-        let text = scope_file::write(&self.config.project, name, first, &boxes);
-        let is_large = boxes.iter().any(|sealed| sealed.len() > BOX_BYTES_MAX);
-        if is_large || text.len() > FILE_BYTES_MAX || boxes.len() > BOXES_MAX {
-            return Err(Error::new(Kind::TooLarge, name.to_string()));
-        }
-        Ok(text)
+        self.file_text(name, first, &boxes)
     }
 }
 

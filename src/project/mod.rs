@@ -59,6 +59,12 @@ pub struct Opening<'a> {
     pub confirm: &'a dyn Fn(&Member) -> bool,
 }
 
+impl Opening<'static> {
+    /// How a project is remembered that this device has made, or rotated, itself.
+    const OWN: Self =
+        Opening { is_strict: false, remembers: true, forgets: false, confirm: &|_| false };
+}
+
 /// A project whose roster was accepted.
 pub struct Project {
     /// Where it is.
@@ -145,6 +151,21 @@ impl Site {
         Ok(self.claimed_config()?.0.project)
     }
 
+    /// `kagi.json`, which nothing vouches for yet, and its hash.
+    fn claimed_config(&self) -> Result<(Config, Digest)> {
+        let (shown, bytes) = self.read(CONFIG_FILE, CONFIG_BYTES_MAX)?;
+        Ok((Config::read(&shown, &bytes)?, hash(&bytes)))
+    }
+
+    /// What `access.json` says; nothing vouches for it yet.
+    ///
+    /// # Errors
+    /// `Missing` or `Read`, and what makes it unacceptable.
+    pub fn claimed_roster(&self) -> Result<Roster> {
+        let (shown, bytes) = self.read(ROSTER_FILE, ROSTER_BYTES_MAX)?;
+        Roster::read(&shown, &bytes)
+    }
+
     /// Takes the lock and removes what a killed writer left. `waiting` is called if somebody
     /// else holds it.
     ///
@@ -160,25 +181,24 @@ impl Site {
 
     /// Reads a file below `.kagi/`; an error names it as it is shown.
     fn read_if_there(&self, name: &str, bytes_max: usize) -> Result<Option<Vec<u8>>> {
-        let shown = |error| Error { subject: format!("{}{DIRECTORY}/{name}", self.up), ..error };
         let bytes = match &self.commit {
             Some(commit) => commit.read(&self.root, name, bytes_max),
-            None => disk::read(&self.root.join(DIRECTORY).join(name), bytes_max),
+            None => disk::read(&self.path(name), bytes_max),
         };
-        bytes.map_err(shown)
+        bytes.map_err(|error| Error { subject: self.shown(name), ..error })
     }
 
     /// A directory below `.kagi/`, there or not; but no link to another place.
     fn directory(&self, name: &str) -> Result<PathBuf> {
-        let path = self.root.join(DIRECTORY).join(name);
+        let path = self.path(name);
         if disk::exists(&path) && !disk::is_directory(&path) {
-            return Err(Error::new(Kind::NotPlain, format!("{}{DIRECTORY}/{name}", self.up)));
+            return Err(Error::new(Kind::NotPlain, self.shown(name)));
         }
         Ok(path)
     }
 
     fn read(&self, name: &str, bytes_max: usize) -> Result<(String, Vec<u8>)> {
-        let shown = format!("{}{DIRECTORY}/{name}", self.up);
+        let shown = self.shown(name);
         match self.read_if_there(name, bytes_max)? {
             None => Err(Error::new(Kind::Missing, shown)),
             // A merge that ignores the attributes left both sides.
@@ -189,26 +209,30 @@ impl Site {
         }
     }
 
-    /// `access.json` as it is shown, `kagi.json` with its hash, and the roster: well formed, and no
-    /// more than that.
-    fn claims(&self) -> Result<(String, Config, Digest, Roster)> {
+    /// `kagi.json` with its hash, and the roster: well formed, and no more than that.
+    fn claims(&self) -> Result<(Config, Digest, Roster)> {
         let (config, config_hash) = self.claimed_config()?;
-        let (shown, roster) = self.claimed_beside(&config)?;
-        Ok((shown, config, config_hash, roster))
+        let roster = self.claimed_beside(&config)?;
+        Ok((config, config_hash, roster))
     }
 
-    fn claimed_config(&self) -> Result<(Config, Digest)> {
-        let (shown, bytes) = self.read(CONFIG_FILE, CONFIG_BYTES_MAX)?;
-        Ok((Config::read(&shown, &bytes)?, hash(&bytes)))
-    }
-
-    fn claimed_beside(&self, config: &Config) -> Result<(String, Roster)> {
-        let (shown, bytes) = self.read(ROSTER_FILE, ROSTER_BYTES_MAX)?;
-        let roster = Roster::read(&shown, &bytes)?;
+    /// The roster that stands beside a configuration.
+    fn claimed_beside(&self, config: &Config) -> Result<Roster> {
+        let roster = self.claimed_roster()?;
         if roster.project != config.project {
-            return Err(Error::new(Kind::ConfigMismatch, shown)); // FORMAT 5.11
+            return Err(Error::new(Kind::ConfigMismatch, self.shown(ROSTER_FILE))); // FORMAT 5.11
         }
-        Ok((shown, roster))
+        Ok(roster)
+    }
+
+    /// A path below `.kagi/` as it is shown: relative to the working directory.
+    fn shown(&self, name: &str) -> String {
+        format!("{}{DIRECTORY}/{name}", self.up)
+    }
+
+    /// The path of a file below `.kagi/`.
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.join(DIRECTORY).join(name)
     }
 }
 
@@ -230,7 +254,7 @@ impl Project {
         if let Some(home) = &home {
             (pin, is_new_checkout) = known(home, &site, &config)?;
         }
-        let (shown, roster) = site.claimed_beside(&config)?;
+        let (shown, roster) = (site.shown(ROSTER_FILE), site.claimed_beside(&config)?);
         if opening.forgets {
             pin = Pin::default();
         }
@@ -241,24 +265,35 @@ impl Project {
                 (Some(identity), access)
             }
         };
-        let is_config_behind = config_hash != roster.config;
         let mut project = Project {
+            identity,
+            home,
+            pin,
+            is_new_checkout,
+            is_strict: opening.is_strict,
+            ..Project::new(site, config, config_hash, roster, access)
+        };
+        project.unremembered = project.remember(opening).err();
+        Ok(project)
+    }
+
+    /// A project of which no device knows anything.
+    fn new(site: Site, config: Config, hash: Digest, roster: Roster, access: Access) -> Self {
+        Project {
+            is_config_behind: hash != roster.config,
             site,
             config,
             roster,
             access,
-            config_hash,
-            identity,
-            home,
-            pin,
+            config_hash: hash,
+            identity: None,
+            home: None,
+            pin: Pin::default(),
             seen: RefCell::default(),
-            is_new_checkout,
-            is_config_behind,
+            is_new_checkout: false,
             unremembered: None,
-            is_strict: opening.is_strict,
-        };
-        project.unremembered = project.remember(opening).err();
-        Ok(project)
+            is_strict: false,
+        }
     }
 
     /// Pins what was accepted. `run` changes nothing, but a device that has seen a rotation must
@@ -339,13 +374,13 @@ impl Project {
     /// A path below `.kagi/` as it is shown: relative to the working directory.
     #[must_use]
     pub fn shown(&self, name: &str) -> String {
-        format!("{}{DIRECTORY}/{name}", self.site.up)
+        self.site.shown(name)
     }
 
     /// The path of a file below `.kagi/`.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
-        self.site.root.join(DIRECTORY).join(name)
+        self.site.path(name)
     }
 }
 
@@ -387,16 +422,13 @@ fn accept(
     opening: &Opening,
 ) -> Result<Access> {
     let pinned = pin.accepted.as_ref().filter(|_| pin.member == identity.id);
+    let pinned = pinned.map(|(epoch, key)| (*epoch, key));
     let origin = identity.origin.as_ref();
     if origin.is_some_and(|origin| origin.project != roster.project) {
         return Err(Error::new(Kind::WrongIdentity, shown)); // FORMAT 5.2
     }
     let known = Known {
-        witness: match (pinned, origin) {
-            (Some((epoch, key)), _) => Some((*epoch, key)),
-            (None, Some(origin)) => Some((origin.epoch, &origin.witness)),
-            (None, None) => None,
-        },
+        witness: pinned.or(origin.map(|origin| (origin.epoch, &origin.witness))),
         anchors: &[pin.anchors.as_slice(), identity.anchors.as_slice()].concat(),
         confirm: opening.confirm,
     };

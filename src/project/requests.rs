@@ -2,12 +2,10 @@
 //! different branches never conflict.
 
 use crate::disk::{self, Lock, Mode};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::format::names::is_id;
 use crate::format::request::{REQUEST_BYTES_MAX, REQUESTS_MAX, Request};
-use crate::format::roster::{ROSTER_BYTES_MAX, Roster};
-use crate::project::{DIRECTORY, ROSTER_FILE, Site};
-use std::path::Path;
+use crate::project::{DIRECTORY, Site};
 
 const REQUESTS: &str = "requests";
 
@@ -35,7 +33,7 @@ impl Site {
         if request.id == id {
             return Ok(request);
         }
-        Err(crate::error::Error::new(crate::error::Kind::Misplaced, shown)) // FORMAT 12.2
+        Err(Error::new(Kind::Misplaced, shown)) // FORMAT 12.2
     }
 
     /// Writes a request.
@@ -43,10 +41,8 @@ impl Site {
     /// # Errors
     /// `NotPlain`, `Write`.
     pub fn write_request(&self, _lock: &Lock, request: &Request) -> Result<()> {
-        let kagi = self.root.join(DIRECTORY);
-        disk::make_directories(&kagi, Path::new(REQUESTS), Mode::Public)?;
-        let path = kagi.join(Request::file(&request.id));
-        disk::replace(&path, request.write().as_bytes(), Mode::Public)
+        let (name, text) = (Request::file(&request.id), request.write());
+        disk::replace_below(&self.root.join(DIRECTORY), &name, text.as_bytes(), Mode::Public)
     }
 
     /// Removes a request that was answered.
@@ -54,15 +50,6 @@ impl Site {
     /// # Errors
     /// `Write`.
     pub fn remove_request(&self, _lock: &Lock, id: &str) -> Result<()> {
-        disk::remove_with_directory(&self.root.join(DIRECTORY).join(Request::file(id)))
-    }
-
-    /// What `access.json` says; nothing vouches for it yet.
-    ///
-    /// # Errors
-    /// `Missing` or `Read`, and what makes it unacceptable.
-    pub fn claimed_roster(&self) -> Result<Roster> {
-        let (shown, bytes) = self.read(ROSTER_FILE, ROSTER_BYTES_MAX)?;
-        Roster::read(&shown, &bytes)
+        disk::remove_with_directory(&self.path(&Request::file(id)))
     }
 }

@@ -9,7 +9,7 @@ use crate::disk::{self, Lock, Mode};
 use crate::error::{Error, Kind, Result};
 use crate::format::names::Epoch;
 use crate::format::roster::Roster;
-use crate::format::scope_file::{self, FILE_BYTES_MAX, ScopeKind, ScopeName, SealedBox};
+use crate::format::scope_file::{FILE_BYTES_MAX, ScopeKind, ScopeName, SealedBox};
 use crate::project::scopes::seal;
 use crate::project::{Opening, Project, ROSTER_FILE};
 use crate::team::{Access, Draft};
@@ -67,9 +67,7 @@ impl Project {
             unfinished = self.drop_old_box(scope).err().or(unfinished);
             self.see(&scope.name, scope.sequence);
         }
-        let opening =
-            Opening { is_strict: false, remembers: true, forgets: false, confirm: &|_| false };
-        self.unremembered = self.forget(&older).and_then(|()| self.remember(&opening)).err();
+        self.unremembered = self.forget(&older).and_then(|()| self.remember(&Opening::OWN)).err();
         Ok((self, unfinished))
     }
 
@@ -100,18 +98,11 @@ impl Project {
         }
         let replaced = file.boxes.iter().map(SealedBox::id).collect();
         let snapshot = scope.into_rotated(replaced).map_err(named)?;
-        let key =
-            access.scope_key(&name).ok_or_else(|| Error::new(Kind::NoAccess, name.to_string()))?;
-        let sealed = seal(&key, &snapshot)?;
-        let write =
-            |boxes: &[SealedBox]| scope_file::write(&self.config.project, &name, &snapshot, boxes);
-        let after = write(std::slice::from_ref(&sealed));
+        let refused = || Error::new(Kind::NoAccess, name.to_string());
+        let sealed = seal(&access.scope_key(&name).ok_or_else(refused)?, &snapshot)?;
+        let after = self.file_text(&name, &snapshot, std::slice::from_ref(&sealed))?;
         file.boxes.push(sealed);
-        let before = write(&file.boxes);
-        if before.len() > FILE_BYTES_MAX {
-            return Err(Error::new(Kind::TooLarge, self.shown(&name.file())));
-        }
-        drop(key);
+        let before = self.file_text(&name, &snapshot, &file.boxes)?;
         let sequence = snapshot.sequence;
         Ok(Some(Rotated { name, sequence, before, after }))
     }

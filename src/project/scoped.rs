@@ -7,17 +7,13 @@
 use crate::error::Result;
 use crate::format::config::Config;
 use crate::format::key_text::ScopeHolder;
-use crate::format::pin::Pin;
-use crate::format::roster::{ROSTER_BYTES_MAX, Roster};
 use crate::project::{Opening, Project, ROSTER_FILE, Site};
 use crate::team;
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Opens the project of a site: its one scope, and a configuration that follows from the key.
 pub(super) fn open(site: Site, holder: ScopeHolder, opening: &Opening) -> Result<Project> {
-    let (shown, bytes) = site.read(ROSTER_FILE, ROSTER_BYTES_MAX)?;
-    let mut roster = Roster::read(&shown, &bytes)?;
+    let mut roster = site.claimed_roster()?;
     let config = Config {
         format: 1,
         project: holder.project.clone(),
@@ -28,24 +24,14 @@ pub(super) fn open(site: Site, holder: ScopeHolder, opening: &Opening) -> Result
         paths: BTreeMap::new(),
         sync: String::new(),
     };
-    let access = team::accept_scope_key(&shown, &roster, holder)?;
+    let access = team::accept_scope_key(&site.shown(ROSTER_FILE), &roster, holder)?;
     // Names and grants that nobody vouches for are not shown either.
     roster.members.clear();
     roster.removed.clear();
     roster.withdrawn.clear();
     Ok(Project {
-        site,
-        config,
-        roster,
-        access,
-        config_hash: [0; 32],
-        identity: None,
-        home: None,
-        pin: Pin::default(),
-        seen: RefCell::default(),
-        is_new_checkout: false,
         is_config_behind: false,
-        unremembered: None,
         is_strict: opening.is_strict,
+        ..Project::new(site, config, [0; 32], roster, access)
     })
 }

@@ -116,7 +116,9 @@ impl Project {
     /// Scopes of listed environments that this device has seen and that have no file any more.
     #[must_use]
     pub fn gone_scopes(&self) -> Vec<ScopeName> {
-        let scopes = self.pin.sequences.keys().filter_map(|pinned| scope_of_pin(pinned));
+        let scopes = self.pin.sequences.keys().filter_map(|pinned| {
+            ScopeName::parse(ScopeKind::Values, pinned.strip_prefix("values/")?)
+        });
         scopes
             .filter(|name| self.config.is_env(&name.env) && !disk::exists(&self.path(&name.file())))
             .collect()
@@ -125,9 +127,8 @@ impl Project {
     fn scope_files(&self, kind: ScopeKind) -> Result<Vec<ScopeName>> {
         let mut scopes = Vec::new();
         if let Some(commit) = &self.site.commit {
-            scopes.extend(commit.files().filter_map(ScopeName::of_file));
-            scopes.retain(|name| name.kind == kind);
-            return Ok(scopes);
+            let all = commit.files().filter_map(ScopeName::of_file);
+            return Ok(all.filter(|name| name.kind == kind).collect());
         }
         let root = self.site.directory(kind.directory())?;
         for directory in disk::list(&root)? {
@@ -136,10 +137,8 @@ impl Project {
                 continue;
             }
             for file in disk::list(&root.join(&service))? {
-                let env = file.name.strip_suffix(".enc").filter(|env| check_place(env).is_ok());
-                let name =
-                    |env: &str| ScopeName { kind, service: service.clone(), env: env.into() };
-                scopes.extend(env.map(name));
+                let path = format!("{}/{service}/{}", kind.directory(), file.name);
+                scopes.extend(ScopeName::of_file(&path));
             }
         }
         if let Some(only) = self.access.only_scope() {
@@ -203,21 +202,20 @@ impl Project {
     }
 
     fn try_read(&self, name: &ScopeName) -> Result<Option<(Scope, ScopeFile)>> {
-        let shown = self.shown(&name.file());
         let key = self.scope_key(name)?;
-        let Some(bytes) = self.site.read_if_there(&name.file(), FILE_BYTES_MAX)? else {
+        let Some(file) = self.read_file(name)? else {
             return Ok(None);
         };
-        let file = scope_file::read(&shown, &bytes, &self.config.project, name)?;
-        Ok(Some((open_boxes(&shown, &file.boxes, &key)?, file)))
+        let scope = open_boxes(&self.shown(&name.file()), &file.boxes, &key)?;
+        Ok(Some((scope, file)))
     }
 
-    fn boxes_in_file(&self, name: &ScopeName) -> Result<Vec<SealedBox>> {
-        let Some(bytes) = self.site.read_if_there(&name.file(), FILE_BYTES_MAX)? else {
-            return Ok(Vec::new());
-        };
-        let shown = self.shown(&name.file());
-        Ok(scope_file::read(&shown, &bytes, &self.config.project, name)?.boxes)
+    /// What stands in a scope's file, not opened.
+    pub(super) fn read_file(&self, name: &ScopeName) -> Result<Option<ScopeFile>> {
+        let path = name.file();
+        let bytes = self.site.read_if_there(&path, FILE_BYTES_MAX)?;
+        let (shown, project) = (self.shown(&path), &self.config.project);
+        bytes.map(|bytes| scope_file::read(&shown, &bytes, project, name)).transpose()
     }
 
     pub(super) fn scope_key<'a>(&'a self, name: &'a ScopeName) -> Result<ScopeKey<'a>> {
@@ -242,7 +240,7 @@ impl Project {
     /// # Errors
     /// `Conflict`, `NoAccess`, `TooLarge`, `Random`, `Write`: the old file is as it was.
     pub fn save(&self, _lock: &Lock, name: &ScopeName, scope: Scope) -> Result<()> {
-        let mut newer = self.boxes_in_file(name)?;
+        let mut newer = self.read_file(name)?.unwrap_or_default().boxes;
         newer.retain(|sealed| sealed.epoch.number > self.access.epoch().number);
         let kagi = self.site.root.join(DIRECTORY);
         self.write_scope(&kagi, name, &scope.into_snapshot()?, newer)
@@ -260,15 +258,24 @@ impl Project {
             return Err(Error::new(Kind::Write, self.shown(&name.file())).because("it is a commit"));
         }
         boxes.push(seal(&self.scope_key(name)?, snapshot)?);
-        let text = scope_file::write(&self.config.project, name, snapshot, &boxes);
+        let text = self.file_text(name, snapshot, &boxes)?;
+        disk::replace_below(kagi, &name.file(), text.as_bytes(), Mode::Public)?;
+        self.see(name, snapshot.sequence);
+        Ok(())
+    }
+
+    /// The text of a scope's file, if readers will take it.
+    pub(super) fn file_text(
+        &self,
+        name: &ScopeName,
+        index: &Snapshot,
+        boxes: &[SealedBox],
+    ) -> Result<String> {
+        let text = scope_file::write(&self.config.project, name, index, boxes);
         if text.len() > FILE_BYTES_MAX || boxes.len() > BOXES_MAX {
             return Err(Error::new(Kind::TooLarge, self.shown(&name.file())));
         }
-        let below = Path::new(name.kind.directory()).join(&name.service);
-        disk::make_directories(kagi, &below, Mode::Public)?;
-        disk::replace(&kagi.join(name.file()), text.as_bytes(), Mode::Public)?;
-        self.see(name, snapshot.sequence);
-        Ok(())
+        Ok(text)
     }
 
     /// True if the index lines of a scope file are not those of its boxes.
@@ -280,19 +287,14 @@ impl Project {
             return Ok(false);
         };
         let bytes = self.site.read_if_there(&name.file(), FILE_BYTES_MAX)?.unwrap_or_default();
-        let written = scope_file::index(&bytes);
-        // A key in conflict has a line a side; either is right until it is resolved.
-        let is_listed =
-            |name: &str, version| written.binary_search(&Some((name.to_string(), version))).is_ok();
-        let mut keys = scope.iter();
-        let is_complete =
-            keys.all(|(name, entries)| entries.iter().any(|entry| is_listed(name, entry.version)));
-        let is_known = |line: &Option<(String, u32)>| {
-            line.as_ref().is_some_and(|(name, version)| {
-                scope.get(name).iter().any(|entry| entry.version == *version)
-            })
-        };
-        Ok(!is_complete || !written.iter().all(is_known))
+        let mut written = scope_file::index(&bytes);
+        let mut is_complete = true;
+        for (name, entries) in scope.iter() {
+            // A key in conflict has a line a side; either is right until it is resolved.
+            let lines = entries.iter().map(|entry| scope_file::index_line(name, entry.version));
+            is_complete &= lines.filter(|line| written.remove(line)).count() > 0;
+        }
+        Ok(!is_complete || !written.is_empty())
     }
 }
 
@@ -327,13 +329,6 @@ fn open_boxes(shown: &str, boxes: &[SealedBox], key: &ScopeKey) -> Result<Scope>
         return Err(Error::new(Kind::NoBox, shown));
     }
     Ok(scope::join(snapshots))
-}
-
-/// The values that a pin's name means.
-fn scope_of_pin(pinned: &str) -> Option<ScopeName> {
-    let (service, env) = pinned.strip_prefix("values/")?.split_once('/')?;
-    (check_place(service).is_ok() && check_place(env).is_ok())
-        .then(|| ScopeName::values(service, env))
 }
 
 /// What a scope is called in a pin: `values/api/production`.

@@ -5,7 +5,7 @@
 //! conflict. Refuses boxes of an epoch other than the one whose keys were brought.
 
 use crate::error::{Error, Kind, Result};
-use crate::format::scope_file::{self, FILE_BYTES_MAX, ScopeName, SealedBox};
+use crate::format::scope_file::{self, FILE_BYTES_MAX, ScopeFile, ScopeName, SealedBox};
 use crate::process::git;
 use crate::project::merge::open_all;
 use crate::project::{Commit, DIRECTORY, Project};
@@ -30,11 +30,9 @@ impl Project {
     /// `StaleBox` for boxes of another epoch than that of `past`; `NoAccess`; everything that is
     /// wrong with the file.
     pub fn take_over(&self, name: &ScopeName, past: &Project) -> Result<Option<TakenOver>> {
-        let shown = self.shown(&name.file());
-        let Some(bytes) = self.site.read_if_there(&name.file(), FILE_BYTES_MAX)? else {
+        let Some(ScopeFile { boxes, .. }) = self.read_file(name)? else {
             return Ok(None);
         };
-        let boxes = scope_file::read(&shown, &bytes, &self.config.project, name)?.boxes;
         let (key, old_key) = (self.scope_key(name)?, past.scope_key(name)?);
         let now = || {
             let mut own = boxes.iter().filter(|sealed| sealed.epoch == key.epoch);
@@ -48,7 +46,7 @@ impl Project {
         let stale: Vec<_> = boxes.iter().filter(is_stale).collect();
         if let Some(other) = stale.iter().find(|sealed| sealed.epoch != old_key.epoch) {
             let cause = format!("a commit of epoch {} is needed", other.epoch.number);
-            return Err(Error::new(Kind::StaleBox, shown).because(cause));
+            return Err(Error::new(Kind::StaleBox, self.shown(&name.file())).because(cause));
         }
         if stale.is_empty() {
             return Ok(None);

@@ -28,9 +28,9 @@ pub fn accept_scope_key(subject: &str, roster: &Roster, holder: ScopeHolder) -> 
     if own != other {
         return foreign(format!("it is from another rotation to epoch {}", own.number));
     }
-    let ScopeHolder { project, epoch, service, env, values, files } = holder;
+    let ScopeHolder { service, env, values, files, .. } = holder;
     let keys = Keys::Scope(ScopeKeys { env, service, key: values, files: Some(files) });
-    Ok(Access { project, epoch, member: String::new(), keys })
+    Ok(Access::new(&roster.project, own, "", keys))
 }
 
 impl Access {
@@ -53,10 +53,7 @@ impl Access {
     /// # Errors
     /// `NotFull`.
     pub fn project_key(&self) -> Result<Key> {
-        match &self.keys {
-            Keys::Full { project_key, .. } => Ok(project_key.duplicate()),
-            _ => Err(Error::new(Kind::NotFull, self.holder())),
-        }
+        Ok(self.full()?.0.duplicate())
     }
 
     /// The keys of one scope, to be handed on; `None` if the grants do not give them.

@@ -145,7 +145,7 @@ fn derivation(vector: &Vector) -> Outcome {
     let epoch = Epoch::parse(&epoch).map_or([0; 12], Epoch::to_bytes);
     let place = Place {
         project: &project,
-        epoch: &epoch,
+        epoch,
     };
     let line = |name| vector.line(name);
     let derived = match op.as_str() {
@@ -182,7 +182,7 @@ fn wrapped(vector: &Vector) -> Outcome {
         .to_bytes();
     let place = Place {
         project: &project,
-        epoch: &epoch,
+        epoch,
     };
     let (secret, aad) = (key(vector, "secret"), vector.bytes("statement"));
     let public = wrap::public_key(&secret);

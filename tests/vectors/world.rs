@@ -104,7 +104,7 @@ pub fn project_key(epoch: Epoch) -> Key {
 pub fn at<T>(project: &str, epoch: Epoch, derive: impl FnOnce(Place) -> T) -> T {
     derive(Place {
         project,
-        epoch: &epoch.bytes(),
+        epoch: epoch.bytes(),
     })
 }
 
