@@ -9,7 +9,7 @@ use crate::cli::identity::own_identity;
 use crate::cli::init::{lock_replaced, may_replace, project_here};
 use crate::cli::keytext::{bring, other_identity};
 use crate::cli::report::{Failure, quoted, safe};
-use crate::cli::{counted, lock, may_show, wants_help};
+use crate::cli::{counted, lock, may_show};
 use crate::error::Error;
 use crate::keys::{Home, file_of, identity_given};
 use crate::project::{DIRECTORY, Opening, Project, Site, back_up, check};
@@ -20,10 +20,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// Usage; something at DIR; no `y` for the identity; `Read`, `Write`: nothing is at DIR then.
-pub fn backup(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn backup(input: &mut Input) -> Result<u8, Failure> {
     let Some(target) = input.value("out").map(Path::new) else {
         return Err(Failure::usage("backup needs a new directory").hint("kagi backup -o DIR"));
     };

@@ -23,7 +23,7 @@ pub struct Command {
     /// Its flags.
     pub flags: &'static [Flag],
     /// What it does.
-    pub run: fn(Input) -> Result<u8, Failure>,
+    pub run: fn(&mut Input) -> Result<u8, Failure>,
 }
 
 /// One flag.

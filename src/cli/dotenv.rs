@@ -8,7 +8,7 @@ use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::words::{Words, check_no_key, check_service, near_place};
 use crate::cli::{
     author, check_names, counted, load, may_reveal, note_new_service, open, open_to_write, save,
-    single, wants_help,
+    single,
 };
 use crate::disk::{self, Mode};
 use crate::format::config::Config;
@@ -98,17 +98,14 @@ pub fn warn(subject: &str, parsed: &Parsed) {
 /// # Errors
 /// Usage; a malformed file; keys that have another value; everything that keeps the scope from
 /// being written. Nothing is imported then.
-pub fn import(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn import(input: &mut Input) -> Result<u8, Failure> {
     let path = PathBuf::from(input.value("file").cloned().unwrap_or_else(|| ".env".into()));
     let subject = path.to_string_lossy().into_owned();
     let parsed = dotenv::parse(&subject, read(&path)?.expose())
         .map_err(|error| Failure::from(error).and("nothing was imported"))?;
     warn(&subject, &parsed);
-    let (project, lock) = open_to_write(&input)?;
-    let mut words = Words::greedy(&project, &input, 1)?;
+    let (project, lock) = open_to_write(input)?;
+    let mut words = Words::greedy(&project, input, 1)?;
     take_first_service(&project, &mut words)?;
     if words.env.is_none() {
         words.env = env_of_file(&project.config, &path)?;
@@ -119,7 +116,7 @@ pub fn import(mut input: Input) -> Result<u8, Failure> {
         check_service(&project, &target.service)?;
         check_no_key(&project, &target.service)?;
     }
-    check_assignments(&project, &input, &parsed)?;
+    check_assignments(&project, input, &parsed)?;
     let mut scope = load(&project, &target)?.scope;
     let plan = Plan::new(&scope, &parsed);
     if input.has("dry-run") {
@@ -222,17 +219,14 @@ pub fn full_env_name(suffix: &str) -> &str {
 ///
 /// # Errors
 /// Usage; no `y`; a value that the format cannot hold; a file that is there.
-pub fn export(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn export(input: &mut Input) -> Result<u8, Failure> {
     let name = input.text("format")?.unwrap_or("dotenv");
     let format = Format::from_name(name).ok_or_else(|| {
         Failure::usage(format!("there is no format {}", quoted(name)))
             .hint(format!("the formats are: {}", Format::NAMES.join(", ")))
     })?;
-    let project = open(&input)?;
-    let words = Words::greedy(&project, &input, 0)?;
+    let project = open(input)?;
+    let words = Words::greedy(&project, input, 0)?;
     words.check_known(&project)?;
     let target = words.target(&project)?;
     match input.value("out") {
@@ -242,7 +236,7 @@ pub fn export(mut input: Input) -> Result<u8, Failure> {
             terminal::print(text.expose())?;
         }
         Some(directory) => {
-            export_files(&project, &input, &words, &target, format, Path::new(directory))?;
+            export_files(&project, input, &words, &target, format, Path::new(directory))?;
         }
     }
     Ok(0)

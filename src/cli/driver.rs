@@ -6,7 +6,7 @@
 
 use crate::cli::args::Input;
 use crate::cli::report::Failure;
-use crate::cli::{MASK, wants_help, written};
+use crate::cli::{MASK, written};
 use crate::disk::{self, Mode};
 use crate::format::scope_file::{self, FILE_BYTES_MAX, ScopeName, claimed_place};
 use crate::format::text::HEX;
@@ -33,10 +33,7 @@ const ATTRIBUTES_BYTES_MAX: usize = 1024 * 1024;
 ///
 /// # Errors
 /// Usage.
-pub fn merge_driver(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn merge_driver(input: &mut Input) -> Result<u8, Failure> {
     let [base, ours, theirs, path] = input.exactly().map_err(|error| error.with_code(CANNOT))?;
     // Git and the fallback have the word then.
     Ok(merge(&base, &ours, &theirs, &path).unwrap_or(CANNOT))
@@ -69,10 +66,7 @@ fn open_quietly(site: Site) -> Option<Project> {
 ///
 /// # Errors
 /// Usage; a file that cannot be read.
-pub fn textconv(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn textconv(input: &mut Input) -> Result<u8, Failure> {
     let [path] = input.exactly()?;
     let bytes = disk::read_given(Path::new(&path), FILE_BYTES_MAX)?;
     let text = match claimed_place(bytes.expose()) {

@@ -4,7 +4,7 @@ use crate::cli::args::Input;
 use crate::cli::member::{check_may_change, rotate};
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{check_no_key, unknown_env};
-use crate::cli::{counted, may_delete, open, open_to_write, wants_help};
+use crate::cli::{counted, may_delete, open, open_to_write};
 use crate::disk::Lock;
 use crate::error::Kind;
 use crate::format::config::ENVS_MAX;
@@ -26,11 +26,8 @@ struct EnvsJson {
 ///
 /// # Errors
 /// Usage; everything that keeps the project shut.
-pub fn list(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
-    let config = open(&input)?.config;
+pub fn list(input: &mut Input) -> Result<u8, Failure> {
+    let config = open(input)?.config;
     let mut text = String::new();
     if input.has("json") {
         text = json::write(&EnvsJson { envs: config.envs, default_env: config.default_env });
@@ -65,12 +62,9 @@ fn check_new(project: &Project, name: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Usage; a name that may not be; `NotFull`; `Write`.
-pub fn add(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn add(input: &mut Input) -> Result<u8, Failure> {
     let [name] = input.exactly()?;
-    let (project, lock) = open_to_write(&input)?;
+    let (project, lock) = open_to_write(input)?;
     check_may_change(&project)?;
     check_new(&project, &name)?;
     if project.config.envs.len() == ENVS_MAX {
@@ -105,12 +99,9 @@ fn change_config(project: &Project, lock: &Lock, change: &ConfigChange) -> Resul
 ///
 /// # Errors
 /// Usage; a name that may not be; `NotFull`; a damaged scope; `Write`.
-pub fn rename(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn rename(input: &mut Input) -> Result<u8, Failure> {
     let [old, new] = input.exactly()?;
-    let (project, lock) = open_to_write(&input)?;
+    let (project, lock) = open_to_write(input)?;
     check_may_change(&project)?;
     if !project.config.is_env(&old) {
         return Err(unlisted(&project, &old));
@@ -141,7 +132,7 @@ pub fn rename(mut input: Input) -> Result<u8, Failure> {
         quoted(&new),
         counted(count, "scope")
     ));
-    end_keys(&input, &project, &lock, &old)?;
+    end_keys(input, &project, &lock, &old)?;
     Ok(0)
 }
 
@@ -175,19 +166,16 @@ fn scopes_of(project: &Project, env: &str) -> Result<Vec<ScopeName>, Failure> {
 ///
 /// # Errors
 /// Usage; the default environment; no `y`; `NotFull`; `Write`.
-pub fn del(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn del(input: &mut Input) -> Result<u8, Failure> {
     let [name] = input.exactly()?;
     if !input.has("yes") {
         // Asked without the lock, and looked at again with it.
-        let gone = check_deletion(&open(&input)?, &name)?;
+        let gone = check_deletion(&open(input)?, &name)?;
         let question =
             format!("delete the environment {} with {}?", quoted(&name), counted(gone, "scope"));
-        may_delete(&input, &question)?;
+        may_delete(input, &question)?;
     }
-    let (project, lock) = open_to_write(&input)?;
+    let (project, lock) = open_to_write(input)?;
     check_may_change(&project)?;
     check_deletion(&project, &name)?;
     let mut config = project.config.clone();
@@ -200,7 +188,7 @@ pub fn del(mut input: Input) -> Result<u8, Failure> {
     };
     change_config(&project, &lock, &change)?;
     terminal::note(&format!("deleted the environment {}", quoted(&name)));
-    end_keys(&input, &project, &lock, &name)?;
+    end_keys(input, &project, &lock, &name)?;
     Ok(0)
 }
 

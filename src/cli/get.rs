@@ -3,9 +3,7 @@
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::words::{Words, did_you_mean, near_place, nearest};
-use crate::cli::{
-    MASK, author_name, may_reveal, missing_key, open, remarks, remember, single, wants_help,
-};
+use crate::cli::{MASK, author_name, may_reveal, missing_key, open, remarks, remember, single};
 use crate::format::json::{self, Serialize};
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::format::snapshot::Entry;
@@ -19,19 +17,16 @@ use std::io::IsTerminal;
 ///
 /// # Errors
 /// A key that is not there; damaged scopes, after the others were listed.
-pub fn get(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
-    let project = open(&input)?;
-    let words = Words::greedy(&project, &input, 1)?;
+pub fn get(input: &mut Input) -> Result<u8, Failure> {
+    let project = open(input)?;
+    let words = Words::greedy(&project, input, 1)?;
     words.check_known(&project)?;
     let code = match words.rest.first() {
         Some(_) if input.has("json") => {
             Err(Failure::usage("--json never reveals a value").hint("kagi get --json"))
         }
         Some(key) => get_key(&project, &words, key),
-        None => get_scopes(&project, &words, &input),
+        None => get_scopes(&project, &words, input),
     }?;
     remember(&project);
     Ok(code)
@@ -296,15 +291,12 @@ fn keys_of(project: &Project, found: &Found) -> Vec<KeyJson> {
 ///
 /// # Errors
 /// Usage; nothing found; damaged scopes, after the others were searched.
-pub fn search(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn search(input: &mut Input) -> Result<u8, Failure> {
     let texts = input.texts()?;
     let [text] = texts.as_slice() else {
         return Err(Failure::usage("search takes one text").hint("kagi search --help"));
     };
-    let project = open(&input)?;
+    let project = open(input)?;
     let in_values = input.has("values");
     if in_values {
         may_reveal("which keys hold that text")?;

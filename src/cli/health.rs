@@ -4,9 +4,7 @@ use crate::cli::args::Input;
 use crate::cli::driver::{git_setup, is_set_up};
 use crate::cli::exposure::exposures;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
-use crate::cli::{
-    NEWER_EPOCH, may_delete, open, open_to_write, remarks, remember, save, single, wants_help,
-};
+use crate::cli::{NEWER_EPOCH, may_delete, open, open_to_write, remarks, remember, save, single};
 use crate::disk::{self, Lock};
 use crate::format::roster::Roster;
 use crate::format::scope_file::{ScopeKind, ScopeName};
@@ -48,14 +46,11 @@ impl Findings {
 ///
 /// # Errors
 /// Everything that keeps the project shut.
-pub fn doctor(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn doctor(input: &mut Input) -> Result<u8, Failure> {
     let fixes = input.has("fix");
     // Asked without the lock. Taking it sweeps what killed writers left.
-    let deletable = if fixes { ask_for_unlisted(&open(&input)?, &input)? } else { Vec::new() };
-    let (project, lock) = open_to_write(&input)?;
+    let deletable = if fixes { ask_for_unlisted(&open(input)?, input)? } else { Vec::new() };
+    let (project, lock) = open_to_write(input)?;
     let mut findings = Findings::default();
     let is_checked = project.access().only_scope().is_none();
     let roster = if is_checked { "accepted" } else { "not checked" };

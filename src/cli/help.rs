@@ -4,7 +4,6 @@ use crate::cli::args::{Input, find};
 use crate::cli::command::{Command, Flag};
 use crate::cli::report::{Failure, quoted};
 use crate::cli::table::COMMANDS;
-use crate::cli::wants_help;
 use crate::cli::words::nearest;
 use crate::terminal;
 use std::fmt::Write;
@@ -13,10 +12,7 @@ use std::fmt::Write;
 ///
 /// # Errors
 /// Usage for a command that is not there.
-pub fn help(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn help(input: &mut Input) -> Result<u8, Failure> {
     let name = input.texts()?.join(" ");
     if name.is_empty() {
         return overview();
@@ -41,10 +37,7 @@ pub fn help(mut input: Input) -> Result<u8, Failure> {
 ///
 /// # Errors
 /// If it cannot be printed.
-pub fn version(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn version(_input: &mut Input) -> Result<u8, Failure> {
     terminal::print(concat!("kagi ", env!("CARGO_PKG_VERSION"), "\n").as_bytes())?;
     Ok(0)
 }

@@ -9,7 +9,7 @@ use crate::cli::diff::open_past;
 use crate::cli::get::is_chosen;
 use crate::cli::report::{Failure, safe};
 use crate::cli::words::Words;
-use crate::cli::{author_name, open, wants_help};
+use crate::cli::{author_name, open};
 use crate::crypto::hash::{Digest, hash};
 use crate::error::{Kind, Result};
 use crate::format::json::{self, Serialize};
@@ -71,16 +71,13 @@ type State = Rc<BTreeMap<String, Vec<Mark>>>;
 ///
 /// # Errors
 /// Usage; no commit.
-pub fn log(mut input: Input) -> std::result::Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn log(input: &mut Input) -> std::result::Result<u8, Failure> {
     let count = match input.text("count")? {
         None => LINES,
         Some(text) => text.parse().map_err(|_| Failure::usage("-n takes a number of lines"))?,
     };
-    let project = open(&input)?;
-    let mut words = Words::greedy(&project, &input, 1)?;
+    let project = open(input)?;
+    let mut words = Words::greedy(&project, input, 1)?;
     let key = words.rest.pop();
     if key.is_some() {
         let target = words.target(&project)?;

@@ -7,7 +7,7 @@ use crate::cli::dotenv::{full_env_name, read, take_over, warn};
 use crate::cli::report::{Failure, quoted};
 use crate::cli::variables::is_unsafe_key;
 use crate::cli::words::{Words, check_no_key, check_service, unknown_env};
-use crate::cli::{author, check_names, load, note_new_service, open_to_write, save, wants_help};
+use crate::cli::{author, check_names, load, note_new_service, open_to_write, save};
 use crate::disk;
 use crate::format::config::Config;
 use crate::format::dotenv::{self, Parsed};
@@ -194,17 +194,14 @@ fn parse_safely(path: &Path, subject: &str) -> Result<Parsed, Failure> {
 ///
 /// # Errors
 /// Usage; a malformed file; everything that keeps a scope from being written.
-pub fn sync(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn sync(input: &mut Input) -> Result<u8, Failure> {
     let list = |text: Option<&str>| {
         text.map(|text| text.split(',').map(str::to_string).collect::<Vec<_>>())
     };
     let example = read_dotenv(input.text("example")?.unwrap_or(".env.example"))?;
     let sources = list(input.text("sources")?).unwrap_or_default();
-    let (project, lock) = open_to_write(&input)?;
-    let words = Words::greedy(&project, &input, 0)?;
+    let (project, lock) = open_to_write(input)?;
+    let words = Words::greedy(&project, input, 0)?;
     let target = words.target(&project)?;
     let envs = match list(input.text("envs")?) {
         None => vec![target.env.clone()],
@@ -219,7 +216,7 @@ pub fn sync(mut input: Input) -> Result<u8, Failure> {
         check_service(&project, &target.service)?;
         check_no_key(&project, &target.service)?;
     }
-    check_names(&input, example.assignments.iter().map(|one| one.name.as_str()))?;
+    check_names(input, example.assignments.iter().map(|one| one.name.as_str()))?;
     for env in envs {
         let target = ScopeName::values(&target.service, &env);
         let mut found = vec![];

@@ -49,7 +49,7 @@ pub const MASK: &str = "********";
 pub fn main() -> u8 {
     let result = args::command(lexopt::Parser::from_env()).and_then(|input| match input {
         None => help::overview(),
-        Some(input) => (input.command.run)(input),
+        Some(mut input) => run(&mut input),
     });
     match result {
         Ok(code) => code,
@@ -60,20 +60,20 @@ pub fn main() -> u8 {
     }
 }
 
-/// Reads a command's words, and shows its help if that was asked for.
-///
-/// # Errors
-/// Usage. `Ok(true)`: help was shown, and that was all.
-pub fn wants_help(input: &mut Input) -> Result<bool, Failure> {
+/// Runs a command, or shows its help if that was asked for.
+fn run(input: &mut Input) -> Result<u8, Failure> {
+    // Flags of `run` end where the command begins that it starts: it reads its words itself.
+    if input.command.name == "run" {
+        return run::run(input);
+    }
     input.take_words()?;
     if input.has("help") {
-        help::page(input.command)?;
-        return Ok(true);
+        return help::page(input.command);
     }
     if input.command.words.is_empty() && !input.words.is_empty() {
         return Err(Failure::usage(format!("kagi {} takes no words", input.command.name)));
     }
-    Ok(false)
+    (input.command.run)(input)
 }
 
 /// Opens the project to read.

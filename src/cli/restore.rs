@@ -7,7 +7,7 @@ use crate::cli::get::is_chosen;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::values::ask_for;
 use crate::cli::words::Words;
-use crate::cli::{author, load, may_reveal, open, open_to_write, save, single, wants_help};
+use crate::cli::{author, load, may_reveal, open, open_to_write, save, single};
 use crate::disk::Lock;
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::format::snapshot::Entry;
@@ -22,19 +22,16 @@ use std::collections::BTreeSet;
 /// # Errors
 /// Usage; what `backup::restore` fails with; a revision that cannot be read, or has no such key; everything that keeps the scope from
 /// being written.
-pub fn restore(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn restore(input: &mut Input) -> Result<u8, Failure> {
     if input.has("file") {
-        return backup::restore(&input);
+        return backup::restore(input);
     }
     let Some(revision) = input.text("from")? else {
         let failure = Failure::usage("restore needs a commit, or a backup");
         return Err(failure.hint("kagi restore --from REV KEY, or kagi restore -f DIR"));
     };
-    let (project, lock) = open_to_write(&input)?;
-    let words = Words::greedy(&project, &input, 1)?;
+    let (project, lock) = open_to_write(input)?;
+    let words = Words::greedy(&project, input, 1)?;
     let Some(key) = words.rest.first() else {
         return Err(Failure::usage("restore takes the key to take back")
             .hint(format!("kagi diff {revision}")));

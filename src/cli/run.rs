@@ -27,7 +27,7 @@ const NOT_STARTED: u8 = 126;
 ///
 /// # Errors
 /// Usage; everything that keeps the scope shut; 126 or 127 if the command cannot be started.
-pub fn run(mut input: Input) -> Result<u8, Failure> {
+pub fn run(input: &mut Input) -> Result<u8, Failure> {
     let mut project = None;
     let mut words = Words::default();
     // Flags of kagi end where the command begins, and that is only known once the words before
@@ -39,9 +39,9 @@ pub fn run(mut input: Input) -> Result<u8, Failure> {
         }
         let project = match &mut project {
             Some(project) => project,
-            empty => empty.insert(open(&input)?),
+            empty => empty.insert(open(input)?),
         };
-        words.settle(project, &input)?;
+        words.settle(project, input)?;
         match word {
             None => break None,
             Some(word) if word.to_str().is_some_and(|text| words.take(project, text)) => {}
@@ -51,7 +51,7 @@ pub fn run(mut input: Input) -> Result<u8, Failure> {
     let Some(project) = project else {
         return Err(no_command());
     };
-    start(&mut input, &project, &words, command)
+    start(input, &project, &words, command)
 }
 
 fn no_command() -> Failure {

@@ -6,7 +6,7 @@ use crate::cli::exposure::{Exposure, exposures};
 use crate::cli::health::{unmerged, unmerged_line};
 use crate::cli::member::pending;
 use crate::cli::report::{Failure, safe};
-use crate::cli::{counted, open, remarks, remember, single, wants_help};
+use crate::cli::{counted, open, remarks, remember, single};
 use crate::format::json::{self, Serialize};
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::Project;
@@ -41,11 +41,8 @@ struct ScopeJson {
 ///
 /// # Errors
 /// Everything that keeps the project shut.
-pub fn status(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
-    let project = open(&input)?;
+pub fn status(input: &mut Input) -> Result<u8, Failure> {
+    let project = open(input)?;
     let mut status = StatusJson {
         project: project.config.project.clone(),
         root: project.site.root.to_string_lossy().into_owned(),

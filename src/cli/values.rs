@@ -9,7 +9,7 @@ use crate::cli::words::{
 };
 use crate::cli::{
     author, check_names, load, may_delete, may_reveal, missing_key, note_new_service, open,
-    open_to_write, save, wants_help, written,
+    open_to_write, save, written,
 };
 use crate::crypto::random;
 use crate::disk;
@@ -33,15 +33,12 @@ const GENERATED_LENGTH_MAX: usize = 4096;
 ///
 /// # Errors
 /// Usage; names that may not be; everything that keeps the scope from being written.
-pub fn set(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
-    let value = value_from_flag(&input)?;
-    let (project, lock) = open_to_write(&input)?;
-    let order = split_words(&project, &input, value.is_none())?;
+pub fn set(input: &mut Input) -> Result<u8, Failure> {
+    let value = value_from_flag(input)?;
+    let (project, lock) = open_to_write(input)?;
+    let order = split_words(&project, input, value.is_none())?;
     let Order { target, key, is_new_service } = order;
-    check_names(&input, std::iter::once(key.as_str()))?;
+    check_names(input, std::iter::once(key.as_str()))?;
     let value = match value {
         Some(value) => value,
         None => Secret::from_vec(input.words.pop().unwrap_or_default().into_encoded_bytes()),
@@ -220,17 +217,14 @@ fn generate(length: &str) -> Result<Secret, Failure> {
 ///
 /// # Errors
 /// Usage; a key that is not there; everything that keeps the scope from being written.
-pub fn unset(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn unset(input: &mut Input) -> Result<u8, Failure> {
     if !input.has("yes") {
         // Asked without the lock, and looked at again with it.
-        let (target, keys, _) = without_keys(&open(&input)?, &input)?;
-        may_delete(&input, &format!("delete {keys} from {target}?"))?;
+        let (target, keys, _) = without_keys(&open(input)?, input)?;
+        may_delete(input, &format!("delete {keys} from {target}?"))?;
     }
-    let (project, lock) = open_to_write(&input)?;
-    let (target, keys, scope) = without_keys(&project, &input)?;
+    let (project, lock) = open_to_write(input)?;
+    let (target, keys, scope) = without_keys(&project, input)?;
     save(&project, &lock, &target, scope)?;
     terminal::note(&format!("deleted {keys} from {target}"));
     Ok(0)
@@ -263,20 +257,17 @@ fn without_keys(project: &Project, input: &Input) -> Result<(ScopeName, String, 
 ///
 /// # Errors
 /// Usage; no such conflict; everything that keeps the scope from being written.
-pub fn resolve(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn resolve(input: &mut Input) -> Result<u8, Failure> {
     if input.has("from") {
-        return resolve_stale(&input);
+        return resolve_stale(input);
     }
     // Asked without the lock, and looked at again with it.
-    let (choices, count) = choose(&open(&input)?, &input)?;
+    let (choices, count) = choose(&open(input)?, input)?;
     if count == 0 {
         terminal::note("nothing is in conflict");
     }
     if !choices.is_empty() {
-        let (project, lock) = open_to_write(&input)?;
+        let (project, lock) = open_to_write(input)?;
         for (target, chosen) in &choices {
             take(&project, &lock, target, chosen)?;
         }
