@@ -5,10 +5,9 @@
 
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe};
-use crate::cli::words::{Words, check_no_key, check_service, near_place};
+use crate::cli::words::{Words, check_new_service, near_place};
 use crate::cli::{
-    author, check_names, counted, load, may_reveal, note_new_service, open, open_to_write, save,
-    single,
+    author, check_names, counted, load, may_reveal, open, open_to_write, save, single_values,
 };
 use crate::disk::{self, Mode};
 use crate::format::config::Config;
@@ -111,11 +110,7 @@ pub fn import(input: &mut Input) -> Result<u8, Failure> {
         words.env = env_of_file(&project.config, &path)?;
     }
     let target = words.target(&project)?;
-    let is_new_service = !project.is_known(&target.service);
-    if is_new_service {
-        check_service(&project, &target.service)?;
-        check_no_key(&project, &target.service)?;
-    }
+    check_new_service(&project, &target)?;
     check_assignments(&project, input, &parsed)?;
     let mut scope = load(&project, &target)?.scope;
     let plan = Plan::new(&scope, &parsed);
@@ -138,7 +133,6 @@ pub fn import(input: &mut Input) -> Result<u8, Failure> {
     take_over(&mut scope, parsed, author(&project))?;
     if plan.added.len() + plan.changed.len() > 0 {
         save(&project, &lock, &target, scope)?;
-        note_new_service(&target, is_new_service);
     }
     terminal::note(&format!("imported {} into {target}: {}", quoted(&subject), plan.summary()));
     Ok(0)
@@ -245,13 +239,7 @@ pub fn export(input: &mut Input) -> Result<u8, Failure> {
 fn plain_text(project: &Project, target: &ScopeName, format: Format) -> Result<Secret, Failure> {
     let found = project.load(target)?;
     let scope = found.ok_or_else(|| Failure::new(format!("{target} has no secrets")))?.scope;
-    let mut pairs = Vec::with_capacity(scope.len());
-    for (name, entries) in scope.iter() {
-        if let Some(entry) = single(project, target, name, entries)? {
-            pairs.push((name, entry.value.expose()));
-        }
-    }
-    dotenv::write(format, pairs.into_iter()).map_err(|error| {
+    dotenv::write(format, single_values(project, target, &scope)?.into_iter()).map_err(|error| {
         Failure::from(error)
             .and("nothing was exported")
             .hint("--format json or shell holds more than dotenv and docker")

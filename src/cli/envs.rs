@@ -4,7 +4,7 @@ use crate::cli::args::Input;
 use crate::cli::member::{check_may_change, rotate};
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{check_no_key, unknown_env};
-use crate::cli::{counted, may_delete, open, open_to_write};
+use crate::cli::{counted, marked_envs, may_delete, open, open_to_write};
 use crate::disk::Lock;
 use crate::error::Kind;
 use crate::format::config::ENVS_MAX;
@@ -14,7 +14,6 @@ use crate::format::roster::Member;
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::{ConfigChange, Project};
 use crate::terminal;
-use std::fmt::Write;
 
 #[derive(Serialize)]
 struct EnvsJson {
@@ -28,15 +27,11 @@ struct EnvsJson {
 /// Usage; everything that keeps the project shut.
 pub fn list(input: &mut Input) -> Result<u8, Failure> {
     let config = open(input)?.config;
-    let mut text = String::new();
-    if input.has("json") {
-        text = json::write(&EnvsJson { envs: config.envs, default_env: config.default_env });
+    let text = if input.has("json") {
+        json::write(&EnvsJson { envs: config.envs, default_env: config.default_env })
     } else {
-        for env in &config.envs {
-            let mark = if *env == config.default_env { " (default)" } else { "" };
-            let _ = writeln!(text, "{env}{mark}");
-        }
-    }
+        marked_envs(&config).iter().flat_map(|env| [env, "\n"]).collect()
+    };
     terminal::print(text.as_bytes())?;
     Ok(0)
 }

@@ -3,7 +3,9 @@
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::words::{Words, did_you_mean, near_place, nearest};
-use crate::cli::{MASK, author_name, may_reveal, missing_key, open, remarks, remember, single};
+use crate::cli::{
+    GONE, MASK, author_name, may_reveal, missing_key, note_remarks, open, remember, single,
+};
 use crate::format::json::{self, Serialize};
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::format::snapshot::Entry;
@@ -92,8 +94,11 @@ pub fn shown_value(entry: &Entry, indent: &str) -> Secret {
     shown
 }
 
-/// The scopes that the words mean: all of them, or those of one service, environment, or both.
-fn chosen_scopes(project: &Project, words: &Words) -> Result<Vec<ScopeName>, Failure> {
+/// The scopes that the words mean, and that this member may open.
+///
+/// # Errors
+/// `Read`; if it may open none of them.
+pub fn chosen_scopes(project: &Project, words: &Words) -> Result<Vec<ScopeName>, Failure> {
     let mut scopes = project.scopes(ScopeKind::Values)?;
     scopes.retain(|name| is_chosen(project, words, name));
     // A limited member sees what it may open.
@@ -150,7 +155,7 @@ fn get_scopes(project: &Project, words: &Words, input: &Input) -> Result<u8, Fai
         }
         let gone = gone_scopes(project, words);
         for name in &gone {
-            terminal::note(&format!("note: {name} is gone, though this device has seen it"));
+            terminal::note(&format!("note: {name} {GONE}"));
         }
         if listed.is_empty() && gone.is_empty() {
             terminal::note("there are no secrets here yet");
@@ -171,9 +176,7 @@ fn report_damage(project: &Project, listed: &[Listed]) -> u8 {
                 code = 1;
             }
             Ok(found) => {
-                for line in remarks(found) {
-                    terminal::note(&format!("note: {target} {line}"));
-                }
+                note_remarks(target, found);
                 for (name, entries) in found.scope.iter().filter(|(_, entries)| entries.len() > 1) {
                     if let Err(failure) = single(project, target, name, entries) {
                         failure.report();
@@ -292,10 +295,7 @@ fn keys_of(project: &Project, found: &Found) -> Vec<KeyJson> {
 /// # Errors
 /// Usage; nothing found; damaged scopes, after the others were searched.
 pub fn search(input: &mut Input) -> Result<u8, Failure> {
-    let texts = input.texts()?;
-    let [text] = texts.as_slice() else {
-        return Err(Failure::usage("search takes one text").hint("kagi search --help"));
-    };
+    let [text] = input.exactly()?;
     let project = open(input)?;
     let in_values = input.has("values");
     if in_values {
@@ -313,17 +313,14 @@ pub fn search(input: &mut Input) -> Result<u8, Failure> {
                 || entry.description.to_lowercase().contains(&needle)
                 || (in_values && holds(entry.value.expose(), text.as_bytes()))
         };
-        let other: Vec<_> = found
-            .scope
-            .iter()
-            .filter(|(_, entries)| !entries.iter().any(matches))
-            .map(|(name, _)| name.to_string())
-            .collect();
-        for name in other {
-            found.scope.unset(&name);
-        }
-        for (name, _) in found.scope.iter() {
-            let _ = writeln!(lines, "{} {name}", one.name);
+        let names: Vec<_> = found.scope.iter().map(|(name, _)| name.to_string()).collect();
+        for name in names {
+            if found.scope.get(&name).iter().any(matches) {
+                // Writing to a string cannot fail.
+                let _ = writeln!(lines, "{} {name}", one.name);
+            } else {
+                found.scope.unset(&name);
+            }
         }
     }
     if input.has("json") {

@@ -4,7 +4,9 @@ use crate::cli::args::Input;
 use crate::cli::driver::{git_setup, is_set_up};
 use crate::cli::exposure::exposures;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
-use crate::cli::{NEWER_EPOCH, may_delete, open, open_to_write, remarks, remember, save, single};
+use crate::cli::{
+    GONE, NEWER_EPOCH, UNLISTED, may_delete, open, open_to_write, remarks, remember, save, single,
+};
 use crate::disk::{self, Lock};
 use crate::format::roster::Roster;
 use crate::format::scope_file::{ScopeKind, ScopeName};
@@ -40,6 +42,18 @@ impl Findings {
         self.mended += 1;
         terminal::note(&format!("mended: {line}"));
     }
+
+    fn verdict(self, fixes: bool) -> Result<u8, Failure> {
+        if self.problems > 0 {
+            let hint = if fixes || self.mendable == 0 { "" } else { "kagi doctor --fix" };
+            return Err(Failure::new(format!("{} left to do", self.problems)).hint(hint));
+        }
+        match self.mended {
+            0 => terminal::note("nothing is wrong"),
+            mended => terminal::note(&format!("{mended} mended; nothing is left to do")),
+        }
+        Ok(0)
+    }
 }
 
 /// `kagi doctor [--fix]`.
@@ -71,7 +85,7 @@ pub fn doctor(input: &mut Input) -> Result<u8, Failure> {
     }
     for name in project.gone_scopes() {
         let hint = format!("git checkout -- {}", project.shown(&name.file()));
-        findings.problem(&format!("{name} is gone, though this device has seen it"), &hint);
+        findings.problem(&format!("{name} {GONE}"), &hint);
     }
     check_unlisted(&project, &deletable, &mut findings)?;
     for exposure in exposures(&project)? {
@@ -87,21 +101,7 @@ pub fn doctor(input: &mut Input) -> Result<u8, Failure> {
         );
     }
     remember(&project);
-    match findings {
-        Findings { problems: 0, mended: 0, .. } => terminal::note("nothing is wrong"),
-        Findings { problems: 0, mended, .. } => {
-            terminal::note(&format!("{mended} mended; nothing is left to do"));
-        }
-        Findings { problems, mendable, .. } => {
-            let failure = Failure::new(format!("{problems} left to do"));
-            return Err(if fixes || mendable == 0 {
-                failure
-            } else {
-                failure.hint("kagi doctor --fix")
-            });
-        }
-    }
-    Ok(0)
+    findings.verdict(fixes)
 }
 
 fn check_attributes(
@@ -200,8 +200,7 @@ fn check_unlisted(
             disk::remove_with_directory(&project.path(&name.file()))?;
             findings.mended(&format!("deleted {shown}"));
         } else {
-            let line = format!("{shown} belongs to no environment of kagi.json and is not read");
-            findings.mendable(&line);
+            findings.mendable(&format!("{shown} {UNLISTED}"));
         }
     }
     Ok(())

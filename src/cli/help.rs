@@ -3,7 +3,7 @@
 use crate::cli::args::{Input, find};
 use crate::cli::command::{Command, Flag};
 use crate::cli::report::{Failure, quoted};
-use crate::cli::table::COMMANDS;
+use crate::cli::table::{ALIASES, COMMANDS};
 use crate::cli::words::nearest;
 use crate::terminal;
 use std::fmt::Write;
@@ -79,8 +79,8 @@ fn page_text(command: &Command) -> String {
     let mut text = format!("kagi {} {}", command.name, command.words).trim_end().to_string();
     let _ =
         write!(text, "\n\n  {}\n\n  {}\n", command.about, command.details.replace('\n', "\n  "));
-    if !command.aliases.is_empty() {
-        let _ = write!(text, "\naliases\n  {}\n", command.aliases.join(", "));
+    if let Some((alias, _)) = ALIASES.iter().find(|(_, meant)| *meant == command.name) {
+        let _ = write!(text, "\naliases\n  {alias}\n");
     }
     text.push_str("\nflags\n");
     for flag in command.flags() {

@@ -1,9 +1,9 @@
 //! `identity show` and `trust`: who this device is, and whom it believes.
 
 use crate::cli::args::Input;
-use crate::cli::confirm_author;
 use crate::cli::driver::git_setup;
 use crate::cli::report::{Failure, quoted};
+use crate::cli::{confirm_author, not_confirmed};
 use crate::error::{Error, Kind};
 use crate::format::json::{self, Serialize};
 use crate::format::key_text::Identity;
@@ -112,10 +112,7 @@ pub fn trust_member(home: &Home, project: &str, id: &str) -> Result<(), Failure>
 }
 
 fn trust_checkout(home: &Home, site: &Site, project: &str) -> Result<(), Failure> {
-    let declined = || {
-        let failure = Failure::new("not confirmed; nothing was changed");
-        if terminal::can_ask() { failure } else { failure.hint("kagi trust asks on a terminal") }
-    };
+    let declined = || not_confirmed("kagi trust asks on a terminal");
     let held = home.checkout(&site.root)?;
     let around = || home.checkout_around(&site.root);
     let other = held.clone().map_or_else(around, |held| Ok(Some(held)))?;

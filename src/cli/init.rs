@@ -4,7 +4,7 @@ use crate::cli::args::Input;
 use crate::cli::driver::git_setup;
 use crate::cli::migrate::{self, Candidate};
 use crate::cli::report::{Failure, quoted};
-use crate::cli::{counted, lock, may_delete, note_opening, now};
+use crate::cli::{counted, lock, marked_envs, may_delete, note_opening, now, working_directory};
 use crate::disk;
 use crate::error::Kind;
 use crate::format::config::Config;
@@ -22,8 +22,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Usage; a project that is there; `Random`, `Write`.
 pub fn init(input: &mut Input) -> Result<u8, Failure> {
-    let root = std::env::current_dir()
-        .map_err(|_| Failure::new("the working directory cannot be read"))?;
+    let root = working_directory()?;
     let mut config = configuration(input)?;
     let name = device_name(input)?;
     let replaced = replaced_project(input, &root)?;
@@ -51,9 +50,7 @@ pub fn init(input: &mut Input) -> Result<u8, Failure> {
     if !imported.is_empty() {
         terminal::note("note: the .env files are still there; delete them when kagi get is right");
     }
-    let default = &project.config.default_env;
-    let mark = |env: &String| if env == default { format!("{env} (default)") } else { env.clone() };
-    let envs = project.config.envs.iter().map(mark).collect::<Vec<_>>().join(", ");
+    let envs = marked_envs(&project.config).join(", ");
     terminal::note(&format!("made the project {} with {envs}", project.config.project));
     if !input.has("no-git") {
         git_setup(&project.site.root);

@@ -11,7 +11,7 @@ use crate::cli::identity::trust_member;
 use crate::cli::init::device_name;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::words::{nearest, unknown_env};
-use crate::cli::{counted, lock, may_delete, note_opening, open, open_to_write};
+use crate::cli::{counted, lock, may_delete, not_confirmed, note_opening, open, open_to_write};
 use crate::crypto::random;
 use crate::disk::Lock;
 use crate::error::{Error, Kind};
@@ -247,7 +247,7 @@ fn ask_to_approve(project: &Project, input: &Input, request: &Request) -> Result
     if terminal::ask("kagi: is that the id that the other device shows with kagi identity show?") {
         Ok(())
     } else {
-        Err(Failure::new("not confirmed; nothing was changed"))
+        Err(not_confirmed(""))
     }
 }
 

@@ -7,12 +7,14 @@
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{Words, did_you_mean, near_place, with_scope};
-use crate::cli::{check_names, help, is_strict, note_opening, remarks, single};
+use crate::cli::{
+    GONE, check_names, help, is_strict, note_opening, note_remarks, open_quietly, single_values,
+};
 use crate::disk;
 use crate::error::{Error, Kind};
 use crate::format::scope_file::ScopeName;
 use crate::process;
-use crate::project::{Found, Opening, Project, Site};
+use crate::project::{Found, Project, Site};
 use crate::scope::Scope;
 use crate::terminal;
 use std::ffi::OsString;
@@ -59,13 +61,7 @@ fn no_command() -> Failure {
 }
 
 fn open(input: &Input) -> Result<Project, Failure> {
-    let opening = Opening {
-        is_strict: is_strict(input),
-        remembers: false,
-        forgets: false,
-        confirm: &|_| false,
-    };
-    let project = Project::open(Site::find()?, &opening)?;
+    let project = open_quietly(Site::find()?, is_strict(input))?;
     note_opening(&project);
     Ok(project)
 }
@@ -94,12 +90,7 @@ fn start(
     };
     let scope = scope_of(project, &target, found, is_named)?;
     check_names(input, scope.iter().map(|(name, _)| name))?;
-    let mut variables = Vec::with_capacity(scope.len());
-    for (name, entries) in scope.iter() {
-        if let Some(entry) = single(project, &target, name, entries)? {
-            variables.push((name, entry.value.expose()));
-        }
-    }
+    let variables = single_values(project, &target, &scope)?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let started = match disk::find_program(&program, &path) {
         None => Err(Error::new(Kind::Missing, typed.as_str())),
@@ -144,12 +135,10 @@ fn scope_of(
         return Ok(Scope::default());
     };
     if found.is_gone {
-        let message = format!("{target} is gone, though this device has seen it");
+        let message = format!("{target} {GONE}");
         let hint = format!("git log -- {}", project.shown(&target.file()));
         return Err(Failure::new(message).and("the command was not started").hint(hint));
     }
-    for line in remarks(&found) {
-        terminal::note(&format!("note: {target} {line}"));
-    }
+    note_remarks(target, &found);
     Ok(found.scope)
 }

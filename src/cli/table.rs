@@ -6,14 +6,13 @@ use crate::cli::command::{
 };
 use crate::cli::{
     backup, diff, dotenv, driver, envs, get, health, help, identity, init, keytext, log, member,
-    migrate, restore, run, status, values,
+    migrate, resolve, restore, run, status, values,
 };
 
 /// The commands, in the order of the overview.
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "init",
-        aliases: &[],
         group: "project",
         words: "",
         about: "make a project here, and offer to import the .env files that are found",
@@ -27,7 +26,7 @@ pub static COMMANDS: &[Command] = &[
         flags: &[
             flag("nested", "", "the directories below are services: in ./api, api is meant"),
             flag("envs", "[=A,B,…]", "development, staging, production; or those that are named"),
-            flag("name", "NAME", "this device's name in the project (default: host or user name)"),
+            flag("name", "NAME", "this device's name in the project (default: user@host)"),
             flag("force", "", "replace an existing project, keeping it as .kagi.backup-N"),
             flag("no-migrate", "", "do not look for .env files"),
             NO_GIT,
@@ -37,7 +36,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "uninit",
-        aliases: &[],
         group: "project",
         words: "",
         about: "remove .kagi from this project, after a y",
@@ -48,7 +46,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "status",
-        aliases: &[],
         group: "project",
         words: "",
         about: "what is here: members, environments, scopes, and what needs attention",
@@ -59,7 +56,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "doctor",
-        aliases: &[],
         group: "project",
         words: "",
         about: "check everything, and mend what can be mended without a decision",
@@ -71,7 +67,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "backup",
-        aliases: &[],
         group: "project",
         words: "",
         about: "copy the project into a new directory, with a checksum for every file",
@@ -86,7 +81,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "trust",
-        aliases: &[],
         group: "project",
         words: "[MEMBER_ID]",
         about: "accept the project of this checkout, or name a member who may introduce it",
@@ -98,7 +92,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "set",
-        aliases: &[],
         group: "values",
         words: "[service] [env] KEY [VALUE]",
         about: "set a key",
@@ -123,7 +116,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "get",
-        aliases: &[],
         group: "values",
         words: "[service] [env] [KEY]",
         about: "list keys with masked values; show one after a y",
@@ -135,7 +127,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "unset",
-        aliases: &[],
         group: "values",
         words: "[service] [env] KEY…",
         about: "delete keys, after a y",
@@ -146,7 +137,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "search",
-        aliases: &[],
         group: "values",
         words: "TEXT",
         about: "find keys by a part of their name or description",
@@ -158,7 +148,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "resolve",
-        aliases: &[],
         group: "values",
         words: "[service] [env] [KEY]",
         about: "choose between values that two branches gave to one key",
@@ -184,11 +173,10 @@ pub static COMMANDS: &[Command] = &[
             SERVICE,
             ENV,
         ],
-        run: values::resolve,
+        run: resolve::resolve,
     },
     Command {
         name: "diff",
-        aliases: &[],
         group: "values",
         words: "[REV [REV]] | [ENV ENV]",
         about: "show which keys differ: from a commit, between two, or between environments",
@@ -200,7 +188,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "log",
-        aliases: &[],
         group: "values",
         words: "[service] [env] [KEY]",
         about: "show who set, changed or deleted which key, and when, from the commits",
@@ -211,7 +198,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "restore",
-        aliases: &[],
         group: "values",
         words: "[service] [env] [KEY]",
         about: "set a key to the value that it had in a commit, or put a backup into place",
@@ -234,7 +220,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "run",
-        aliases: &[],
         group: "running",
         words: "[service] [env] [--] COMMAND [ARGUMENT…]",
         about: "run a command with the values in its environment",
@@ -251,7 +236,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "import",
-        aliases: &[],
         group: "dotenv",
         words: "[service] [env]",
         about: "take over the keys of a .env file, all or none",
@@ -273,7 +257,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "export",
-        aliases: &[],
         group: "dotenv",
         words: "[service] [env]",
         about: "write the values in plain text, after a y",
@@ -300,7 +283,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "sync",
-        aliases: &[],
         group: "dotenv",
         words: "[service]",
         about: "add the keys of .env.example that are missing, overwriting nothing",
@@ -326,7 +308,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "env list",
-        aliases: &[],
         group: "environments",
         words: "",
         about: "list the environments",
@@ -337,7 +318,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "env add",
-        aliases: &[],
         group: "environments",
         words: "NAME",
         about: "add an environment",
@@ -348,7 +328,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "env rename",
-        aliases: &[],
         group: "environments",
         words: "OLD NEW",
         about: "rename an environment, with all its scopes",
@@ -359,7 +338,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "env del",
-        aliases: &["env remove"],
         group: "environments",
         words: "NAME",
         about: "delete an environment and all its scopes, after a y",
@@ -370,7 +348,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "member join",
-        aliases: &["member request"],
         group: "team",
         words: "",
         about: "ask to become a member, from a new device",
@@ -382,7 +359,7 @@ pub static COMMANDS: &[Command] = &[
             "kagi member join --trust kgm_q3f7xw2mcn5t4a6bz3do",
         ],
         flags: &[
-            flag("name", "NAME", "this device's name in the project (default: host or user name)"),
+            flag("name", "NAME", "this device's name in the project (default: user@host)"),
             flag("trust", "ID", "the member who will approve"),
             NO_GIT,
         ],
@@ -390,7 +367,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "member list",
-        aliases: &[],
         group: "team",
         words: "",
         about: "list members with what they may open, requests, and removed ids",
@@ -401,7 +377,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "member approve",
-        aliases: &[],
         group: "team",
         words: "[ID]",
         about: "let a device in that has asked",
@@ -419,7 +394,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "member add",
-        aliases: &[],
         group: "team",
         words: "",
         about: "make a member for CI, or one to keep on paper, and show its identity once",
@@ -442,7 +416,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "member grant",
-        aliases: &[],
         group: "team",
         words: "MEMBER GRANT,…",
         about: "give a member more; or with --only just these grants",
@@ -457,7 +430,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "member rename",
-        aliases: &[],
         group: "team",
         words: "MEMBER NAME",
         about: "give a member another name",
@@ -468,7 +440,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "member del",
-        aliases: &["member remove"],
         group: "team",
         words: "MEMBER",
         about: "remove a member, and encrypt everything under a new key, after a y",
@@ -480,7 +451,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "key rotate",
-        aliases: &[],
         group: "team",
         words: "",
         about: "encrypt everything under a new key, without removing anybody, after a y",
@@ -491,7 +461,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "identity show",
-        aliases: &[],
         group: "team",
         words: "",
         about: "show this device's member id and public key",
@@ -502,7 +471,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "identity export",
-        aliases: &[],
         group: "team",
         words: "",
         about: "show this device's identity as text, after a y",
@@ -513,11 +481,10 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "identity import",
-        aliases: &[],
         group: "team",
         words: "",
         about: "make an identity this device's own",
-        details: "From a file, from standard input, or typed without being shown; in groups or not, in either case. \n\
+        details: "From a file, from standard input, or typed without being shown; in groups or not, in either case.\n\
                   Another identity that is here is replaced only with --force, and kept as identity.json.backup-N.",
         examples: &["kagi identity import", "kagi identity import --file /media/usb/identity"],
         flags: &[
@@ -529,7 +496,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "key export",
-        aliases: &[],
         group: "team",
         words: "[service [env]]",
         about: "show a key for KAGI_PROJECT_KEY, after a y",
@@ -541,29 +507,28 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "merge-driver",
-        aliases: &[],
         group: "",
         words: "BASE OURS THEIRS PATH",
         about: "merge a scope's file key by key; Git calls it",
-        details: "init and trust set it up in the local clone. Exits 1 for a conflict, and 3 where it cannot merge.",
+        details: "init, member join, trust and doctor --fix set it up in the local clone.\n\
+                  Exits 1 for a conflict, and 3 where it cannot merge.",
         examples: &["git config merge.kagi.driver"],
         flags: &[],
         run: driver::merge_driver,
     },
     Command {
         name: "textconv",
-        aliases: &[],
         group: "",
         words: "FILE",
         about: "show the keys of a scope's file, without values; Git calls it",
-        details: "init and trust set it up in the local clone, for git diff. A file that does not open is shown as it is.",
+        details: "init, member join, trust and doctor --fix set it up in the local clone, for git diff.\n\
+                  A file that does not open is shown as it is.",
         examples: &["git diff .kagi"],
         flags: &[],
         run: driver::textconv,
     },
     Command {
         name: "help",
-        aliases: &[],
         group: "kagi",
         words: "[COMMAND]",
         about: "show all commands, or one",
@@ -574,7 +539,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "version",
-        aliases: &[],
         group: "kagi",
         words: "",
         about: "show the version",
@@ -584,3 +548,7 @@ pub static COMMANDS: &[Command] = &[
         run: help::version,
     },
 ];
+
+/// Other names: alias, command.
+pub static ALIASES: [(&str, &str); 3] =
+    [("env remove", "env del"), ("member remove", "member del"), ("member request", "member join")];

@@ -246,6 +246,18 @@ pub fn check_service(project: &Project, name: &str) -> Result<(), Failure> {
     }
 }
 
+/// Refuses a service that a write would make, and whose name no service may have.
+///
+/// # Errors
+/// With the rule.
+pub fn check_new_service(project: &Project, target: &ScopeName) -> Result<(), Failure> {
+    if project.is_known(&target.service) {
+        return Ok(());
+    }
+    check_service(project, &target.service)?;
+    check_no_key(project, &target.service)
+}
+
 /// Refuses a new service or environment that is named like a key: a word must mean one thing.
 ///
 /// # Errors
