@@ -8,8 +8,6 @@ use crate::cli::report::Failure;
 pub struct Command {
     /// One or two words.
     pub name: &'static str,
-    /// Heading in the overview.
-    pub group: &'static str,
     /// What follows the name.
     pub words: &'static str,
     /// One line.

@@ -143,7 +143,7 @@ fn take_first_service(project: &Project, words: &mut Words) -> Result<(), Failur
     let Some(word) = words.rest.pop() else {
         return Ok(());
     };
-    if words.service.is_some() || words.has_env_word() || near_place(project, &word).is_some() {
+    if words.service.is_some() || words.has_env_word || near_place(project, &word).is_some() {
         return Err(words.neither(project, &word).and("nothing was imported"));
     }
     words.service = Some(word);

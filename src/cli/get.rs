@@ -1,7 +1,7 @@
 //! `get` and `search`: what is there, masked; one value, or all, after a `y`.
 
 use crate::cli::args::Input;
-use crate::cli::report::{Failure, quoted, safe};
+use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::words::{Words, did_you_mean, near_place, nearest};
 use crate::cli::{
     GONE, MASK, author_name, may_reveal, missing_key, note_remarks, open, remember, single,
@@ -64,10 +64,7 @@ fn not_found(
     let near = nearest(key, found.scope.iter().map(|(name, _)| name)).map(str::to_string);
     // A mistyped place is as likely as a mistyped key, unless both places were named.
     let near = near.or_else(|| near_place(project, key).filter(|_| words.env.is_none()));
-    match near {
-        None => failure.hint(format!("kagi search {}", safe(key))),
-        near => did_you_mean(failure, near.as_deref()),
-    }
+    did_you_mean(failure.hint(format!("kagi search {}", shell_word(key))), near.as_deref())
 }
 
 /// A value as a terminal may show it: lines stay lines, each but the first after `indent`, and
@@ -119,13 +116,6 @@ pub fn is_chosen(project: &Project, words: &Words, name: &ScopeName) -> bool {
         && words.env.as_ref().is_none_or(|env| *env == name.env)
 }
 
-/// Scopes that the words mean, that this device has seen, and that are not there any more.
-fn gone_scopes(project: &Project, words: &Words) -> Vec<ScopeName> {
-    let mut gone = project.gone_scopes();
-    gone.retain(|name| is_chosen(project, words, name));
-    gone
-}
-
 /// A scope, or why it does not open.
 struct Listed {
     name: ScopeName,
@@ -153,7 +143,8 @@ fn get_scopes(project: &Project, words: &Words, input: &Input) -> Result<u8, Fai
         if shows {
             may_reveal("all these values")?;
         }
-        let gone = gone_scopes(project, words);
+        let mut gone = project.gone_scopes();
+        gone.retain(|name| is_chosen(project, words, name));
         for name in &gone {
             terminal::note(&format!("note: {name} {GONE}"));
         }

@@ -3,7 +3,7 @@
 use crate::cli::args::{Input, find};
 use crate::cli::command::{Command, Flag};
 use crate::cli::report::{Failure, quoted};
-use crate::cli::table::{ALIASES, COMMANDS};
+use crate::cli::table::{ALIASES, COMMANDS, FOR_GIT, HEADINGS};
 use crate::cli::words::nearest;
 use crate::terminal;
 use std::fmt::Write;
@@ -52,12 +52,9 @@ pub fn overview() -> Result<u8, Failure> {
          kagi init --nested --envs\n  kagi set api DATABASE_URL postgres://localhost/api\n  \
          kagi get\n  kagi run api bun dev\n",
     );
-    let mut group = "";
-    // Without a group it is for Git, not for people.
-    for command in COMMANDS.iter().filter(|command| !command.group.is_empty()) {
-        if command.group != group {
-            group = command.group;
-            let _ = write!(text, "\n{group}\n");
+    for command in COMMANDS.iter().filter(|command| !FOR_GIT.contains(&command.name)) {
+        if let Some((heading, _)) = HEADINGS.iter().find(|(_, first)| *first == command.name) {
+            let _ = write!(text, "\n{heading}\n");
         }
         let _ = writeln!(text, "  {:<16} {}", command.name, command.about);
     }

@@ -10,7 +10,7 @@ use crate::cli::health::{side_to_take, unmerged, unmerged_line};
 use crate::cli::identity::trust_member;
 use crate::cli::init::device_name;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
-use crate::cli::words::{nearest, unknown_env};
+use crate::cli::words::{did_you_mean, nearest, unknown_env};
 use crate::cli::{counted, lock, may_delete, not_confirmed, note_opening, open, open_to_write};
 use crate::crypto::random;
 use crate::disk::Lock;
@@ -282,10 +282,9 @@ fn parse_grants(project: &Project, list: &str) -> Result<Vec<Grant>, Failure> {
         }
         if let Some(service) = service.filter(|service| !project.is_known(service)) {
             let failure = Failure::new(format!("there is no service {}", quoted(service)));
-            return Err(match nearest(service, services.iter().map(String::as_str)) {
-                Some(near) => failure.hint(format!("did you mean {}?", quoted(near))),
-                None => failure.hint("kagi set makes it, with its first key"),
-            });
+            let failure = failure.hint("kagi set makes it, with its first key");
+            let near = nearest(service, services.iter().map(String::as_str));
+            return Err(did_you_mean(failure, near));
         }
         grants.push(grant);
     }

@@ -117,7 +117,7 @@ fn take_new_service(
     if words.service.is_some() {
         return Err(unknown_env(project, word).and("nothing was written"));
     }
-    if words.has_env_word() {
+    if words.has_env_word {
         return Err(wrong_order().hint("kagi set SERVICE ENV KEY VALUE"));
     }
     check_no_key(project, word)?;

@@ -19,7 +19,7 @@ pub struct Words {
     /// What follows.
     pub rest: Vec<String>,
     /// True once a word was the environment: a service does not follow it.
-    has_env_word: bool,
+    pub has_env_word: bool,
 }
 
 impl Words {
@@ -71,12 +71,6 @@ impl Words {
             return false;
         }
         true
-    }
-
-    /// True once a word was the environment.
-    #[must_use]
-    pub fn has_env_word(&self) -> bool {
-        self.has_env_word
     }
 
     /// Refuses a service that was named by `-s` but is not there, for commands that make none.
