@@ -4,7 +4,7 @@
 
 use crate::cli::command::{Command, Flag};
 use crate::cli::report::{Failure, quoted};
-use crate::cli::table::COMMANDS;
+use crate::cli::table::{ALIASES, COMMANDS};
 use crate::cli::words::nearest;
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
@@ -54,7 +54,9 @@ fn no_such_flag(flag: &str) -> Failure {
 /// The command of a name or alias.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Command> {
-    COMMANDS.iter().find(|command| command.name == name || command.aliases.contains(&name))
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+    let name = alias.map_or(name, |(_, meant)| meant);
+    COMMANDS.iter().find(|command| command.name == name)
 }
 
 fn unknown(name: &str) -> Failure {
@@ -69,7 +71,8 @@ fn unknown(name: &str) -> Failure {
     } else {
         Failure::usage(format!("there is no command {}", quoted(name)))
     };
-    let known = COMMANDS.iter().flat_map(|command| [&[command.name], command.aliases].concat());
+    let aliases = ALIASES.iter().map(|(alias, _)| *alias);
+    let known = COMMANDS.iter().map(|command| command.name).chain(aliases);
     match (nearest(name, known), members.as_slice()) {
         (Some(near), _) => failure.hint(format!("kagi {near}")),
         (None, []) => failure.hint("kagi help"),

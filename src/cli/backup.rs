@@ -9,10 +9,10 @@ use crate::cli::identity::own_identity;
 use crate::cli::init::{lock_replaced, may_replace, project_here};
 use crate::cli::keytext::{bring, other_identity};
 use crate::cli::report::{Failure, quoted, safe};
-use crate::cli::{counted, lock, may_show, wants_help};
+use crate::cli::{counted, lock, may_show, open_quietly, working_directory};
 use crate::error::Error;
 use crate::keys::{Home, file_of, identity_given};
-use crate::project::{DIRECTORY, Opening, Project, Site, back_up, check};
+use crate::project::{DIRECTORY, Site, back_up, check};
 use crate::terminal;
 use std::path::Path;
 
@@ -20,10 +20,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// Usage; something at DIR; no `y` for the identity; `Read`, `Write`: nothing is at DIR then.
-pub fn backup(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn backup(input: &mut Input) -> Result<u8, Failure> {
     let Some(target) = input.value("out").map(Path::new) else {
         return Err(Failure::usage("backup needs a new directory").hint("kagi backup -o DIR"));
     };
@@ -59,9 +56,7 @@ fn nothing(error: Error) -> Failure {
 
 /// A backup that nobody can open is worth less than it seems.
 fn note_if_shut(site: Site) {
-    let opening =
-        Opening { is_strict: false, remembers: false, forgets: false, confirm: &|_| false };
-    if let Err(error) = Project::open(site, &opening) {
+    if let Err(error) = open_quietly(site, false) {
         let why = safe(Failure::from(error).message());
         terminal::note(&format!("note: this device cannot open what it holds: {why}"));
     }
@@ -78,8 +73,7 @@ pub fn restore(input: &Input) -> Result<u8, Failure> {
             Failure::usage("restore needs a backup, and no words").hint("kagi restore -f DIR")
         );
     };
-    let root = std::env::current_dir()
-        .map_err(|_| Failure::new("the working directory cannot be read"))?;
+    let root = working_directory()?;
     let backup = check(directory).map_err(nothing)?;
     let mut identity = None;
     if input.has("with-identity") {

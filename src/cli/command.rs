@@ -8,10 +8,6 @@ use crate::cli::report::Failure;
 pub struct Command {
     /// One or two words.
     pub name: &'static str,
-    /// Other names for it.
-    pub aliases: &'static [&'static str],
-    /// Heading in the overview.
-    pub group: &'static str,
     /// What follows the name.
     pub words: &'static str,
     /// One line.
@@ -23,7 +19,7 @@ pub struct Command {
     /// Its flags.
     pub flags: &'static [Flag],
     /// What it does.
-    pub run: fn(Input) -> Result<u8, Failure>,
+    pub run: fn(&mut Input) -> Result<u8, Failure>,
 }
 
 /// One flag.

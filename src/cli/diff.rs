@@ -7,7 +7,7 @@ use crate::cli::args::Input;
 use crate::cli::get::shown_value;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::unknown_service;
-use crate::cli::{may_reveal, open, remember, wants_help};
+use crate::cli::{may_reveal, open, remember};
 use crate::error::Kind;
 use crate::format::json::{self, Serialize};
 use crate::format::scope_file::{ScopeKind, ScopeName};
@@ -75,15 +75,12 @@ struct Pair {
 ///
 /// # Errors
 /// Usage; a revision that cannot be read; scopes that do not open, after the others were shown.
-pub fn diff(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn diff(input: &mut Input) -> Result<u8, Failure> {
     let shows = input.has("show");
     if shows && input.has("json") {
         return Err(Failure::usage("--json never reveals a value").hint("kagi diff --json"));
     }
-    let project = open(&input)?;
+    let project = open(input)?;
     let words = input.texts()?;
     let past = |revision: &str| open_commit(&project, revision).map(Some);
     let (mut envs, mut before, mut after) = (None, None, None);
@@ -97,7 +94,7 @@ pub fn diff(mut input: Input) -> Result<u8, Failure> {
         _ => return Err(Failure::usage("diff takes two words").hint("kagi diff --help")),
     }
     let sides = [before.as_ref().unwrap_or(&project), after.as_ref().unwrap_or(&project)];
-    let (mut pairs, code) = open_pairs(&project, sides, names(&input, sides, envs)?);
+    let (mut pairs, code) = open_pairs(&project, sides, names(input, sides, envs)?);
     pairs.retain(|pair| !changes(pair).is_empty());
     remember(&project);
     if shows && !pairs.is_empty() {

@@ -5,10 +5,9 @@
 
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe};
-use crate::cli::words::{Words, check_no_key, check_service, near_place};
+use crate::cli::words::{Words, check_new_service, near_place};
 use crate::cli::{
-    author, check_names, counted, load, may_reveal, note_new_service, open, open_to_write, save,
-    single, wants_help,
+    author, check_names, counted, load, may_reveal, open, open_to_write, save, single_values,
 };
 use crate::disk::{self, Mode};
 use crate::format::config::Config;
@@ -98,28 +97,21 @@ pub fn warn(subject: &str, parsed: &Parsed) {
 /// # Errors
 /// Usage; a malformed file; keys that have another value; everything that keeps the scope from
 /// being written. Nothing is imported then.
-pub fn import(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn import(input: &mut Input) -> Result<u8, Failure> {
     let path = PathBuf::from(input.value("file").cloned().unwrap_or_else(|| ".env".into()));
     let subject = path.to_string_lossy().into_owned();
     let parsed = dotenv::parse(&subject, read(&path)?.expose())
         .map_err(|error| Failure::from(error).and("nothing was imported"))?;
     warn(&subject, &parsed);
-    let (project, lock) = open_to_write(&input)?;
-    let mut words = Words::greedy(&project, &input, 1)?;
+    let (project, lock) = open_to_write(input)?;
+    let mut words = Words::greedy(&project, input, 1)?;
     take_first_service(&project, &mut words)?;
     if words.env.is_none() {
         words.env = env_of_file(&project.config, &path)?;
     }
     let target = words.target(&project)?;
-    let is_new_service = !project.is_known(&target.service);
-    if is_new_service {
-        check_service(&project, &target.service)?;
-        check_no_key(&project, &target.service)?;
-    }
-    check_assignments(&project, &input, &parsed)?;
+    check_new_service(&project, &target)?;
+    check_assignments(&project, input, &parsed)?;
     let mut scope = load(&project, &target)?.scope;
     let plan = Plan::new(&scope, &parsed);
     if input.has("dry-run") {
@@ -141,7 +133,6 @@ pub fn import(mut input: Input) -> Result<u8, Failure> {
     take_over(&mut scope, parsed, author(&project))?;
     if plan.added.len() + plan.changed.len() > 0 {
         save(&project, &lock, &target, scope)?;
-        note_new_service(&target, is_new_service);
     }
     terminal::note(&format!("imported {} into {target}: {}", quoted(&subject), plan.summary()));
     Ok(0)
@@ -152,7 +143,7 @@ fn take_first_service(project: &Project, words: &mut Words) -> Result<(), Failur
     let Some(word) = words.rest.pop() else {
         return Ok(());
     };
-    if words.service.is_some() || words.has_env_word() || near_place(project, &word).is_some() {
+    if words.service.is_some() || words.has_env_word || near_place(project, &word).is_some() {
         return Err(words.neither(project, &word).and("nothing was imported"));
     }
     words.service = Some(word);
@@ -222,17 +213,14 @@ pub fn full_env_name(suffix: &str) -> &str {
 ///
 /// # Errors
 /// Usage; no `y`; a value that the format cannot hold; a file that is there.
-pub fn export(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn export(input: &mut Input) -> Result<u8, Failure> {
     let name = input.text("format")?.unwrap_or("dotenv");
     let format = Format::from_name(name).ok_or_else(|| {
         Failure::usage(format!("there is no format {}", quoted(name)))
             .hint(format!("the formats are: {}", Format::NAMES.join(", ")))
     })?;
-    let project = open(&input)?;
-    let words = Words::greedy(&project, &input, 0)?;
+    let project = open(input)?;
+    let words = Words::greedy(&project, input, 0)?;
     words.check_known(&project)?;
     let target = words.target(&project)?;
     match input.value("out") {
@@ -242,7 +230,7 @@ pub fn export(mut input: Input) -> Result<u8, Failure> {
             terminal::print(text.expose())?;
         }
         Some(directory) => {
-            export_files(&project, &input, &words, &target, format, Path::new(directory))?;
+            export_files(&project, input, &words, &target, format, Path::new(directory))?;
         }
     }
     Ok(0)
@@ -251,13 +239,7 @@ pub fn export(mut input: Input) -> Result<u8, Failure> {
 fn plain_text(project: &Project, target: &ScopeName, format: Format) -> Result<Secret, Failure> {
     let found = project.load(target)?;
     let scope = found.ok_or_else(|| Failure::new(format!("{target} has no secrets")))?.scope;
-    let mut pairs = Vec::with_capacity(scope.len());
-    for (name, entries) in scope.iter() {
-        if let Some(entry) = single(project, target, name, entries)? {
-            pairs.push((name, entry.value.expose()));
-        }
-    }
-    dotenv::write(format, pairs.into_iter()).map_err(|error| {
+    dotenv::write(format, single_values(project, target, &scope)?.into_iter()).map_err(|error| {
         Failure::from(error)
             .and("nothing was exported")
             .hint("--format json or shell holds more than dotenv and docker")

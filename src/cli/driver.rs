@@ -6,11 +6,11 @@
 
 use crate::cli::args::Input;
 use crate::cli::report::Failure;
-use crate::cli::{MASK, wants_help, written};
+use crate::cli::{MASK, open_quietly, written};
 use crate::disk::{self, Mode};
 use crate::format::scope_file::{self, FILE_BYTES_MAX, ScopeName, claimed_place};
 use crate::format::text::HEX;
-use crate::project::{DIRECTORY, Opening, Project, Site};
+use crate::project::{DIRECTORY, Site};
 use crate::{process, terminal};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -33,10 +33,7 @@ const ATTRIBUTES_BYTES_MAX: usize = 1024 * 1024;
 ///
 /// # Errors
 /// Usage.
-pub fn merge_driver(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn merge_driver(input: &mut Input) -> Result<u8, Failure> {
     let [base, ours, theirs, path] = input.exactly().map_err(|error| error.with_code(CANNOT))?;
     // Git and the fallback have the word then.
     Ok(merge(&base, &ours, &theirs, &path).unwrap_or(CANNOT))
@@ -45,7 +42,7 @@ pub fn merge_driver(mut input: Input) -> Result<u8, Failure> {
 fn merge(base: &str, ours: &str, theirs: &str, path: &str) -> Option<u8> {
     let (root, file) = path.rsplit_once(&format!("{DIRECTORY}/"))?;
     let name = ScopeName::of_file(file)?;
-    let project = open_quietly(Site::of(Path::new(root)).ok()?)?;
+    let project = open_quietly(Site::of(Path::new(root)).ok()?, false).ok()?;
     let read = |path| disk::read(Path::new(path), FILE_BYTES_MAX).ok()?;
     let (base, our, their) = (read(base)?, read(ours)?, read(theirs)?);
     let merged = project.merge3(&name, [&base, &our, &their]).ok()?;
@@ -59,20 +56,11 @@ fn merge(base: &str, ours: &str, theirs: &str, path: &str) -> Option<u8> {
     Some(u8::from(!merged.conflicts.is_empty()))
 }
 
-fn open_quietly(site: Site) -> Option<Project> {
-    let opening =
-        Opening { is_strict: false, remembers: false, forgets: false, confirm: &|_| false };
-    Project::open(site, &opening).ok()
-}
-
 /// `kagi textconv FILE`: the keys of a scope file, for `git diff`; never a value.
 ///
 /// # Errors
 /// Usage; a file that cannot be read.
-pub fn textconv(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn textconv(input: &mut Input) -> Result<u8, Failure> {
     let [path] = input.exactly()?;
     let bytes = disk::read_given(Path::new(&path), FILE_BYTES_MAX)?;
     let text = match claimed_place(bytes.expose()) {
@@ -90,7 +78,7 @@ fn keys_of(project: &str, name: &ScopeName, bytes: &[u8]) -> Option<String> {
     let claims = |site: &Site| site.claimed_project().is_ok_and(|claimed| claimed == project);
     let site =
         Site::find().ok().filter(&claims).or_else(|| project_below().into_iter().find(claims))?;
-    let project = open_quietly(site)?;
+    let project = open_quietly(site, false).ok()?;
     let scope = project.read(name, bytes).ok()?;
     let mut text = String::new();
     for (key, entries) in scope.iter() {

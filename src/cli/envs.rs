@@ -4,7 +4,7 @@ use crate::cli::args::Input;
 use crate::cli::member::{check_may_change, rotate};
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{check_no_key, unknown_env};
-use crate::cli::{counted, may_delete, open, open_to_write, wants_help};
+use crate::cli::{counted, marked_envs, may_delete, open, open_to_write};
 use crate::disk::Lock;
 use crate::error::Kind;
 use crate::format::config::ENVS_MAX;
@@ -14,7 +14,6 @@ use crate::format::roster::Member;
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::{ConfigChange, Project};
 use crate::terminal;
-use std::fmt::Write;
 
 #[derive(Serialize)]
 struct EnvsJson {
@@ -26,20 +25,13 @@ struct EnvsJson {
 ///
 /// # Errors
 /// Usage; everything that keeps the project shut.
-pub fn list(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
-    let config = open(&input)?.config;
-    let mut text = String::new();
-    if input.has("json") {
-        text = json::write(&EnvsJson { envs: config.envs, default_env: config.default_env });
+pub fn list(input: &mut Input) -> Result<u8, Failure> {
+    let config = open(input)?.config;
+    let text = if input.has("json") {
+        json::write(&EnvsJson { envs: config.envs, default_env: config.default_env })
     } else {
-        for env in &config.envs {
-            let mark = if *env == config.default_env { " (default)" } else { "" };
-            let _ = writeln!(text, "{env}{mark}");
-        }
-    }
+        marked_envs(&config).iter().flat_map(|env| [env, "\n"]).collect()
+    };
     terminal::print(text.as_bytes())?;
     Ok(0)
 }
@@ -65,12 +57,9 @@ fn check_new(project: &Project, name: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Usage; a name that may not be; `NotFull`; `Write`.
-pub fn add(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn add(input: &mut Input) -> Result<u8, Failure> {
     let [name] = input.exactly()?;
-    let (project, lock) = open_to_write(&input)?;
+    let (project, lock) = open_to_write(input)?;
     check_may_change(&project)?;
     check_new(&project, &name)?;
     if project.config.envs.len() == ENVS_MAX {
@@ -105,12 +94,9 @@ fn change_config(project: &Project, lock: &Lock, change: &ConfigChange) -> Resul
 ///
 /// # Errors
 /// Usage; a name that may not be; `NotFull`; a damaged scope; `Write`.
-pub fn rename(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn rename(input: &mut Input) -> Result<u8, Failure> {
     let [old, new] = input.exactly()?;
-    let (project, lock) = open_to_write(&input)?;
+    let (project, lock) = open_to_write(input)?;
     check_may_change(&project)?;
     if !project.config.is_env(&old) {
         return Err(unlisted(&project, &old));
@@ -142,7 +128,7 @@ pub fn rename(mut input: Input) -> Result<u8, Failure> {
         quoted(&new),
         counted(count, "scope")
     ));
-    end_keys(&input, &project, &lock, &old)?;
+    end_keys(input, &project, &lock, &old)?;
     Ok(0)
 }
 
@@ -193,19 +179,16 @@ fn scopes_of(project: &Project, env: &str) -> Result<Vec<ScopeName>, Failure> {
 ///
 /// # Errors
 /// Usage; the default environment; no `y`; `NotFull`; `Write`.
-pub fn del(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn del(input: &mut Input) -> Result<u8, Failure> {
     let [name] = input.exactly()?;
     if !input.has("yes") {
         // Asked without the lock, and looked at again with it.
-        let gone = check_deletion(&open(&input)?, &name)?;
+        let gone = check_deletion(&open(input)?, &name)?;
         let question =
             format!("delete the environment {} with {}?", quoted(&name), counted(gone, "scope"));
-        may_delete(&input, &question)?;
+        may_delete(input, &question)?;
     }
-    let (project, lock) = open_to_write(&input)?;
+    let (project, lock) = open_to_write(input)?;
     check_may_change(&project)?;
     check_deletion(&project, &name)?;
     check_end(&project, &name)?;
@@ -219,7 +202,7 @@ pub fn del(mut input: Input) -> Result<u8, Failure> {
     };
     change_config(&project, &lock, &change)?;
     terminal::note(&format!("deleted the environment {}", quoted(&name)));
-    end_keys(&input, &project, &lock, &name)?;
+    end_keys(input, &project, &lock, &name)?;
     Ok(0)
 }
 

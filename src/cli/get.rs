@@ -1,10 +1,10 @@
 //! `get` and `search`: what is there, masked; one value, or all, after a `y`.
 
 use crate::cli::args::Input;
-use crate::cli::report::{Failure, quoted, safe};
+use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::words::{Words, did_you_mean, near_place, nearest};
 use crate::cli::{
-    MASK, author_name, may_reveal, missing_key, open, remarks, remember, single, wants_help,
+    GONE, MASK, author_name, may_reveal, missing_key, note_remarks, open, remember, single,
 };
 use crate::format::json::{self, Serialize};
 use crate::format::scope_file::{ScopeKind, ScopeName};
@@ -19,19 +19,16 @@ use std::io::IsTerminal;
 ///
 /// # Errors
 /// A key that is not there; damaged scopes, after the others were listed.
-pub fn get(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
-    let project = open(&input)?;
-    let words = Words::greedy(&project, &input, 1)?;
+pub fn get(input: &mut Input) -> Result<u8, Failure> {
+    let project = open(input)?;
+    let words = Words::greedy(&project, input, 1)?;
     words.check_known(&project)?;
     let code = match words.rest.first() {
         Some(_) if input.has("json") => {
             Err(Failure::usage("--json never reveals a value").hint("kagi get --json"))
         }
         Some(key) => get_key(&project, &words, key),
-        None => get_scopes(&project, &words, &input),
+        None => get_scopes(&project, &words, input),
     }?;
     remember(&project);
     Ok(code)
@@ -67,10 +64,7 @@ fn not_found(
     let near = nearest(key, found.scope.iter().map(|(name, _)| name)).map(str::to_string);
     // A mistyped place is as likely as a mistyped key, unless both places were named.
     let near = near.or_else(|| near_place(project, key).filter(|_| words.env.is_none()));
-    match near {
-        None => failure.hint(format!("kagi search {}", safe(key))),
-        near => did_you_mean(failure, near.as_deref()),
-    }
+    did_you_mean(failure.hint(format!("kagi search {}", shell_word(key))), near.as_deref())
 }
 
 /// A value as a terminal may show it: lines stay lines, each but the first after `indent`, and
@@ -97,8 +91,11 @@ pub fn shown_value(entry: &Entry, indent: &str) -> Secret {
     shown
 }
 
-/// The scopes that the words mean: all of them, or those of one service, environment, or both.
-fn chosen_scopes(project: &Project, words: &Words) -> Result<Vec<ScopeName>, Failure> {
+/// The scopes that the words mean, and that this member may open.
+///
+/// # Errors
+/// `Read`; if it may open none of them.
+pub fn chosen_scopes(project: &Project, words: &Words) -> Result<Vec<ScopeName>, Failure> {
     let mut scopes = project.scopes(ScopeKind::Values)?;
     scopes.retain(|name| is_chosen(project, words, name));
     // A limited member sees what it may open.
@@ -117,13 +114,6 @@ pub fn is_chosen(project: &Project, words: &Words, name: &ScopeName) -> bool {
     let service = words.service.clone().or_else(inferred);
     service.is_none_or(|service| service == name.service)
         && words.env.as_ref().is_none_or(|env| *env == name.env)
-}
-
-/// Scopes that the words mean, that this device has seen, and that are not there any more.
-fn gone_scopes(project: &Project, words: &Words) -> Vec<ScopeName> {
-    let mut gone = project.gone_scopes();
-    gone.retain(|name| is_chosen(project, words, name));
-    gone
 }
 
 /// A scope, or why it does not open.
@@ -153,9 +143,10 @@ fn get_scopes(project: &Project, words: &Words, input: &Input) -> Result<u8, Fai
         if shows {
             may_reveal("all these values")?;
         }
-        let gone = gone_scopes(project, words);
+        let mut gone = project.gone_scopes();
+        gone.retain(|name| is_chosen(project, words, name));
         for name in &gone {
-            terminal::note(&format!("note: {name} is gone, though this device has seen it"));
+            terminal::note(&format!("note: {name} {GONE}"));
         }
         if listed.is_empty() && gone.is_empty() {
             terminal::note("there are no secrets here yet");
@@ -176,9 +167,7 @@ fn report_damage(project: &Project, listed: &[Listed]) -> u8 {
                 code = 1;
             }
             Ok(found) => {
-                for line in remarks(found) {
-                    terminal::note(&format!("note: {target} {line}"));
-                }
+                note_remarks(target, found);
                 for (name, entries) in found.scope.iter().filter(|(_, entries)| entries.len() > 1) {
                     if let Err(failure) = single(project, target, name, entries) {
                         failure.report();
@@ -296,15 +285,9 @@ fn keys_of(project: &Project, found: &Found) -> Vec<KeyJson> {
 ///
 /// # Errors
 /// Usage; nothing found; damaged scopes, after the others were searched.
-pub fn search(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
-    let texts = input.texts()?;
-    let [text] = texts.as_slice() else {
-        return Err(Failure::usage("search takes one text").hint("kagi search --help"));
-    };
-    let project = open(&input)?;
+pub fn search(input: &mut Input) -> Result<u8, Failure> {
+    let [text] = input.exactly()?;
+    let project = open(input)?;
     let in_values = input.has("values");
     if in_values {
         may_reveal("which keys hold that text")?;
@@ -321,17 +304,14 @@ pub fn search(mut input: Input) -> Result<u8, Failure> {
                 || entry.description.to_lowercase().contains(&needle)
                 || (in_values && holds(entry.value.expose(), text.as_bytes()))
         };
-        let other: Vec<_> = found
-            .scope
-            .iter()
-            .filter(|(_, entries)| !entries.iter().any(matches))
-            .map(|(name, _)| name.to_string())
-            .collect();
-        for name in other {
-            found.scope.unset(&name);
-        }
-        for (name, _) in found.scope.iter() {
-            let _ = writeln!(lines, "{} {name}", one.name);
+        let names: Vec<_> = found.scope.iter().map(|(name, _)| name.to_string()).collect();
+        for name in names {
+            if found.scope.get(&name).iter().any(matches) {
+                // Writing to a string cannot fail.
+                let _ = writeln!(lines, "{} {name}", one.name);
+            } else {
+                found.scope.unset(&name);
+            }
         }
     }
     if input.has("json") {

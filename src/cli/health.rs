@@ -5,7 +5,7 @@ use crate::cli::driver::{git_setup, is_set_up};
 use crate::cli::exposure::exposures;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::{
-    NEWER_EPOCH, may_delete, open, open_to_write, remarks, remember, save, single, wants_help,
+    GONE, NEWER_EPOCH, UNLISTED, may_delete, open, open_to_write, remarks, remember, save, single,
 };
 use crate::disk::{self, Lock};
 use crate::error::{Error, Kind};
@@ -43,20 +43,29 @@ impl Findings {
         self.mended += 1;
         terminal::note(&format!("mended: {line}"));
     }
+
+    fn verdict(self, fixes: bool) -> Result<u8, Failure> {
+        if self.problems > 0 {
+            let hint = if fixes || self.mendable == 0 { "" } else { "kagi doctor --fix" };
+            return Err(Failure::new(format!("{} left to do", self.problems)).hint(hint));
+        }
+        match self.mended {
+            0 => terminal::note("nothing is wrong"),
+            mended => terminal::note(&format!("{mended} mended; nothing is left to do")),
+        }
+        Ok(0)
+    }
 }
 
 /// `kagi doctor [--fix]`.
 ///
 /// # Errors
 /// Everything that keeps the project shut.
-pub fn doctor(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn doctor(input: &mut Input) -> Result<u8, Failure> {
     let fixes = input.has("fix");
     // Asked without the lock. Taking it sweeps what killed writers left.
-    let deletable = if fixes { ask_for_unlisted(&open(&input)?, &input)? } else { Vec::new() };
-    let (project, lock) = open_to_write(&input)?;
+    let deletable = if fixes { ask_for_unlisted(&open(input)?, input)? } else { Vec::new() };
+    let (project, lock) = open_to_write(input)?;
     let mut findings = Findings::default();
     let is_checked = project.access().only_scope().is_none();
     let roster = if is_checked { "accepted" } else { "not checked" };
@@ -77,7 +86,7 @@ pub fn doctor(mut input: Input) -> Result<u8, Failure> {
     }
     for name in project.gone_scopes() {
         let hint = format!("git checkout -- {}", project.shown(&name.file()));
-        findings.problem(&format!("{name} is gone, though this device has seen it"), &hint);
+        findings.problem(&format!("{name} {GONE}"), &hint);
     }
     check_unlisted(&project, &deletable, &mut findings)?;
     for exposure in exposures(&project)? {
@@ -93,21 +102,7 @@ pub fn doctor(mut input: Input) -> Result<u8, Failure> {
         );
     }
     remember(&project);
-    match findings {
-        Findings { problems: 0, mended: 0, .. } => terminal::note("nothing is wrong"),
-        Findings { problems: 0, mended, .. } => {
-            terminal::note(&format!("{mended} mended; nothing is left to do"));
-        }
-        Findings { problems, mendable, .. } => {
-            let failure = Failure::new(format!("{problems} left to do"));
-            return Err(if fixes || mendable == 0 {
-                failure
-            } else {
-                failure.hint("kagi doctor --fix")
-            });
-        }
-    }
-    Ok(0)
+    findings.verdict(fixes)
 }
 
 fn check_attributes(
@@ -206,8 +201,7 @@ fn check_unlisted(
             disk::remove_with_directory(&project.path(&name.file()))?;
             findings.mended(&format!("deleted {shown}"));
         } else {
-            let line = format!("{shown} belongs to no environment of kagi.json and is not read");
-            findings.mendable(&line);
+            findings.mendable(&format!("{shown} {UNLISTED}"));
         }
     }
     Ok(())

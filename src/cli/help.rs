@@ -3,8 +3,7 @@
 use crate::cli::args::{Input, find};
 use crate::cli::command::{Command, Flag};
 use crate::cli::report::{Failure, quoted};
-use crate::cli::table::COMMANDS;
-use crate::cli::wants_help;
+use crate::cli::table::{ALIASES, COMMANDS, FOR_GIT, HEADINGS};
 use crate::cli::words::nearest;
 use crate::terminal;
 use std::fmt::Write;
@@ -13,10 +12,7 @@ use std::fmt::Write;
 ///
 /// # Errors
 /// Usage for a command that is not there.
-pub fn help(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn help(input: &mut Input) -> Result<u8, Failure> {
     let name = input.texts()?.join(" ");
     if name.is_empty() {
         return overview();
@@ -41,10 +37,7 @@ pub fn help(mut input: Input) -> Result<u8, Failure> {
 ///
 /// # Errors
 /// If it cannot be printed.
-pub fn version(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn version(_input: &mut Input) -> Result<u8, Failure> {
     terminal::print(concat!("kagi ", env!("CARGO_PKG_VERSION"), "\n").as_bytes())?;
     Ok(0)
 }
@@ -59,12 +52,9 @@ pub fn overview() -> Result<u8, Failure> {
          kagi init --nested --envs\n  kagi set api DATABASE_URL postgres://localhost/api\n  \
          kagi get\n  kagi run api bun dev\n",
     );
-    let mut group = "";
-    // Without a group it is for Git, not for people.
-    for command in COMMANDS.iter().filter(|command| !command.group.is_empty()) {
-        if command.group != group {
-            group = command.group;
-            let _ = write!(text, "\n{group}\n");
+    for command in COMMANDS.iter().filter(|command| !FOR_GIT.contains(&command.name)) {
+        if let Some((heading, _)) = HEADINGS.iter().find(|(_, first)| *first == command.name) {
+            let _ = write!(text, "\n{heading}\n");
         }
         let _ = writeln!(text, "  {:<16} {}", command.name, command.about);
     }
@@ -86,8 +76,8 @@ fn page_text(command: &Command) -> String {
     let mut text = format!("kagi {} {}", command.name, command.words).trim_end().to_string();
     let _ =
         write!(text, "\n\n  {}\n\n  {}\n", command.about, command.details.replace('\n', "\n  "));
-    if !command.aliases.is_empty() {
-        let _ = write!(text, "\naliases\n  {}\n", command.aliases.join(", "));
+    if let Some((alias, _)) = ALIASES.iter().find(|(_, meant)| *meant == command.name) {
+        let _ = write!(text, "\naliases\n  {alias}\n");
     }
     text.push_str("\nflags\n");
     for flag in command.flags() {

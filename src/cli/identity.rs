@@ -3,7 +3,7 @@
 use crate::cli::args::Input;
 use crate::cli::driver::git_setup;
 use crate::cli::report::{Failure, quoted};
-use crate::cli::{confirm_author, wants_help};
+use crate::cli::{confirm_author, not_confirmed};
 use crate::error::{Error, Kind};
 use crate::format::json::{self, Serialize};
 use crate::format::key_text::Identity;
@@ -24,10 +24,7 @@ struct IdentityJson {
 ///
 /// # Errors
 /// No identity; a file that others can read.
-pub fn show(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn show(input: &mut Input) -> Result<u8, Failure> {
     let (identity, kept_in) = own_identity()?;
     let public_key = HEX.encode(&identity.public);
     let text = if input.has("json") {
@@ -74,10 +71,7 @@ fn identity_variable() -> &'static str {
 ///
 /// # Errors
 /// Usage; no `y`; a roster that does not hold even so.
-pub fn trust(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn trust(input: &mut Input) -> Result<u8, Failure> {
     let texts = input.texts()?;
     let site = Site::find()?;
     let home = Home::find()?;
@@ -118,10 +112,7 @@ pub fn trust_member(home: &Home, project: &str, id: &str) -> Result<(), Failure>
 }
 
 fn trust_checkout(home: &Home, site: &Site, project: &str) -> Result<(), Failure> {
-    let declined = || {
-        let failure = Failure::new("not confirmed; nothing was changed");
-        if terminal::can_ask() { failure } else { failure.hint("kagi trust asks on a terminal") }
-    };
+    let declined = || not_confirmed("kagi trust asks on a terminal");
     let held = home.checkout(&site.root)?;
     let around = || home.checkout_around(&site.root);
     let other = held.clone().map_or_else(around, |held| Ok(Some(held)))?;

@@ -4,7 +4,7 @@ use crate::cli::args::Input;
 use crate::cli::driver::git_setup;
 use crate::cli::migrate::{self, Candidate};
 use crate::cli::report::{Failure, quoted};
-use crate::cli::{counted, lock, may_delete, note_opening, now, wants_help};
+use crate::cli::{counted, lock, marked_envs, may_delete, note_opening, now, working_directory};
 use crate::disk;
 use crate::error::Kind;
 use crate::format::config::Config;
@@ -21,16 +21,12 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// Usage; a project that is there; `Random`, `Write`.
-pub fn init(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
-    let root = std::env::current_dir()
-        .map_err(|_| Failure::new("the working directory cannot be read"))?;
-    let mut config = configuration(&input)?;
-    let name = device_name(&input)?;
-    let replaced = replaced_project(&input, &root)?;
-    let candidates = if input.has("no-migrate") { Vec::new() } else { offered(&input, &root)? };
+pub fn init(input: &mut Input) -> Result<u8, Failure> {
+    let root = working_directory()?;
+    let mut config = configuration(input)?;
+    let name = device_name(input)?;
+    let replaced = replaced_project(input, &root)?;
+    let candidates = if input.has("no-migrate") { Vec::new() } else { offered(input, &root)? };
     let home = Home::find()?;
     let identity = home.identity_or_new()?;
     if !input.has("envs") {
@@ -54,9 +50,7 @@ pub fn init(mut input: Input) -> Result<u8, Failure> {
     if !imported.is_empty() {
         terminal::note("note: the .env files are still there; delete them when kagi get is right");
     }
-    let default = &project.config.default_env;
-    let mark = |env: &String| if env == default { format!("{env} (default)") } else { env.clone() };
-    let envs = project.config.envs.iter().map(mark).collect::<Vec<_>>().join(", ");
+    let envs = marked_envs(&project.config).join(", ");
     terminal::note(&format!("made the project {} with {envs}", project.config.project));
     if !input.has("no-git") {
         git_setup(&project.site.root);
@@ -223,15 +217,12 @@ fn add_envs(config: &mut Config, candidates: &[Candidate]) {
 ///
 /// # Errors
 /// No project; no `y`; `Write`.
-pub fn uninit(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn uninit(input: &mut Input) -> Result<u8, Failure> {
     let site = Site::find()?;
     let path = site.root.join(DIRECTORY);
     let place = quoted(&path.to_string_lossy());
     terminal::note("note: what of it is not committed to Git is lost");
-    may_delete(&input, &format!("remove {place} and all secrets in it?"))?;
+    may_delete(input, &format!("remove {place} and all secrets in it?"))?;
     {
         let _lock = lock(&site)?;
         disk::remove_tree(&path)?;

@@ -7,7 +7,7 @@ use crate::cli::args::Input;
 use crate::cli::identity::own_identity;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::Words;
-use crate::cli::{may_delete, may_show, open, wants_help};
+use crate::cli::{may_delete, may_show, open};
 use crate::disk;
 use crate::error::{Error, Kind};
 use crate::format::key_text::{IDENTITY_BYTES_MAX, Identity, paper};
@@ -27,10 +27,7 @@ const TWINS: &str = "note: devices with one identity are one member: they cannot
 ///
 /// # Errors
 /// No identity; no `y`.
-pub fn export_identity(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn export_identity(input: &mut Input) -> Result<u8, Failure> {
     let (identity, _) = own_identity()?;
     let mut text = if input.has("groups") { paper(&identity) } else { identity.to_text() };
     terminal::note("note: whoever has this text opens all that this device opens");
@@ -46,11 +43,8 @@ pub fn export_identity(mut input: Input) -> Result<u8, Failure> {
 ///
 /// # Errors
 /// A text that cannot be used; another identity that is there.
-pub fn import_identity(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
-    let (subject, text) = typed(&input)?;
+pub fn import_identity(input: &mut Input) -> Result<u8, Failure> {
+    let (subject, text) = typed(input)?;
     let identity = identity_given(&subject, &text).map_err(|error| {
         let is_typing_error = error.kind == Kind::BadText;
         let hint = "it has letters and the digits 2 to 7, but no 0, 1, 8 or 9";
@@ -59,7 +53,7 @@ pub fn import_identity(mut input: Input) -> Result<u8, Failure> {
     })?;
     bring(&Home::find()?, &identity, &|place| {
         if input.has("force") {
-            return may_delete(&input, &format!("replace {place}? it is kept as a backup"));
+            return may_delete(input, &format!("replace {place}? it is kept as a backup"));
         }
         Err(other_identity(place).hint("kagi identity import --force keeps the old one beside it"))
     })?;
@@ -137,12 +131,9 @@ pub fn other_identity(place: &str) -> Failure {
 ///
 /// # Errors
 /// Usage; a scope that may not be opened, or the project key without a full member; no `y`.
-pub fn export_key(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
-    let project = open(&input)?;
-    let words = Words::greedy(&project, &input, 0)?;
+pub fn export_key(input: &mut Input) -> Result<u8, Failure> {
+    let project = open(input)?;
+    let words = Words::greedy(&project, input, 0)?;
     words.check_known(&project)?;
     let (what, mut text) = key_text(&project, &words)?;
     terminal::note(&format!(

@@ -7,9 +7,9 @@
 use crate::cli::args::Input;
 use crate::cli::diff::open_past;
 use crate::cli::get::is_chosen;
-use crate::cli::report::{Failure, safe};
-use crate::cli::words::Words;
-use crate::cli::{author_name, open, wants_help};
+use crate::cli::report::{Failure, quoted, safe};
+use crate::cli::words::{Words, near_place};
+use crate::cli::{author_name, open};
 use crate::crypto::hash::{Digest, hash};
 use crate::error::{Kind, Result};
 use crate::format::json::{self, Serialize};
@@ -71,23 +71,23 @@ type State = Rc<BTreeMap<String, Vec<Mark>>>;
 ///
 /// # Errors
 /// Usage; no commit.
-pub fn log(mut input: Input) -> std::result::Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn log(input: &mut Input) -> std::result::Result<u8, Failure> {
     let count = match input.text("count")? {
         None => LINES,
         Some(text) => text.parse().map_err(|_| Failure::usage("-n takes a number of lines"))?,
     };
-    let project = open(&input)?;
-    let mut words = Words::greedy(&project, &input, 1)?;
-    let key = words.rest.pop();
-    if key.is_some() {
-        let target = words.target(&project)?;
-        (words.service, words.env) = (Some(target.service), Some(target.env));
-    }
+    let project = open(input)?;
+    let (words, key) = words_and_key(&project, input)?;
     let steps = steps(&project, &words)?;
-    let mut walk = Walk { project: &project, words, key, ..Walk::new(&project) };
+    let mut walk = Walk {
+        project: &project,
+        words,
+        key,
+        commits: BTreeMap::new(),
+        opened: BTreeMap::new(),
+        states: BTreeMap::new(),
+        skipped: Vec::new(),
+    };
     let mut changes = Vec::new();
     for step in steps {
         changes.extend(walk.changes(&step));
@@ -106,6 +106,9 @@ pub fn log(mut input: Input) -> std::result::Result<u8, Failure> {
     }
     if changes.is_empty() {
         terminal::note("no commit changes such a key");
+        if let Some(near) = walk.key.as_ref().and_then(|key| near_place(&project, key)) {
+            terminal::note(&format!("note: did you mean {}?", quoted(&near)));
+        }
     }
     let text = if input.has("json") {
         json::write(&LogJson { changes, skipped: walk.skipped })
@@ -114,6 +117,22 @@ pub fn log(mut input: Input) -> std::result::Result<u8, Failure> {
     };
     terminal::print(text.as_bytes())?;
     Ok(0)
+}
+
+/// What is asked about; a key is one of one scope.
+fn words_and_key(
+    project: &Project,
+    input: &Input,
+) -> std::result::Result<(Words, Option<String>), Failure> {
+    let mut words = Words::greedy(project, input, 1)?;
+    let key = words.rest.pop();
+    if let Some(key) = &key {
+        let target = words.target(project);
+        // Without a service the word may have been meant as one.
+        let target = target.map_err(|missing| words.neither_or(project, key, missing))?;
+        (words.service, words.env) = (Some(target.service), Some(target.env));
+    }
+    Ok((words, key))
 }
 
 fn line(change: &Change) -> String {
@@ -175,19 +194,7 @@ struct Walk<'a> {
     skipped: Vec<String>,
 }
 
-impl<'a> Walk<'a> {
-    fn new(project: &'a Project) -> Self {
-        Walk {
-            project,
-            words: Words::default(),
-            key: None,
-            commits: BTreeMap::new(),
-            opened: BTreeMap::new(),
-            states: BTreeMap::new(),
-            skipped: Vec::new(),
-        }
-    }
-
+impl Walk<'_> {
     /// What a commit has changed against its parents, by scope and key.
     fn changes(&mut self, step: &Step) -> Vec<Change> {
         let Some(commit) = self.commit(&step.id) else { return Vec::new() };

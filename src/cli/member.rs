@@ -10,8 +10,8 @@ use crate::cli::health::{side_to_take, unmerged, unmerged_line};
 use crate::cli::identity::trust_member;
 use crate::cli::init::device_name;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
-use crate::cli::words::{nearest, unknown_env};
-use crate::cli::{counted, lock, may_delete, note_opening, open, open_to_write, wants_help};
+use crate::cli::words::{did_you_mean, nearest, unknown_env};
+use crate::cli::{counted, lock, may_delete, not_confirmed, note_opening, open, open_to_write};
 use crate::crypto::random;
 use crate::disk::Lock;
 use crate::error::{Error, Kind};
@@ -31,12 +31,9 @@ use std::fmt::Write;
 ///
 /// # Errors
 /// No project; a device that is a member, or was removed; `Write`.
-pub fn join(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn join(input: &mut Input) -> Result<u8, Failure> {
     let site = Site::find()?;
-    let name = device_name(&input)?;
+    let name = device_name(input)?;
     let roster = site.claimed_roster()?;
     let home = Home::find()?;
     let identity = home.identity_or_new()?;
@@ -101,11 +98,8 @@ struct PendingJson {
 ///
 /// # Errors
 /// Everything that keeps the project shut.
-pub fn list(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
-    let project = open(&input)?;
+pub fn list(input: &mut Input) -> Result<u8, Failure> {
+    let project = open(input)?;
     if let Some(only) = project.access().only_scope() {
         return Err(Failure::new(format!("the key of {only} cannot tell who is a member")));
     }
@@ -152,21 +146,18 @@ fn text(list: &MembersJson) -> String {
 ///
 /// # Errors
 /// Usage; no such request; no `y`; `NotFull`; `Write`.
-pub fn approve(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn approve(input: &mut Input) -> Result<u8, Failure> {
     let request = {
         // Asked without the lock; what was shown is what is approved.
-        let project = open(&input)?;
+        let project = open(input)?;
         check_may_change(&project)?;
-        let request = requested(&project, &input)?;
+        let request = requested(&project, input)?;
         if project.roster.member(&request.id).is_none() {
-            ask_to_approve(&project, &input, &request)?;
+            ask_to_approve(&project, input, &request)?;
         }
         request
     };
-    let (project, lock) = open_to_write(&input)?;
+    let (project, lock) = open_to_write(input)?;
     let id = &request.id;
     if project.roster.member(id).is_some() {
         terminal::note(&format!("{id} is a member already; nothing was changed"));
@@ -174,7 +165,7 @@ pub fn approve(mut input: Input) -> Result<u8, Failure> {
     }
     let name = input.text("name")?.unwrap_or(&request.name);
     let mut draft = project.draft();
-    draft.admit(request.public, name, grants_of(&project, &input)?)?;
+    draft.admit(request.public, name, grants_of(&project, input)?)?;
     project.change_roster(&lock, draft)?;
     sweep_requests(&project, &lock)?;
     terminal::note(&format!("approved {id} as {}; commit and push .kagi", quoted(name)));
@@ -256,7 +247,7 @@ fn ask_to_approve(project: &Project, input: &Input, request: &Request) -> Result
     if terminal::ask("kagi: is that the id that the other device shows with kagi identity show?") {
         Ok(())
     } else {
-        Err(Failure::new("not confirmed; nothing was changed"))
+        Err(not_confirmed(""))
     }
 }
 
@@ -291,10 +282,9 @@ fn parse_grants(project: &Project, list: &str) -> Result<Vec<Grant>, Failure> {
         }
         if let Some(service) = service.filter(|service| !project.is_known(service)) {
             let failure = Failure::new(format!("there is no service {}", quoted(service)));
-            return Err(match nearest(service, services.iter().map(String::as_str)) {
-                Some(near) => failure.hint(format!("did you mean {}?", quoted(near))),
-                None => failure.hint("kagi set makes it, with its first key"),
-            });
+            let failure = failure.hint("kagi set makes it, with its first key");
+            let near = nearest(service, services.iter().map(String::as_str));
+            return Err(did_you_mean(failure, near));
         }
         grants.push(grant);
     }
@@ -343,13 +333,10 @@ fn member_of<'a>(project: &'a Project, text: &str) -> Result<&'a Member, Failure
 /// # Errors
 /// Usage; no such member; the last full one, or this device; no `y`; what keeps a scope from being
 /// encrypted anew; `Write`.
-pub fn del(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn del(input: &mut Input) -> Result<u8, Failure> {
     let [text] = input.exactly()?;
     let id = {
-        let project = open(&input)?;
+        let project = open(input)?;
         check_may_change(&project)?;
         let member = member_of(&project, &text)?;
         project.draft().remove(&member.id, project.next_epoch())?;
@@ -362,14 +349,14 @@ pub fn del(mut input: Input) -> Result<u8, Failure> {
             member.id,
             quoted(&member.name)
         );
-        may_delete(&input, &question)?;
+        may_delete(input, &question)?;
         member.id.clone()
     };
-    let (project, lock) = open_to_write(&input)?;
+    let (project, lock) = open_to_write(input)?;
     let mut draft = project.draft();
     let was_full = project.roster.member(&id).is_some_and(Member::is_full);
     draft.remove(&id, project.next_epoch())?;
-    let project = rotate(&input, project, &lock, draft)?;
+    let project = rotate(input, project, &lock, draft)?;
     terminal::note(&format!("removed {id}; commit and push .kagi"));
     if was_full && project.roster.members.len() > 1 {
         terminal::note(
@@ -430,13 +417,10 @@ fn note_exposures(project: &Project, id: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Usage; no such member; a name that cannot be; `NotFull`; `Write`.
-pub fn rename(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn rename(input: &mut Input) -> Result<u8, Failure> {
     let [text, name] = input.exactly()?;
     check_member_name(&name)?;
-    let (project, lock) = open_to_write(&input)?;
+    let (project, lock) = open_to_write(input)?;
     check_may_change(&project)?;
     let id = member_of(&project, &text)?.id.clone();
     let mut draft = project.draft();
@@ -450,15 +434,12 @@ pub fn rename(mut input: Input) -> Result<u8, Failure> {
 ///
 /// # Errors
 /// Usage; no such member; the last full one; no `y` for a reduction; `Write`.
-pub fn grant(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn grant(input: &mut Input) -> Result<u8, Failure> {
     let [text, list] = input.exactly()?;
     let id = {
-        let project = open(&input)?;
+        let project = open(input)?;
         check_may_change(&project)?;
-        let (id, grants) = granted(&project, &text, &list, &input)?;
+        let (id, grants) = granted(&project, &text, &list, input)?;
         let mut draft = project.draft();
         if draft.takes_away(&id, &grants) {
             draft.regrant(&id, grants.clone(), project.next_epoch())?;
@@ -473,18 +454,18 @@ pub fn grant(mut input: Input) -> Result<u8, Failure> {
                 quoted(&text),
                 shown(&grants)
             );
-            may_delete(&input, &question)?;
+            may_delete(input, &question)?;
         }
         id
     };
-    let (project, lock) = open_to_write(&input)?;
-    let (_, grants) = granted(&project, &id, &list, &input)?;
+    let (project, lock) = open_to_write(input)?;
+    let (_, grants) = granted(&project, &id, &list, input)?;
     let mut draft = project.draft();
     let takes_away = draft.takes_away(&id, &grants);
     draft.regrant(&id, grants, project.next_epoch())?;
     let grants = draft.member_mut(&id)?.grants.clone();
     if takes_away {
-        let project = rotate(&input, project, &lock, draft)?;
+        let project = rotate(input, project, &lock, draft)?;
         note_exposures(&project, &id)?;
     } else {
         project.change_roster(&lock, draft)?;
@@ -512,21 +493,18 @@ fn granted(
 ///
 /// # Errors
 /// Usage; `NotFull`; `Random`, `Write`.
-pub fn add(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn add(input: &mut Input) -> Result<u8, Failure> {
     let (is_offline, is_limited) = (input.has("offline"), input.has("only"));
     let Some(name) = input.text("name")?.filter(|_| is_offline || is_limited) else {
         return Err(Failure::usage("add takes --name, and --only GRANT,… or --offline")
             .hint("kagi member add --name ci --only api/production"));
     };
     check_member_name(name)?;
-    let (project, lock) = open_to_write(&input)?;
+    let (project, lock) = open_to_write(input)?;
     check_may_change(&project)?;
     let mut identity = Identity::new(random::key()?);
     let mut draft = project.draft();
-    draft.admit(identity.public, name, grants_of(&project, &input)?)?;
+    draft.admit(identity.public, name, grants_of(&project, input)?)?;
     project.change_roster(&lock, draft)?;
     let text = if is_offline {
         paper(&identity)
@@ -556,18 +534,15 @@ pub fn add(mut input: Input) -> Result<u8, Failure> {
 ///
 /// # Errors
 /// No `y`; as `del`.
-pub fn rotate_key(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
-    check_may_change(&open(&input)?)?;
+pub fn rotate_key(input: &mut Input) -> Result<u8, Failure> {
+    check_may_change(&open(input)?)?;
     may_delete(
-        &input,
+        input,
         "encrypt everything under a new key? keys for KAGI_PROJECT_KEY end with that",
     )?;
-    let (project, lock) = open_to_write(&input)?;
+    let (project, lock) = open_to_write(input)?;
     let draft = project.draft();
-    rotate(&input, project, &lock, draft)?;
+    rotate(input, project, &lock, draft)?;
     terminal::note("commit and push .kagi");
     Ok(0)
 }

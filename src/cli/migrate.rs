@@ -6,8 +6,8 @@ use crate::cli::args::Input;
 use crate::cli::dotenv::{full_env_name, read, take_over, warn};
 use crate::cli::report::{Failure, quoted};
 use crate::cli::variables::is_unsafe_key;
-use crate::cli::words::{Words, check_no_key, check_service, unknown_env};
-use crate::cli::{author, check_names, load, note_new_service, open_to_write, save, wants_help};
+use crate::cli::words::{Words, check_new_service, unknown_env};
+use crate::cli::{author, check_names, load, open_to_write, save};
 use crate::disk;
 use crate::format::config::Config;
 use crate::format::dotenv::{self, Parsed};
@@ -194,17 +194,16 @@ fn parse_safely(path: &Path, subject: &str) -> Result<Parsed, Failure> {
 ///
 /// # Errors
 /// Usage; a malformed file; everything that keeps a scope from being written.
-pub fn sync(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn sync(input: &mut Input) -> Result<u8, Failure> {
     let list = |text: Option<&str>| {
         text.map(|text| text.split(',').map(str::to_string).collect::<Vec<_>>())
     };
     let example = read_dotenv(input.text("example")?.unwrap_or(".env.example"))?;
     let sources = list(input.text("sources")?).unwrap_or_default();
-    let (project, lock) = open_to_write(&input)?;
-    let words = Words::greedy(&project, &input, 0)?;
+    let sources: Result<Vec<_>, _> = sources.iter().map(|path| read_dotenv(path)).collect();
+    let sources = sources?;
+    let (project, lock) = open_to_write(input)?;
+    let words = Words::greedy(&project, input, 0)?;
     let target = words.target(&project)?;
     let envs = match list(input.text("envs")?) {
         None => vec![target.env.clone()],
@@ -214,27 +213,15 @@ pub fn sync(mut input: Input) -> Result<u8, Failure> {
     if let Some(unknown) = envs.iter().find(|env| !project.config.is_env(env)) {
         return Err(unknown_env(&project, unknown).and("nothing was written"));
     }
-    let mut is_new_service = !project.is_known(&target.service);
-    if is_new_service {
-        check_service(&project, &target.service)?;
-        check_no_key(&project, &target.service)?;
-    }
-    check_names(&input, example.assignments.iter().map(|one| one.name.as_str()))?;
+    check_new_service(&project, &target)?;
+    check_names(input, example.assignments.iter().map(|one| one.name.as_str()))?;
     for env in envs {
         let target = ScopeName::values(&target.service, &env);
-        let mut found = vec![];
-        for source in &sources {
-            found.push(read_dotenv(source)?);
-        }
         let mut scope = load(&project, &target)?.scope;
-        let (added, unknown) = fill(&mut scope, &example, &found, author(&project))?;
+        let (added, unknown) = fill(&mut scope, &example, &sources, author(&project))?;
         if !added.is_empty() && !input.has("dry-run") {
             save(&project, &lock, &target, scope)?;
         }
-        note_new_service(
-            &target,
-            std::mem::take(&mut is_new_service) && !added.is_empty() && !input.has("dry-run"),
-        );
         let verb = if input.has("dry-run") { "would add" } else { "added" };
         let names = if added.is_empty() { "nothing".to_string() } else { added.join(", ") };
         terminal::note(&format!("{target}: {verb} {names}"));

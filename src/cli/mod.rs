@@ -21,6 +21,7 @@ pub mod log;
 pub mod member;
 pub mod migrate;
 pub mod report;
+pub mod resolve;
 pub mod restore;
 pub mod run;
 pub mod status;
@@ -31,15 +32,18 @@ pub mod words;
 
 use crate::disk::Lock;
 use crate::error::Error;
+use crate::format::config::Config;
 use crate::format::roster::Member;
 use crate::format::scope_file::ScopeName;
 use crate::format::snapshot::Entry;
 use crate::project::{Found, Opening, Project, Site};
 use crate::scope::{Author, Scope};
+use crate::secret::Secret;
 use crate::terminal;
 use args::Input;
 use health::not_opened;
 use report::{Failure, quoted, safe};
+use std::path::PathBuf;
 use variables::is_unsafe_key;
 
 /// What stands where a value is: always of one length.
@@ -50,7 +54,7 @@ pub const MASK: &str = "********";
 pub fn main() -> u8 {
     let result = args::command(lexopt::Parser::from_env()).and_then(|input| match input {
         None => help::overview(),
-        Some(input) => (input.command.run)(input),
+        Some(mut input) => run(&mut input),
     });
     match result {
         Ok(code) => code,
@@ -61,20 +65,20 @@ pub fn main() -> u8 {
     }
 }
 
-/// Reads a command's words, and shows its help if that was asked for.
-///
-/// # Errors
-/// Usage. `Ok(true)`: help was shown, and that was all.
-pub fn wants_help(input: &mut Input) -> Result<bool, Failure> {
+/// Runs a command, or shows its help if that was asked for.
+fn run(input: &mut Input) -> Result<u8, Failure> {
+    // Flags of `run` end where the command begins that it starts: it reads its words itself.
+    if input.command.name == "run" {
+        return run::run(input);
+    }
     input.take_words()?;
     if input.has("help") {
-        help::page(input.command)?;
-        return Ok(true);
+        return help::page(input.command);
     }
     if input.command.words.is_empty() && !input.words.is_empty() {
         return Err(Failure::usage(format!("kagi {} takes no words", input.command.name)));
     }
-    Ok(false)
+    (input.command.run)(input)
 }
 
 /// Opens the project to read.
@@ -93,6 +97,15 @@ pub fn open_to_write(input: &Input) -> Result<(Project, Lock), Failure> {
     let site = Site::find()?;
     let lock = lock(&site)?;
     Ok((open_at(&site, input)?, lock))
+}
+
+/// Opens a project without asking, and pins no more than a newer epoch.
+///
+/// # Errors
+/// As `open`, and a project that this device does not know.
+pub fn open_quietly(site: Site, is_strict: bool) -> crate::error::Result<Project> {
+    let opening = Opening { is_strict, remembers: false, forgets: false, confirm: &|_| false };
+    Project::open(site, &opening)
 }
 
 fn open_at(site: &Site, input: &Input) -> Result<Project, Failure> {
@@ -138,13 +151,43 @@ pub fn confirm_author(author: &Member) -> bool {
 /// As `Project::load`.
 pub fn load(project: &Project, target: &ScopeName) -> Result<Found, Failure> {
     let found = project.load(target)?.unwrap_or_default();
-    for line in remarks(&found) {
-        terminal::note(&format!("note: {target} {line}"));
-    }
+    note_remarks(target, &found);
     Ok(found)
 }
 
-/// Writes a scope, and pins that this device has seen it.
+/// Says what a reader of a scope should know.
+pub fn note_remarks(target: &ScopeName, found: &Found) {
+    for line in remarks(found) {
+        terminal::note(&format!("note: {target} {line}"));
+    }
+}
+
+/// Sets a key to a value and says so; `false` if it has that value already.
+///
+/// # Errors
+/// As `Scope::set` and `save`.
+pub fn set_key(
+    project: &Project,
+    lock: &Lock,
+    target: &ScopeName,
+    key: &str,
+    value: Secret,
+    description: Option<&str>,
+    author: Author,
+) -> Result<bool, Failure> {
+    let mut scope = load(project, target)?.scope;
+    let named = quoted(key);
+    if !scope.set(key, value, description, author)? {
+        terminal::note(&format!("{named} in {target} has that value already; nothing was written"));
+        return Ok(false);
+    }
+    let version = scope.get(key).first().map_or(1, |entry| entry.version);
+    save(project, lock, target, scope)?;
+    terminal::note(&format!("set {named} in {target} (version {version})"));
+    Ok(true)
+}
+
+/// Writes a scope, pins that this device has seen it, and says if that made a service.
 ///
 /// # Errors
 /// As `Project::save`: nothing was written then.
@@ -154,9 +197,13 @@ pub fn save(
     target: &ScopeName,
     scope: Scope,
 ) -> Result<(), Failure> {
+    let is_new_service = !project.is_known(&target.service);
     let saved = project.save(lock, target, scope);
     saved.map_err(|error| Failure::from(error).and("nothing was written"))?;
     remember(project);
+    if is_new_service {
+        terminal::note(&format!("new service {}", quoted(&target.service)));
+    }
     Ok(())
 }
 
@@ -193,6 +240,12 @@ fn note_unremembered(error: &Error) {
 pub const NEWER_EPOCH: &str = "holds a box of a newer epoch than access.json, without effect: a rotation was stopped, or its \
      access.json was not merged";
 
+/// Said of a scope without a file.
+pub const GONE: &str = "is gone, though this device has seen it";
+
+/// Said of a scope that was left over, or that a branch has brought.
+pub const UNLISTED: &str = "belongs to no environment of kagi.json and is not read";
+
 /// What a reader of a scope should know.
 #[must_use]
 pub fn remarks(found: &Found) -> Vec<&'static str> {
@@ -211,7 +264,7 @@ pub fn remarks(found: &Found) -> Vec<&'static str> {
         ),
         (found.has_newer_epoch, NEWER_EPOCH),
         (found.is_older, "is older than the state that this device has seen"),
-        (found.is_gone, "is gone, though this device has seen it"),
+        (found.is_gone, GONE),
     ];
     remarks.into_iter().filter(|(applies, _)| *applies).map(|(_, line)| line).collect()
 }
@@ -239,6 +292,22 @@ pub fn single<'a>(
     }
 }
 
+/// All keys of a scope with their values.
+///
+/// # Errors
+/// As `single`.
+pub fn single_values<'a>(
+    project: &Project,
+    target: &ScopeName,
+    scope: &'a Scope,
+) -> Result<Vec<(&'a str, &'a [u8])>, Failure> {
+    let value = |(name, entries): (&'a str, &'a [Entry])| {
+        let entry = single(project, target, name, entries).transpose()?;
+        Some(entry.map(|entry| (name, entry.value.expose())))
+    };
+    scope.iter().filter_map(value).collect()
+}
+
 /// Who wrote an entry, and when.
 #[must_use]
 pub fn written(project: &Project, entry: &Entry) -> String {
@@ -260,6 +329,24 @@ pub fn author_name(project: &Project, id: &str) -> String {
 pub fn author(project: &Project) -> Author<'_> {
     let access = project.access();
     Author { id: access.member(), time: now(), epoch: access.epoch().number }
+}
+
+/// The environments, the default one marked.
+#[must_use]
+pub fn marked_envs(config: &Config) -> Vec<String> {
+    let mark = |env: &String| {
+        let mark = if *env == config.default_env { " (default)" } else { "" };
+        format!("{env}{mark}")
+    };
+    config.envs.iter().map(mark).collect()
+}
+
+/// The working directory.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn working_directory() -> Result<PathBuf, Failure> {
+    std::env::current_dir().map_err(|_| Failure::new("the working directory cannot be read"))
 }
 
 /// Seconds since 1970.
@@ -315,19 +402,17 @@ pub fn may_delete(input: &Input, question: &str) -> Result<(), Failure> {
     if input.has("yes") || terminal::ask(&format!("kagi: {question}")) {
         return Ok(());
     }
-    let failure = Failure::new("not confirmed; nothing was changed");
-    if terminal::can_ask() {
-        Err(failure)
-    } else {
-        Err(failure.hint("--yes answers without a terminal"))
-    }
+    Err(not_confirmed("--yes answers without a terminal"))
 }
 
-/// Says that a write made a service.
-pub fn note_new_service(target: &ScopeName, is_new: bool) {
-    if is_new {
-        terminal::note(&format!("new service {}", quoted(&target.service)));
-    }
+/// Nobody said yes: what to do where nobody can.
+#[must_use]
+pub fn not_confirmed(hint: &str) -> Failure {
+    Failure::new("not confirmed; nothing was changed").hint(if terminal::can_ask() {
+        ""
+    } else {
+        hint
+    })
 }
 
 /// A number with its noun.

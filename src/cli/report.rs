@@ -198,7 +198,6 @@ fn hint(kind: Kind, subject: &str) -> String {
     match kind {
         // What a commit holds is not mended.
         _ if path.contains(":.kagi/") => String::new(),
-        Kind::NoProject => "kagi init".to_string(),
         Kind::Exposed => format!("chmod 600 {}", shell_word(subject)),
         Kind::NotCanonical
         | Kind::Unauthentic
@@ -209,43 +208,45 @@ fn hint(kind: Kind, subject: &str) -> String {
         {
             format!("git checkout -- {path}")
         }
-        Kind::NoBox => "git status, then git log -- .kagi/access.json".to_string(),
-        Kind::Changed => "run it again".to_string(),
-        Kind::ConfigBehind => "git log -- .kagi/kagi.json, or repeat kagi env ...".to_string(),
-        Kind::Unmerged => format!("git checkout --ours -- {path}, then repeat what the others did"),
-        Kind::StaleBox => "kagi resolve --from REV, a commit from before the rotation".to_string(),
-        Kind::ForkedEpoch => {
-            "agree on one rotation, git checkout its commit -- .kagi, then kagi trust".to_string()
-        }
-        Kind::ConfigMismatch => "git log -p -- .kagi/kagi.json .kagi/access.json".to_string(),
-        Kind::OldEpoch => {
-            "git pull; or kagi trust, if a rotation was undone on purpose".to_string()
-        }
-        Kind::UnknownProject | Kind::ForeignCheckout => "kagi trust".to_string(),
-        Kind::NotWitnessed => {
-            "git log -- .kagi, before kagi trust; for CI, kagi member add makes a new identity"
-                .to_string()
-        }
-        Kind::NoIdentity => {
-            "kagi member join asks to become a member; for CI there is KAGI_IDENTITY".to_string()
-        }
-        Kind::ForeignKey => {
-            "kagi key export SERVICE ENV, by a member, makes one that fits".to_string()
-        }
-        Kind::NotMember => {
-            format!("kagi member join, then, by a member, kagi member approve {path}")
-        }
-        Kind::WasRemoved => {
-            "a device that comes back needs a new identity: move identity.json away, and join again"
-                .to_string()
-        }
-        Kind::LastFull => "kagi member approve ID, for another one first".to_string(),
-        Kind::Conflict => "kagi resolve".to_string(),
         Kind::Limit if path.contains(".kagi/") => {
             "undo the last merge, set a key of the scope, commit, and merge again".to_string()
         }
-        Kind::NoHome => "set KAGI_HOME to a directory of your own".to_string(),
-        _ => String::new(),
+        Kind::Unmerged => format!("git checkout --ours -- {path}, then repeat what the others did"),
+        Kind::NotMember => {
+            format!("kagi member join, then, by a member, kagi member approve {path}")
+        }
+        kind => way_on(kind).to_string(),
+    }
+}
+
+/// The same where the object does not matter.
+fn way_on(kind: Kind) -> &'static str {
+    match kind {
+        Kind::NoProject => "kagi init",
+        Kind::NoBox => "git status, then git log -- .kagi/access.json",
+        Kind::Changed => "run it again",
+        Kind::ConfigBehind => "git log -- .kagi/kagi.json, or repeat kagi env ...",
+        Kind::StaleBox => "kagi resolve --from REV, a commit from before the rotation",
+        Kind::ForkedEpoch => {
+            "agree on one rotation, git checkout its commit -- .kagi, then kagi trust"
+        }
+        Kind::ConfigMismatch => "git log -p -- .kagi/kagi.json .kagi/access.json",
+        Kind::OldEpoch => "git pull; or kagi trust, if a rotation was undone on purpose",
+        Kind::UnknownProject | Kind::ForeignCheckout => "kagi trust",
+        Kind::NotWitnessed => {
+            "git log -- .kagi, before kagi trust; for CI, kagi member add makes a new identity"
+        }
+        Kind::NoIdentity => {
+            "kagi member join asks to become a member; for CI there is KAGI_IDENTITY"
+        }
+        Kind::ForeignKey => "kagi key export SERVICE ENV, by a member, makes one that fits",
+        Kind::WasRemoved => {
+            "a device that comes back needs a new identity: move identity.json away, and join again"
+        }
+        Kind::LastFull => "kagi member approve ID, for another one first",
+        Kind::Conflict => "kagi resolve",
+        Kind::NoHome => "set KAGI_HOME to a directory of your own",
+        _ => "",
     }
 }
 

@@ -8,12 +8,14 @@ use crate::cli::args::Input;
 use crate::cli::health::not_opened;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{Words, did_you_mean, near_place, with_scope};
-use crate::cli::{check_names, help, is_strict, note_opening, remarks, single};
+use crate::cli::{
+    GONE, check_names, help, is_strict, note_opening, note_remarks, open_quietly, single_values,
+};
 use crate::disk;
 use crate::error::{Error, Kind};
 use crate::format::scope_file::ScopeName;
 use crate::process;
-use crate::project::{Found, Opening, Project, Site};
+use crate::project::{Found, Project, Site};
 use crate::scope::Scope;
 use crate::terminal;
 use std::ffi::OsString;
@@ -28,7 +30,7 @@ const NOT_STARTED: u8 = 126;
 ///
 /// # Errors
 /// Usage; everything that keeps the scope shut; 126 or 127 if the command cannot be started.
-pub fn run(mut input: Input) -> Result<u8, Failure> {
+pub fn run(input: &mut Input) -> Result<u8, Failure> {
     let mut project = None;
     let mut words = Words::default();
     // Flags of kagi end where the command begins, and that is only known once the words before
@@ -40,9 +42,9 @@ pub fn run(mut input: Input) -> Result<u8, Failure> {
         }
         let project = match &mut project {
             Some(project) => project,
-            empty => empty.insert(open(&input)?),
+            empty => empty.insert(open(input)?),
         };
-        words.settle(project, &input)?;
+        words.settle(project, input)?;
         match word {
             None => break None,
             Some(word) if word.to_str().is_some_and(|text| words.take(project, text)) => {}
@@ -52,7 +54,7 @@ pub fn run(mut input: Input) -> Result<u8, Failure> {
     let Some(project) = project else {
         return Err(no_command());
     };
-    start(&mut input, &project, &words, command)
+    start(input, &project, &words, command)
 }
 
 fn no_command() -> Failure {
@@ -60,14 +62,8 @@ fn no_command() -> Failure {
 }
 
 fn open(input: &Input) -> Result<Project, Failure> {
-    let opening = Opening {
-        is_strict: is_strict(input),
-        remembers: false,
-        forgets: false,
-        confirm: &|_| false,
-    };
     let site = Site::find()?;
-    let opened = Project::open(site.clone(), &opening);
+    let opened = open_quietly(site.clone(), is_strict(input));
     let project = opened.map_err(|error| not_opened(&site, error))?;
     note_opening(&project);
     Ok(project)
@@ -97,12 +93,7 @@ fn start(
     };
     let scope = scope_of(project, &target, found, is_named)?;
     check_names(input, scope.iter().map(|(name, _)| name))?;
-    let mut variables = Vec::with_capacity(scope.len());
-    for (name, entries) in scope.iter() {
-        if let Some(entry) = single(project, &target, name, entries)? {
-            variables.push((name, entry.value.expose()));
-        }
-    }
+    let variables = single_values(project, &target, &scope)?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let started = match disk::find_program(&program, &path) {
         None => Err(Error::new(Kind::Missing, typed.as_str())),
@@ -147,12 +138,10 @@ fn scope_of(
         return Ok(Scope::default());
     };
     if found.is_gone {
-        let message = format!("{target} is gone, though this device has seen it");
+        let message = format!("{target} {GONE}");
         let hint = format!("git log -- {}", project.shown(&target.file()));
         return Err(Failure::new(message).and("the command was not started").hint(hint));
     }
-    for line in remarks(&found) {
-        terminal::note(&format!("note: {target} {line}"));
-    }
+    note_remarks(target, &found);
     Ok(found.scope)
 }

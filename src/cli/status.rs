@@ -6,7 +6,7 @@ use crate::cli::exposure::{Exposure, exposures};
 use crate::cli::health::{unmerged, unmerged_line};
 use crate::cli::member::pending;
 use crate::cli::report::{Failure, safe};
-use crate::cli::{counted, open, remarks, remember, single, wants_help};
+use crate::cli::{GONE, UNLISTED, counted, marked_envs, open, remarks, remember, single};
 use crate::format::json::{self, Serialize};
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::Project;
@@ -20,7 +20,7 @@ struct StatusJson {
     member: String,
     is_full_member: bool,
     epoch: u32,
-    members: u32,
+    members: usize,
     envs: Vec<String>,
     default_env: String,
     scopes: Vec<ScopeJson>,
@@ -33,7 +33,7 @@ struct StatusJson {
 struct ScopeJson {
     service: String,
     env: String,
-    keys: u32,
+    keys: usize,
     is_open: bool,
 }
 
@@ -41,18 +41,15 @@ struct ScopeJson {
 ///
 /// # Errors
 /// Everything that keeps the project shut.
-pub fn status(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
-    let project = open(&input)?;
+pub fn status(input: &mut Input) -> Result<u8, Failure> {
+    let project = open(input)?;
     let mut status = StatusJson {
         project: project.config.project.clone(),
         root: project.site.root.to_string_lossy().into_owned(),
         member: project.access().member().to_string(),
         is_full_member: project.access().is_full(),
         epoch: project.access().epoch().number,
-        members: u32::try_from(project.roster.members.len()).unwrap_or(u32::MAX),
+        members: project.roster.members.len(),
         envs: project.config.envs.clone(),
         default_env: project.config.default_env.clone(),
         scopes: Vec::new(),
@@ -66,12 +63,10 @@ pub fn status(mut input: Input) -> Result<u8, Failure> {
     };
     let is_sound = add_scopes(&project, &mut status)?;
     for scope in project.unlisted_scopes(ScopeKind::Values)? {
-        status
-            .attention
-            .push(format!("{scope} belongs to no environment of kagi.json and is not read"));
+        status.attention.push(format!("{scope} {UNLISTED}"));
     }
     for scope in project.gone_scopes() {
-        status.attention.push(format!("{scope} is gone, though this device has seen it"));
+        status.attention.push(format!("{scope} {GONE}"));
     }
     status.attention.extend(unmerged(&project.site).iter().map(|path| unmerged_line(path)));
     match pending(&project)?.len() {
@@ -116,7 +111,6 @@ fn add_scopes(project: &Project, status: &mut StatusJson) -> Result<bool, Failur
         if let Err(error) = found {
             status.attention.push(Failure::from(error).message().to_string());
         }
-        let keys = u32::try_from(keys).unwrap_or(u32::MAX);
         let ScopeName { service, env, .. } = target;
         status.scopes.push(ScopeJson { service, env, keys, is_open });
     }
@@ -129,15 +123,6 @@ fn text(project: &Project, status: &StatusJson) -> String {
         .member(&status.member)
         .map_or("the holder of a key".to_string(), |member| safe(&member.name));
     let right = if status.is_full_member { "full" } else { "limited" };
-    let envs: Vec<_> = status
-        .envs
-        .iter()
-        .map(
-            |env| {
-                if *env == status.default_env { format!("{env} (default)") } else { env.clone() }
-            },
-        )
-        .collect();
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "project       {}", status.project);
@@ -148,17 +133,13 @@ fn text(project: &Project, status: &StatusJson) -> String {
         None => status.members.to_string(),
     };
     let _ = writeln!(text, "members       {members}, epoch {}", status.epoch);
-    let _ = writeln!(text, "environments  {}", envs.join(", "));
+    let _ = writeln!(text, "environments  {}", marked_envs(&project.config).join(", "));
     if !status.merges.is_empty() {
         let _ = writeln!(text, "Git merges    {}", status.merges);
     }
     for (at, scope) in status.scopes.iter().enumerate() {
         let head = if at == 0 { "scopes" } else { "" };
-        let keys = if scope.is_open {
-            counted(usize::try_from(scope.keys).unwrap_or(0), "key")
-        } else {
-            "not open".to_string()
-        };
+        let keys = if scope.is_open { counted(scope.keys, "key") } else { "not open".to_string() };
         let _ = writeln!(text, "{head:<13} {}/{}  {keys}", scope.service, scope.env);
     }
     for (at, line) in status.attention.iter().enumerate() {

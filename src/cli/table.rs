@@ -6,15 +6,13 @@ use crate::cli::command::{
 };
 use crate::cli::{
     backup, diff, dotenv, driver, envs, get, health, help, identity, init, keytext, log, member,
-    migrate, restore, run, status, values,
+    migrate, resolve, restore, run, status, values,
 };
 
 /// The commands, in the order of the overview.
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "init",
-        aliases: &[],
-        group: "project",
         words: "",
         about: "make a project here, and offer to import the .env files that are found",
         details: "Without --envs there is one environment, development. Without --nested there is one service, app,\n\
@@ -27,7 +25,7 @@ pub static COMMANDS: &[Command] = &[
         flags: &[
             flag("nested", "", "the directories below are services: in ./api, api is meant"),
             flag("envs", "[=A,B,…]", "development, staging, production; or those that are named"),
-            flag("name", "NAME", "this device's name in the project (default: host or user name)"),
+            flag("name", "NAME", "this device's name in the project (default: user@host)"),
             flag("force", "", "replace an existing project, keeping it as .kagi.backup-N"),
             flag("no-migrate", "", "do not look for .env files"),
             NO_GIT,
@@ -37,8 +35,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "uninit",
-        aliases: &[],
-        group: "project",
         words: "",
         about: "remove .kagi from this project, after a y",
         details: "What Git has of it stays in its history. The identity of this device stays.",
@@ -48,8 +44,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "status",
-        aliases: &[],
-        group: "project",
         words: "",
         about: "what is here: members, environments, scopes, and what needs attention",
         details: "Exits 1 if a scope is damaged or in conflict.",
@@ -59,8 +53,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "doctor",
-        aliases: &[],
-        group: "project",
         words: "",
         about: "check everything, and mend what can be mended without a decision",
         details: "Checks the identity, the roster, every scope, its index, .gitattributes, leftovers of stopped\n\
@@ -71,8 +63,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "backup",
-        aliases: &[],
-        group: "project",
         words: "",
         about: "copy the project into a new directory, with a checksum for every file",
         details: "The copy is as encrypted as .kagi is. --with-identity asks on a terminal: whoever has that directory\n\
@@ -86,8 +76,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "trust",
-        aliases: &[],
-        group: "project",
         words: "[MEMBER_ID]",
         about: "accept the project of this checkout, or name a member who may introduce it",
         details: "Without an id it shows who wrote the roster and asks. With one, the roster is believed if\n\
@@ -98,8 +86,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "set",
-        aliases: &[],
-        group: "values",
         words: "[service] [env] KEY [VALUE]",
         about: "set a key",
         details: "The value is the last word, or comes from one of the flags, which keep it out of the shell's history.\n\
@@ -123,8 +109,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "get",
-        aliases: &[],
-        group: "values",
         words: "[service] [env] [KEY]",
         about: "list keys with masked values; show one after a y",
         details: "With KEY, or with --show, values are shown: on a terminal only, and after a y. Into a pipe a value is\n\
@@ -135,8 +119,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "unset",
-        aliases: &[],
-        group: "values",
         words: "[service] [env] KEY…",
         about: "delete keys, after a y",
         details: "Either all keys that are named are deleted, or none.",
@@ -146,8 +128,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "search",
-        aliases: &[],
-        group: "values",
         words: "TEXT",
         about: "find keys by a part of their name or description",
         details: "Upper and lower case are the same. With --values, after a y, values are searched too;\n\
@@ -158,8 +138,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "resolve",
-        aliases: &[],
-        group: "values",
         words: "[service] [env] [KEY]",
         about: "choose between values that two branches gave to one key",
         details: "Without --take it lists what is in conflict, and asks on a terminal. All keys of a scope are resolved\n\
@@ -184,12 +162,10 @@ pub static COMMANDS: &[Command] = &[
             SERVICE,
             ENV,
         ],
-        run: values::resolve,
+        run: resolve::resolve,
     },
     Command {
         name: "diff",
-        aliases: &[],
-        group: "values",
         words: "[REV [REV]] | [ENV ENV]",
         about: "show which keys differ: from a commit, between two, or between environments",
         details: "Without words: the working tree against HEAD. With one: against that commit. + is new, - is gone,\n\
@@ -200,8 +176,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "log",
-        aliases: &[],
-        group: "values",
         words: "[service] [env] [KEY]",
         about: "show who set, changed or deleted which key, and when, from the commits",
         details: "Author and time are what the writer of a value claims; of a deletion, what its commit says.",
@@ -211,8 +185,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "restore",
-        aliases: &[],
-        group: "values",
         words: "[service] [env] [KEY]",
         about: "set a key to the value that it had in a commit, or put a backup into place",
         details: "With --from, value and description are set anew, as set would do it. With --file, every file of the\n\
@@ -234,8 +206,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "run",
-        aliases: &[],
-        group: "running",
         words: "[service] [env] [--] COMMAND [ARGUMENT…]",
         about: "run a command with the values in its environment",
         details: "kagi becomes the command: exit code and signals are its own. Values win over inherited variables;\n\
@@ -251,8 +221,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "import",
-        aliases: &[],
-        group: "dotenv",
         words: "[service] [env]",
         about: "take over the keys of a .env file, all or none",
         details: "The environment is the one that is named, else the one that the file's name ends in (.env.production),\n\
@@ -273,8 +241,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "export",
-        aliases: &[],
-        group: "dotenv",
         words: "[service] [env]",
         about: "write the values in plain text, after a y",
         details: "To standard output; or with --out one file an environment, readable by you alone. A value that the\n\
@@ -300,8 +266,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "sync",
-        aliases: &[],
-        group: "dotenv",
         words: "[service]",
         about: "add the keys of .env.example that are missing, overwriting nothing",
         details: "A missing key gets its value from the first of --sources that has it, else what the example says.\n\
@@ -326,8 +290,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "env list",
-        aliases: &[],
-        group: "environments",
         words: "",
         about: "list the environments",
         details: "The default one is marked.",
@@ -337,8 +299,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "env add",
-        aliases: &[],
-        group: "environments",
         words: "NAME",
         about: "add an environment",
         details: "Only a full member can: the members' keys are wrapped anew.",
@@ -348,8 +308,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "env rename",
-        aliases: &[],
-        group: "environments",
         words: "OLD NEW",
         about: "rename an environment, with all its scopes",
         details: "Every scope is encrypted anew under its new name.",
@@ -359,8 +317,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "env del",
-        aliases: &["env remove"],
-        group: "environments",
         words: "NAME",
         about: "delete an environment and all its scopes, after a y",
         details: "The default environment cannot be deleted.",
@@ -370,8 +326,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "member join",
-        aliases: &["member request"],
-        group: "team",
         words: "",
         about: "ask to become a member, from a new device",
         details: "Writes a request below .kagi/requests, and prints what to send to a member. The id in it is the\n\
@@ -382,7 +336,7 @@ pub static COMMANDS: &[Command] = &[
             "kagi member join --trust kgm_q3f7xw2mcn5t4a6bz3do",
         ],
         flags: &[
-            flag("name", "NAME", "this device's name in the project (default: host or user name)"),
+            flag("name", "NAME", "this device's name in the project (default: user@host)"),
             flag("trust", "ID", "the member who will approve"),
             NO_GIT,
         ],
@@ -390,8 +344,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "member list",
-        aliases: &[],
-        group: "team",
         words: "",
         about: "list members with what they may open, requests, and removed ids",
         details: "* is everything; only such a member changes members, environments and keys.",
@@ -401,8 +353,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "member approve",
-        aliases: &[],
-        group: "team",
         words: "[ID]",
         about: "let a device in that has asked",
         details: "Compare the id with what the other device shows: it is the fingerprint of the key. Without a terminal\n\
@@ -419,8 +369,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "member add",
-        aliases: &[],
-        group: "team",
         words: "",
         about: "make a member for CI, or one to keep on paper, and show its identity once",
         details: "The identity goes to KAGI_IDENTITY, or with --offline on paper; kagi keeps no copy. It survives rotations\n\
@@ -442,8 +390,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "member grant",
-        aliases: &[],
-        group: "team",
         words: "MEMBER GRANT,…",
         about: "give a member more; or with --only just these grants",
         details: "A member is named by its id, or by a name that no other has. A reduction asks, and encrypts everything\n\
@@ -457,8 +403,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "member rename",
-        aliases: &[],
-        group: "team",
         words: "MEMBER NAME",
         about: "give a member another name",
         details: "The name is for people; the id stays.",
@@ -468,8 +412,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "member del",
-        aliases: &["member remove"],
-        group: "team",
         words: "MEMBER",
         about: "remove a member, and encrypt everything under a new key, after a y",
         details: "What the member could read stays known to it: the keys are listed, here and in status, until each\n\
@@ -480,8 +422,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "key rotate",
-        aliases: &[],
-        group: "team",
         words: "",
         about: "encrypt everything under a new key, without removing anybody, after a y",
         details: "Identities go on working; a key in KAGI_PROJECT_KEY does not.",
@@ -491,8 +431,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "identity show",
-        aliases: &[],
-        group: "team",
         words: "",
         about: "show this device's member id and public key",
         details: "The id is the fingerprint of the key: whoever approves you compares nothing else.",
@@ -502,8 +440,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "identity export",
-        aliases: &[],
-        group: "team",
         words: "",
         about: "show this device's identity as text, after a y",
         details: "To be kept on paper, or brought to a new device. Whoever has it opens what this device opens.",
@@ -513,11 +449,9 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "identity import",
-        aliases: &[],
-        group: "team",
         words: "",
         about: "make an identity this device's own",
-        details: "From a file, from standard input, or typed without being shown; in groups or not, in either case. \n\
+        details: "From a file, from standard input, or typed without being shown; in groups or not, in either case.\n\
                   Another identity that is here is replaced only with --force, and kept as identity.json.backup-N.",
         examples: &["kagi identity import", "kagi identity import --file /media/usb/identity"],
         flags: &[
@@ -529,8 +463,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "key export",
-        aliases: &[],
-        group: "team",
         words: "[service [env]]",
         about: "show a key for KAGI_PROJECT_KEY, after a y",
         details: "Without words the key of the whole project; with them the key of one scope, which opens nothing else\n\
@@ -541,30 +473,26 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "merge-driver",
-        aliases: &[],
-        group: "",
         words: "BASE OURS THEIRS PATH",
         about: "merge a scope's file key by key; Git calls it",
-        details: "init and trust set it up in the local clone. Exits 1 for a conflict, and 3 where it cannot merge.",
+        details: "init, member join, trust and doctor --fix set it up in the local clone.\n\
+                  Exits 1 for a conflict, and 3 where it cannot merge.",
         examples: &["git config merge.kagi.driver"],
         flags: &[],
         run: driver::merge_driver,
     },
     Command {
         name: "textconv",
-        aliases: &[],
-        group: "",
         words: "FILE",
         about: "show the keys of a scope's file, without values; Git calls it",
-        details: "init and trust set it up in the local clone, for git diff. A file that does not open is shown as it is.",
+        details: "init, member join, trust and doctor --fix set it up in the local clone, for git diff.\n\
+                  A file that does not open is shown as it is.",
         examples: &["git diff .kagi"],
         flags: &[],
         run: driver::textconv,
     },
     Command {
         name: "help",
-        aliases: &[],
-        group: "kagi",
         words: "[COMMAND]",
         about: "show all commands, or one",
         details: "The same as --help behind the command.",
@@ -574,8 +502,6 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "version",
-        aliases: &[],
-        group: "kagi",
         words: "",
         about: "show the version",
         details: "The same as kagi --version.",
@@ -584,3 +510,21 @@ pub static COMMANDS: &[Command] = &[
         run: help::version,
     },
 ];
+
+/// Headings of the overview, each with the command that it stands before.
+pub static HEADINGS: [(&str, &str); 7] = [
+    ("project", "init"),
+    ("values", "set"),
+    ("running", "run"),
+    ("dotenv", "import"),
+    ("environments", "env list"),
+    ("team", "member join"),
+    ("kagi", "help"),
+];
+
+/// Commands for Git, not for people.
+pub static FOR_GIT: [&str; 2] = ["merge-driver", "textconv"];
+
+/// Other names: alias, command.
+pub static ALIASES: [(&str, &str); 3] =
+    [("env remove", "env del"), ("member remove", "member del"), ("member request", "member join")];

@@ -1,21 +1,19 @@
-//! `set`, `unset`, `resolve`: changes of one scope.
+//! `set`, `unset`: changes of one scope.
 
 use crate::cli::args::Input;
-use crate::cli::get::shown_value;
 use crate::cli::report::{Failure, quoted};
-use crate::cli::restore::resolve_stale;
 use crate::cli::words::{
-    Words, check_no_key, check_service, did_you_mean, near_place, nearest, unknown_env, wrong_order,
+    Words, check_new_service, check_no_key, did_you_mean, near_place, nearest, unknown_env,
+    wrong_order,
 };
 use crate::cli::{
-    author, check_names, load, may_delete, may_reveal, missing_key, note_new_service, open,
-    open_to_write, save, wants_help, written,
+    author, check_names, load, may_delete, missing_key, open, open_to_write, save, set_key,
 };
 use crate::crypto::random;
 use crate::disk;
 use crate::format::names::{check_key, check_place};
-use crate::format::scope_file::{ScopeKind, ScopeName};
-use crate::format::snapshot::{Entry, SnapshotId, VALUE_BYTES_MAX};
+use crate::format::scope_file::ScopeName;
+use crate::format::snapshot::VALUE_BYTES_MAX;
 use crate::process;
 use crate::project::Project;
 use crate::scope::Scope;
@@ -33,45 +31,27 @@ const GENERATED_LENGTH_MAX: usize = 4096;
 ///
 /// # Errors
 /// Usage; names that may not be; everything that keeps the scope from being written.
-pub fn set(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
-    let value = value_from_flag(&input)?;
-    let (project, lock) = open_to_write(&input)?;
-    let order = split_words(&project, &input, value.is_none())?;
-    let Order { target, key, is_new_service } = order;
-    check_names(&input, std::iter::once(key.as_str()))?;
+pub fn set(input: &mut Input) -> Result<u8, Failure> {
+    let value = value_from_flag(input)?;
+    let (project, lock) = open_to_write(input)?;
+    let (target, key) = split_words(&project, input, value.is_none())?;
+    check_names(input, std::iter::once(key.as_str()))?;
     let value = match value {
         Some(value) => value,
         None => Secret::from_vec(input.words.pop().unwrap_or_default().into_encoded_bytes()),
     };
-    let mut scope = load(&project, &target)?.scope;
-    let is_changed = scope.set(&key, value, input.text("desc")?, author(&project))?;
-    if !is_changed {
-        terminal::note(&format!(
-            "{} in {target} has that value already; nothing was written",
-            quoted(&key)
-        ));
-        return Ok(0);
-    }
-    let version = scope.get(&key).first().map_or(1, |entry| entry.version);
-    save(&project, &lock, &target, scope)?;
-    note_new_service(&target, is_new_service);
-    terminal::note(&format!("set {} in {target} (version {version})", quoted(&key)));
+    let description = input.text("desc")?;
+    set_key(&project, &lock, &target, &key, value, description, author(&project))?;
     Ok(0)
-}
-
-/// What the words of `set` say.
-struct Order {
-    target: ScopeName,
-    key: String,
-    is_new_service: bool,
 }
 
 /// The last words are the key, and the value unless a flag brought it; what is before them must
 /// be service and environment.
-fn split_words(project: &Project, input: &Input, has_value: bool) -> Result<Order, Failure> {
+fn split_words(
+    project: &Project,
+    input: &Input,
+    has_value: bool,
+) -> Result<(ScopeName, String), Failure> {
     let mut leading = input.texts_before(usize::from(has_value))?;
     let key = leading.pop().filter(|_| leading.len() <= 2);
     let key = key.ok_or_else(|| {
@@ -94,12 +74,8 @@ fn split_words(project: &Project, input: &Input, has_value: bool) -> Result<Orde
         }
     }
     let target = words.target(project)?;
-    let is_new_service = !project.is_known(&target.service);
-    if is_new_service {
-        check_service(project, &target.service)?;
-        check_no_key(project, &target.service)?;
-    }
-    Ok(Order { target, key, is_new_service })
+    check_new_service(project, &target)?;
+    Ok((target, key))
 }
 
 /// Refuses what can be no key. A word that is none is not shown: it may be a part of the value.
@@ -141,7 +117,7 @@ fn take_new_service(
     if words.service.is_some() {
         return Err(unknown_env(project, word).and("nothing was written"));
     }
-    if words.has_env_word() {
+    if words.has_env_word {
         return Err(wrong_order().hint("kagi set SERVICE ENV KEY VALUE"));
     }
     check_no_key(project, word)?;
@@ -220,17 +196,14 @@ fn generate(length: &str) -> Result<Secret, Failure> {
 ///
 /// # Errors
 /// Usage; a key that is not there; everything that keeps the scope from being written.
-pub fn unset(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
+pub fn unset(input: &mut Input) -> Result<u8, Failure> {
     if !input.has("yes") {
         // Asked without the lock, and looked at again with it.
-        let (target, keys, _) = without_keys(&open(&input)?, &input)?;
-        may_delete(&input, &format!("delete {keys} from {target}?"))?;
+        let (target, keys, _) = without_keys(&open(input)?, input)?;
+        may_delete(input, &format!("delete {keys} from {target}?"))?;
     }
-    let (project, lock) = open_to_write(&input)?;
-    let (target, keys, scope) = without_keys(&project, &input)?;
+    let (project, lock) = open_to_write(input)?;
+    let (target, keys, scope) = without_keys(&project, input)?;
     save(&project, &lock, &target, scope)?;
     terminal::note(&format!("deleted {keys} from {target}"));
     Ok(0)
@@ -257,146 +230,4 @@ fn without_keys(project: &Project, input: &Input) -> Result<(ScopeName, String, 
         }
     }
     Ok((target, words.rest.join(", "), scope))
-}
-
-/// `kagi resolve [service] [env] [KEY]`.
-///
-/// # Errors
-/// Usage; no such conflict; everything that keeps the scope from being written.
-pub fn resolve(mut input: Input) -> Result<u8, Failure> {
-    if wants_help(&mut input)? {
-        return Ok(0);
-    }
-    if input.has("from") {
-        return resolve_stale(&input);
-    }
-    // Asked without the lock, and looked at again with it.
-    let (choices, count) = choose(&open(&input)?, &input)?;
-    if count == 0 {
-        terminal::note("nothing is in conflict");
-    }
-    if !choices.is_empty() {
-        let (project, lock) = open_to_write(&input)?;
-        for (target, chosen) in &choices {
-            take(&project, &lock, target, chosen)?;
-        }
-    }
-    let resolved: usize = choices.iter().map(|(_, chosen)| chosen.len()).sum();
-    match count - resolved {
-        0 => Ok(0),
-        left => Err(Failure::new(format!("{left} of {count} keys are still in conflict"))
-            .hint("kagi resolve SERVICE ENV --take N")),
-    }
-}
-
-/// The entry that was chosen for a key: the snapshot that wrote it.
-type Choice = (String, SnapshotId);
-/// What was chosen, by scope.
-type Choices = Vec<(ScopeName, Vec<Choice>)>;
-
-/// Shows the conflicts and asks; what was chosen in which scope, and how many conflicts there are.
-fn choose(project: &Project, input: &Input) -> Result<(Choices, usize), Failure> {
-    let words = Words::greedy(project, input, 1)?;
-    words.check_known(project)?;
-    let key = words.rest.first();
-    if input.has("show") {
-        may_reveal("the values in conflict")?;
-    }
-    let is_one = key.is_some() || words.service.is_some() || words.env.is_some();
-    let scopes = if is_one || input.has("take") {
-        vec![words.target(project)?]
-    } else {
-        project.scopes(ScopeKind::Values)?
-    };
-    let (mut choices, mut count) = (Vec::new(), 0);
-    for target in scopes {
-        // One damaged scope does not hide the conflicts of the others.
-        let scope = match load(project, &target) {
-            Ok(found) => found.scope,
-            Err(failure) if is_one => return Err(failure),
-            Err(failure) => {
-                failure.report();
-                continue;
-            }
-        };
-        let mut chosen = Vec::new();
-        for name in scope.conflicts().into_iter().filter(|name| key.is_none_or(|key| key == name)) {
-            count += 1;
-            let entries = scope.get(name);
-            let entry = ask_for(project, input, &target, name, entries)?;
-            chosen.extend(entry.map(|entry| (name.to_string(), entry.writer)));
-        }
-        choices.extend((!chosen.is_empty()).then_some((target, chosen)));
-    }
-    match key.filter(|_| count == 0) {
-        Some(key) => Err(Failure::new(format!("{} is not in conflict", quoted(key)))),
-        None => Ok((choices, count)),
-    }
-}
-
-/// Shows what a key could be, and takes the answer or `--take`.
-///
-/// # Errors
-/// Usage.
-pub fn ask_for<'a>(
-    project: &Project,
-    input: &Input,
-    target: &ScopeName,
-    name: &str,
-    entries: &'a [Entry],
-) -> Result<Option<&'a Entry>, Failure> {
-    terminal::note(&format!("{} in {target}", quoted(name)));
-    for (at, entry) in entries.iter().enumerate() {
-        let line = format!("{}: {}, version {}", at + 1, written(project, entry), entry.version);
-        terminal::note(&format!("  {line}"));
-        if input.has("show") {
-            terminal::note_secret(shown_value(entry, "     ").expose());
-        }
-    }
-    let answer = match taken(input, name)? {
-        Some(number) => number,
-        None => terminal::answer("kagi: which one is right? (a number; nothing leaves it): "),
-    };
-    if answer.is_empty() {
-        return Ok(None);
-    }
-    let index = answer.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-    if let Some(entry) = index.and_then(|index| entries.get(index)) {
-        return Ok(Some(entry));
-    }
-    Err(Failure::usage(format!("{} has no such value; nothing was written", quoted(name))))
-}
-
-/// What `--take N`, or `--take KEY=N` for this key, says.
-fn taken(input: &Input, name: &str) -> Result<Option<String>, Failure> {
-    let mut taken = None;
-    for text in input.all("take")? {
-        match text.split_once('=') {
-            None => taken = Some(text.clone()),
-            Some((key, number)) if key == name => return Ok(Some(number.to_string())),
-            Some(_) => {}
-        }
-    }
-    Ok(taken)
-}
-
-/// Writes one scope with what was chosen.
-fn take(
-    project: &Project,
-    lock: &disk::Lock,
-    target: &ScopeName,
-    chosen: &[Choice],
-) -> Result<(), Failure> {
-    let mut scope = project.load(target)?.unwrap_or_default().scope;
-    for (name, writer) in chosen {
-        let index = scope.get(name).iter().position(|entry| entry.writer == *writer);
-        if !index.is_some_and(|index| scope.resolve(name, index, author(project))) {
-            let message = format!("{} in {target} was changed meanwhile", quoted(name));
-            return Err(Failure::new(message).and("nothing was written").hint("kagi resolve"));
-        }
-    }
-    let names: Vec<_> = chosen.iter().map(|(name, _)| name.as_str()).collect();
-    save(project, lock, target, scope)?;
-    terminal::note(&format!("resolved {} in {target}", names.join(", ")));
-    Ok(())
 }

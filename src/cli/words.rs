@@ -19,7 +19,7 @@ pub struct Words {
     /// What follows.
     pub rest: Vec<String>,
     /// True once a word was the environment: a service does not follow it.
-    has_env_word: bool,
+    pub has_env_word: bool,
 }
 
 impl Words {
@@ -71,12 +71,6 @@ impl Words {
             return false;
         }
         true
-    }
-
-    /// True once a word was the environment.
-    #[must_use]
-    pub fn has_env_word(&self) -> bool {
-        self.has_env_word
     }
 
     /// Refuses a service that was named by `-s` but is not there, for commands that make none.
@@ -244,6 +238,18 @@ pub fn check_service(project: &Project, name: &str) -> Result<(), Failure> {
         ))),
         None => Ok(()),
     }
+}
+
+/// Refuses a service that a write would make, and whose name no service may have.
+///
+/// # Errors
+/// With the rule.
+pub fn check_new_service(project: &Project, target: &ScopeName) -> Result<(), Failure> {
+    if project.is_known(&target.service) {
+        return Ok(());
+    }
+    check_service(project, &target.service)?;
+    check_no_key(project, &target.service)
 }
 
 /// Refuses a new service or environment that is named like a key: a word must mean one thing.
