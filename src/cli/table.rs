@@ -56,7 +56,8 @@ pub static COMMANDS: &[Command] = &[
         words: "",
         about: "check everything, and mend what can be mended without a decision",
         details: "Checks the identity, the roster, every scope, its index, .gitattributes, leftovers of stopped\n\
-                  commands, and .env files that Git tracks. Exits 1 if something is left to do.",
+                  commands, and .env files that Git tracks. Exits 1 if something is left to do. --fix also sets up\n\
+                  Git's merge driver in this clone.",
         examples: &["kagi doctor", "kagi doctor --fix"],
         flags: &[flag("fix", "", "mend it; asks before anything is deleted"), YES],
         run: health::doctor,
@@ -141,11 +142,13 @@ pub static COMMANDS: &[Command] = &[
         words: "[service] [env] [KEY]",
         about: "choose between values that two branches gave to one key",
         details: "Without --take it lists what is in conflict, and asks on a terminal. All keys of a scope are resolved\n\
-                  at once. Where only one is in conflict, a set of it resolves it as well.",
+                  at once. Where only one is in conflict, a set of it resolves it as well. --from is for a scope that\n\
+                  was written in parallel to a rotation: it names a commit from before that.",
         examples: &[
             "kagi resolve",
             "kagi resolve api production --take 2",
             "kagi resolve api --take PORT=1 --take TOKEN=2",
+            "kagi resolve --from HEAD~3",
         ],
         flags: &[
             flag(
