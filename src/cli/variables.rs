@@ -4,32 +4,43 @@
 //! change kagi itself. Whoever may write a scope could run code through them.
 
 /// Prefixes of variables that load code into programs or change kagi itself.
-const UNSAFE_PREFIXES: &str =
-    "LD_ DYLD_ KAGI_ BASH_FUNC_ GIT_CONFIG NPM_CONFIG_ COR_PROFILER CORECLR_PROFILER";
+#[rustfmt::skip]
+const UNSAFE_PREFIXES: [&str; 8] = [
+    "LD_", "DYLD_", "KAGI_", "BASH_FUNC_", "GIT_CONFIG", "NPM_CONFIG_", "COR_PROFILER", "CORECLR_PROFILER",
+];
 /// Variables that load code, start programs or change how a shell reads its script.
-const UNSAFE_NAMES: [&str; 10] = [
+#[rustfmt::skip]
+const UNSAFE_NAMES: [&str; 74] = [
     // Shells.
-    "PATH IFS ENV BASH_ENV SHELLOPTS BASHOPTS PS4 PROMPT_COMMAND CDPATH GLOBIGNORE ZDOTDIR FPATH",
+    "PATH", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND", "CDPATH",
+    "GLOBIGNORE", "ZDOTDIR", "FPATH",
     // Programs that others start.
-    "EDITOR VISUAL PAGER BROWSER SHELL COMSPEC LESSOPEN LESSCLOSE SSH_ASKPASS SUDO_ASKPASS",
-    "GIT_SSH GIT_SSH_COMMAND GIT_EXEC_PATH GIT_EXTERNAL_DIFF GIT_ASKPASS GIT_EDITOR GIT_PAGER",
-    "GIT_PROXY_COMMAND GIT_TEMPLATE_DIR GIT_DIR GIT_WORK_TREE",
+    "EDITOR", "VISUAL", "PAGER", "BROWSER", "SHELL", "COMSPEC", "LESSOPEN", "LESSCLOSE",
+    "SSH_ASKPASS", "SUDO_ASKPASS",
+    "GIT_SSH", "GIT_SSH_COMMAND", "GIT_EXEC_PATH", "GIT_EXTERNAL_DIFF", "GIT_ASKPASS",
+    "GIT_EDITOR", "GIT_PAGER",
+    "GIT_PROXY_COMMAND", "GIT_TEMPLATE_DIR", "GIT_DIR", "GIT_WORK_TREE",
     // Languages.
-    "NODE_OPTIONS NODE_PATH PERL5LIB PERL5OPT PERL5DB PERLLIB RUBYLIB RUBYOPT PHPRC PHP_INI_SCAN_DIR",
-    "PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONINSPECT PYTHONBREAKPOINT PYTHONUSERBASE",
-    "JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS _JAVA_OPTIONS CLASSPATH DOTNET_STARTUP_HOOKS",
-    "LUA_INIT LUA_PATH LUA_CPATH ERL_FLAGS ERL_AFLAGS ERL_ZFLAGS",
+    "NODE_OPTIONS", "NODE_PATH", "PERL5LIB", "PERL5OPT", "PERL5DB", "PERLLIB", "RUBYLIB",
+    "RUBYOPT", "PHPRC", "PHP_INI_SCAN_DIR",
+    "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONBREAKPOINT",
+    "PYTHONUSERBASE",
+    "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH",
+    "DOTNET_STARTUP_HOOKS",
+    "LUA_INIT", "LUA_PATH", "LUA_CPATH", "ERL_FLAGS", "ERL_AFLAGS", "ERL_ZFLAGS",
     // What builds, and libraries that load others.
-    "RUSTC_WRAPPER RUSTC_WORKSPACE_WRAPPER MAKEFLAGS GEM_PATH GEM_HOME BUNDLE_GEMFILE MAVEN_OPTS",
-    "GRADLE_OPTS GCONV_PATH LOCPATH NLSPATH OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES",
+    "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "MAKEFLAGS", "GEM_PATH", "GEM_HOME",
+    "BUNDLE_GEMFILE", "MAVEN_OPTS",
+    "GRADLE_OPTS", "GCONV_PATH", "LOCPATH", "NLSPATH", "OPENSSL_CONF", "OPENSSL_MODULES",
+    "OPENSSL_ENGINES",
 ];
 
 /// True for a name that a value should not be injected under unless somebody insists.
 #[must_use]
 pub fn is_unsafe_key(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    UNSAFE_NAMES.iter().any(|group| group.split(' ').any(|unsafe_name| unsafe_name == name))
-        || UNSAFE_PREFIXES.split(' ').any(|prefix| name.starts_with(prefix))
+    UNSAFE_NAMES.contains(&name.as_str())
+        || UNSAFE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub struct ConfigChange<'a> {
 
 impl Project {
     /// Changes `kagi.json` and what depends on it: new scope files, `access.json` with both
-    /// hashes (the commit), `kagi.json`, old scope files.
+    /// hashes, `kagi.json` (the commit: readers go by it), old scope files.
     ///
     /// # Errors
     /// `NotFull`; `Exists` if a scope file of the new name is there already, unless it is what an
