@@ -524,7 +524,7 @@ impl Access {
                 out.raw(env_key.expose());
                 continue;
             }
-            for kind in [ScopeKind::Values, ScopeKind::Files] {
+            for kind in ScopeKind::ALL {
                 out.raw(kdf::scope(&env_key, place, env, service, kind.word()).expose());
             }
         }

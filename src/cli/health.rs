@@ -154,7 +154,7 @@ fn check_scope(
     }
     let mut untidy: Vec<&str> = remarks(&found);
     untidy.retain(|line| *line != NEWER_EPOCH);
-    if project.index_differs(target)? {
+    if project.index_differs(target, &found.scope)? {
         untidy.push("has index lines that do not fit its box");
     }
     if untidy.is_empty() || has_conflict {

@@ -33,6 +33,9 @@ pub enum ScopeKind {
 }
 
 impl ScopeKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [ScopeKind::Values, ScopeKind::Files];
+
     /// The word that keys and boxes are bound to.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -80,7 +83,7 @@ impl ScopeName {
     #[must_use]
     pub fn of_file(path: &str) -> Option<Self> {
         let (directory, rest) = path.split_once('/')?;
-        let kinds = [ScopeKind::Values, ScopeKind::Files];
+        let kinds = ScopeKind::ALL;
         let kind = kinds.into_iter().find(|kind| kind.directory() == directory)?;
         ScopeName::parse(kind, rest.strip_suffix(".enc")?)
     }
@@ -147,6 +150,13 @@ impl SealedBox {
         let mut bytes = nonce.to_vec();
         bytes.extend_from_slice(&aead::seal(&key.key, &nonce, &aad, &snapshot.encode()));
         SealedBox { epoch: key.epoch, bytes }
+    }
+
+    /// True for a box that a rotation to this epoch has ended: of a lower number, or of another
+    /// rotation to the same one. Somebody must have taken it over (FORMAT 7.8).
+    #[must_use]
+    pub fn is_before(&self, epoch: Epoch) -> bool {
+        self.epoch != epoch && self.epoch.number <= epoch.number
     }
 
     /// Opens a box; `None` if it is not authentic for this key and place.

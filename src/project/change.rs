@@ -67,7 +67,7 @@ impl Project {
                 |gone: &ScopeName| (gone.kind, &gone.service) == (name.kind, &name.service);
             change.renamed_to == Some(&name.env) && change.gone.iter().any(is_same)
         };
-        for kind in [ScopeKind::Values, ScopeKind::Files] {
+        for kind in ScopeKind::ALL {
             for name in self.unlisted_scopes(kind)? {
                 if change.config.is_env(&name.env) && !is_copied(&name) {
                     return Err(Error::new(Kind::Exists, self.shown(&name.file())));

@@ -51,7 +51,7 @@ impl Project {
         let access = self.access.rotated(epoch, random::key()?)?;
         let roster = self.compose(&access, draft, &self.config.envs)?;
         let mut scopes = Vec::new();
-        for kind in [ScopeKind::Values, ScopeKind::Files] {
+        for kind in ScopeKind::ALL {
             for name in self.scopes(kind)? {
                 scopes.extend(self.seal_anew(lock, &access, name)?);
             }

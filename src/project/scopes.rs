@@ -278,15 +278,15 @@ impl Project {
         Ok(text)
     }
 
-    /// True if the index lines of a scope file are not those of its boxes.
+    /// True if the index lines of a scope's file are not those of its boxes, which were joined to
+    /// `scope`.
     ///
     /// # Errors
-    /// As `load`.
-    pub fn index_differs(&self, name: &ScopeName) -> Result<bool> {
-        let Some((scope, _)) = self.read_scope(name)? else {
+    /// `Read`.
+    pub fn index_differs(&self, name: &ScopeName, scope: &Scope) -> Result<bool> {
+        let Some(bytes) = self.site.read_if_there(&name.file(), FILE_BYTES_MAX)? else {
             return Ok(false);
         };
-        let bytes = self.site.read_if_there(&name.file(), FILE_BYTES_MAX)?.unwrap_or_default();
         let mut written = scope_file::index(&bytes);
         let mut is_complete = true;
         for (name, entries) in scope.iter() {
@@ -319,9 +319,7 @@ fn open_boxes(shown: &str, boxes: &[SealedBox], key: &ScopeKey) -> Result<Scope>
     }
     let is_listed = |id| snapshots.iter().any(|(_, one)| one.ancestors.contains(&id));
     // A newer epoch's box waits for its roster; an older one must have been taken over.
-    let mut older = boxes
-        .iter()
-        .filter(|sealed| sealed.epoch != key.epoch && sealed.epoch.number <= key.epoch.number);
+    let mut older = boxes.iter().filter(|sealed| sealed.is_before(key.epoch));
     if older.any(|sealed| !is_listed(sealed.id())) {
         return Err(Error::new(Kind::StaleBox, shown));
     }

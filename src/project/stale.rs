@@ -39,10 +39,8 @@ impl Project {
             open_all(name, &mut own, &key)
         };
         let (mut scope, before) = (now()?, now()?);
-        let is_stale = |sealed: &&SealedBox| {
-            let is_older = sealed.epoch != key.epoch && sealed.epoch.number <= key.epoch.number;
-            is_older && !before.contains(sealed.id())
-        };
+        let is_stale =
+            |sealed: &&SealedBox| sealed.is_before(key.epoch) && !before.contains(sealed.id());
         let stale: Vec<_> = boxes.iter().filter(is_stale).collect();
         if let Some(other) = stale.iter().find(|sealed| sealed.epoch != old_key.epoch) {
             let cause = format!("a commit of epoch {} is needed", other.epoch.number);
