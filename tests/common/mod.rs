@@ -7,7 +7,7 @@ use kagi::format::config::Config;
 use kagi::format::key_text::Identity;
 use kagi::format::names::Grant;
 use kagi::format::pin::without_secret;
-use kagi::format::roster::{Member, Roster};
+use kagi::format::roster::Roster;
 use kagi::secret::Key;
 use kagi::team::{self, Access, Draft, Known};
 use std::collections::BTreeMap;
@@ -386,20 +386,9 @@ pub fn admit(world: &World, first: &Device, name: &str, directory: &Path) -> Dev
     let seed = hash::hash(name.as_bytes());
     let mut new = Identity::new(Key::new(seed));
     new.anchors = vec![access.member().into()];
-    let old = roster.members.iter();
-    let mut members: Vec<_> = old
-        .map(|one| Member::draft(one.public, &one.name, one.grants.clone()))
-        .collect();
-    members.push(Member::draft(new.public, name, vec![Grant::Full]));
-    members.sort_by(|one, next| one.id.cmp(&next.id));
-    let draft = Draft {
-        sequence: roster.sequence + 1,
-        config: roster.config,
-        config_before: roster.config,
-        members,
-        removed: Vec::new(),
-        withdrawn: Vec::new(),
-    };
+    let mut draft = Draft::after(&roster, roster.config);
+    let admitted = draft.admit(new.public, name, vec![Grant::Full]);
+    admitted.expect("no member yet");
     let author = identity_of(first);
     let roster = access.compose(&author, draft, &config.envs, &mut random::key);
     let text = roster.expect("a roster").write();
