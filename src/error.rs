@@ -89,6 +89,26 @@ pub enum Kind {
     Unholdable,
     /// No directory for kagi's own files can be found.
     NoHome,
+    /// This device knows no remote of the project, or no token for it.
+    NoRemote,
+    /// A remote cannot be reached, or does not answer as a server of kagi's does.
+    Unreachable,
+    /// The answer is not from the server whose key the token names.
+    WrongServer,
+    /// The server does not accept the token; it does not say why.
+    Denied,
+    /// The server refused; the cause is what it says.
+    Refused,
+    /// The server has a newer revision than the one that a push is based on.
+    Behind,
+    /// The server is at an older revision than this device has seen.
+    ServerOlder,
+    /// The server's history does not contain the revision that this device has seen.
+    ServerForked,
+    /// A file that only one side can be right about was changed here and on the server.
+    BothChanged,
+    /// Another program has the store open.
+    Busy,
 }
 
 /// A failure: its kind, the object it concerns (a path or a name), and its cause if one is known.

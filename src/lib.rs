@@ -19,3 +19,5 @@ pub mod terminal;
 pub mod cli;
 pub mod keys;
 pub mod project;
+#[cfg(feature = "server")]
+pub mod sync;

@@ -36,13 +36,16 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("sync", &[]),
-    (
-        "sync::protocol",
-        &["format::message", "crypto::hash", "secret", "error"],
-    ),
+    ("sync::protocol", MESSAGES),
     (
         "sync::channel",
-        &["sync::protocol", "crypto", "secret", "error"],
+        &[
+            "format::message",
+            "format::bytes",
+            "crypto",
+            "secret",
+            "error",
+        ],
     ),
     ("sync::http", &["error"]),
     ("sync::store", SERVER),
@@ -54,12 +57,43 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "sync::protocol",
             "sync::channel",
             "sync::http",
+            "sync::store",
+            "sync::handler",
+            "format::message",
+            "crypto",
+            "disk",
             "process",
+            "secret",
+            "error",
+        ],
+    ),
+    (
+        "sync::client",
+        &[
+            "sync::protocol",
+            "sync::channel",
+            "sync::remote",
+            "format",
+            "crypto",
+            "scope",
+            "team",
+            "keys",
             "project",
+            "disk",
+            "secret",
             "error",
         ],
     ),
     ("cli", &["*"]),
+];
+
+/// What a message is made of.
+const MESSAGES: &[&str] = &[
+    "format::message",
+    "format::bytes",
+    "crypto::hash",
+    "secret",
+    "error",
 ];
 
 /// The server's side: nothing in this list can open a scope.
@@ -71,9 +105,14 @@ const SERVER: &[&str] = &[
     "sync::channel",
     "sync::http",
     "format::message",
+    "format::bytes",
+    "format::names",
+    "format::request",
+    "format::text",
     "disk",
     "crypto::hash",
     "crypto::random",
+    "secret",
     "error",
 ];
 
@@ -178,12 +217,20 @@ fn citations_and_rules_of_the_format_agree() {
     if !root().join("docs/FORMAT.md").exists() {
         return say("tidy: no docs/FORMAT.md yet, its citations are not checked\n");
     }
-    let vectors = cited_below("tests/vectors", vector_rules);
-    let mut covering = cited_below("src", citations);
-    covering.extend(vectors);
-    let mut others = cited_below("tests", citations);
-    others.retain(|cited| !cited.place.starts_with("tests/tidy.rs:"));
-    none(&format_rules(&read("docs/FORMAT.md"), &covering, &others));
+    for document in ["FORMAT", "PROTOCOL"] {
+        let cited = |text: &str| citations(text, document);
+        let mut covering = cited_below("src", cited);
+        // The vectors of the protocol have a directory of their own.
+        let is_its_own = |cited: &Cited| {
+            cited.place.starts_with("tests/vectors/protocol/") == (document == "PROTOCOL")
+        };
+        let vectors = cited_below("tests/vectors", vector_rules);
+        covering.extend(vectors.into_iter().filter(is_its_own));
+        let mut others = cited_below("tests", cited);
+        others.retain(|cited| !cited.place.starts_with("tests/tidy.rs:"));
+        let path = format!("docs/{document}.md");
+        none(&document_rules(&path, &read(&path), &covering, &others));
+    }
 }
 
 #[test]
@@ -951,7 +998,7 @@ struct Cited {
     rule: String,
 }
 
-fn cited_below(directory: &str, find: fn(&str) -> Vec<(usize, String)>) -> Vec<Cited> {
+fn cited_below(directory: &str, find: impl Fn(&str) -> Vec<(usize, String)>) -> Vec<Cited> {
     let mut cited = Vec::new();
     for path in files_below(directory) {
         for (line, rule) in find(&read(&path)) {
@@ -990,9 +1037,13 @@ fn numbered<'a>(text: &'a str, find: impl Fn(&'a str) -> Vec<String>) -> Vec<(us
         .collect()
 }
 
-fn citations(text: &str) -> Vec<(usize, String)> {
+fn citations(text: &str, document: &str) -> Vec<(usize, String)> {
+    let word = format!("{document} ");
     numbered(text, |line| {
-        line.split("FORMAT ").skip(1).flat_map(rule_list).collect()
+        line.split(word.as_str())
+            .skip(1)
+            .flat_map(rule_list)
+            .collect()
     })
 }
 
@@ -1004,7 +1055,7 @@ fn vector_rules(text: &str) -> Vec<(usize, String)> {
 }
 
 /// Every rule that is cited must exist, and every rule must be cited by one of `covering`.
-fn format_rules(document: &str, covering: &[Cited], others: &[Cited]) -> Vec<String> {
+fn document_rules(path: &str, document: &str, covering: &[Cited], others: &[Cited]) -> Vec<String> {
     let rules: BTreeSet<&str> = document
         .lines()
         .filter_map(|line| {
@@ -1016,13 +1067,13 @@ fn format_rules(document: &str, covering: &[Cited], others: &[Cited]) -> Vec<Str
     let mut problems = Vec::new();
     for Cited { place, rule } in covering.iter().chain(others) {
         if !rules.contains(rule.as_str()) {
-            problems.push(format!("{place}: docs/FORMAT.md has no rule {rule}"));
+            problems.push(format!("{place}: {path} has no rule {rule}"));
         }
     }
     for rule in rules {
         if !covering.iter().any(|cited| cited.rule == rule) {
             problems.push(format!(
-                "docs/FORMAT.md: no source file and no vector names rule {rule}"
+                "{path}: no source file and no vector names rule {rule}"
             ));
         }
     }
@@ -1220,7 +1271,8 @@ mod mutants {
             passed(imports, path, &["use crate::crypto::{hash, random};"]);
             passed(imports, path, &["use super::http::Request;"]);
         }
-        caught(imports, "sync/remote.rs", &["use super::store::Store;"]);
+        caught(imports, "sync/remote.rs", &["use crate::project::Site;"]);
+        caught(imports, "sync/client.rs", &["use super::store::Store;"]);
         caught(imports, "sync/mod.rs", &["use crate::project;"]);
     }
 
@@ -1418,10 +1470,16 @@ mod mutants {
     fn a_citation_of_no_rule_and_a_rule_without_citation() {
         let document = "# Format\n**1.1** A.\n\n**1.2** B, see **1.3**.\n**1.4 C**\n";
         let both = cited(&["1.1", "1.2"]);
-        assert_eq!(format_rules(document, &both, &both), [""; 0]);
-        assert_eq!(format_rules(document, &both[..1], &both).len(), 1);
-        assert_eq!(format_rules(document, &both, &cited(&["1.3"])).len(), 1);
-        assert_eq!(format_rules(document, &cited(&["1.4"]), &both).len(), 3);
+        assert_eq!(document_rules("a.md", document, &both, &both), [""; 0]);
+        assert_eq!(document_rules("a.md", document, &both[..1], &both).len(), 1);
+        assert_eq!(
+            document_rules("a.md", document, &both, &cited(&["1.3"])).len(),
+            1
+        );
+        assert_eq!(
+            document_rules("a.md", document, &cited(&["1.4"]), &both).len(),
+            3
+        );
     }
 
     #[test]
@@ -1435,7 +1493,7 @@ mod mutants {
         let text =
             "// (FORMAT 1.5, 1.60) and 7.7\n// FORMAT 2.1 and 2.2. FORMAT 3.4.\n// FORMAT 3\n";
         let expected = ["1: 1.5", "1: 1.60", "2: 2.1", "2: 2.2", "2: 3.4"];
-        assert_eq!(rules(citations(text)), expected);
+        assert_eq!(rules(citations(text, "FORMAT")), expected);
         let vector = "expect: wrap failure\nrule: 4.2\nnote rule: 9.9\n";
         assert_eq!(rules(vector_rules(vector)), ["2: 4.2"]);
     }

@@ -145,7 +145,45 @@ fn sentence(kind: Kind, subject: &str, cause: &str, because: &str) -> String {
         Kind::Syntax => format!("{subject} {cause}"),
         Kind::Unholdable => format!("{subject} cannot be written{because}"),
         Kind::NoHome => "no directory for kagi's own files is known".to_string(),
+        Kind::NoRemote
+        | Kind::Unreachable
+        | Kind::WrongServer
+        | Kind::Denied
+        | Kind::Refused
+        | Kind::Behind
+        | Kind::ServerOlder
+        | Kind::ServerForked
+        | Kind::BothChanged
+        | Kind::Busy => remote_sentence(kind, subject, because),
         kind => membership_sentence(kind, subject, cause, because),
+    }
+}
+
+/// The same for remotes.
+fn remote_sentence(kind: Kind, subject: &str, because: &str) -> String {
+    match kind {
+        Kind::NoRemote => format!("this device knows no remote of {subject}"),
+        Kind::Unreachable => format!("cannot reach {subject}{because}"),
+        Kind::WrongServer => {
+            format!(
+                "{subject} is not the server that the token is for; nothing was sent to it that it could read"
+            )
+        }
+        Kind::Denied => {
+            format!(
+                "{subject} does not accept the token: it was revoked, has expired, or is for another project"
+            )
+        }
+        Kind::Refused => format!("{subject} refuses{because}"),
+        Kind::Behind => format!("{subject} is at a newer revision than the last pull{because}"),
+        Kind::ServerOlder => {
+            format!("{subject} is at an older revision than this device has seen{because}")
+        }
+        Kind::ServerForked => {
+            format!("{subject} has another history than this device has seen{because}")
+        }
+        Kind::BothChanged => format!("{subject} was changed both here and on the server{because}"),
+        _ => format!("{subject} is in use by another kagi serve"),
     }
 }
 

@@ -12,6 +12,9 @@ const STATE: &str = "kagi 2026 v1 state";
 const WITNESS: &str = "kagi 2026 v1 witness";
 const WRAP: &str = "kagi 2026 v1 wrap";
 const INTRODUCTION: &str = "kagi 2026 v1 intro";
+const REQUEST: &str = "kagi 2026 v1 request";
+const RESPONSE: &str = "kagi 2026 v1 response";
+const TOKEN: &str = "kagi 2026 v1 token";
 
 /// What a derivation is bound to besides its names: the project and the epoch's 12 bytes.
 #[derive(Clone, Copy)]
@@ -84,6 +87,26 @@ pub fn introduction(shared: &Key, author: &[u8; 32], member: &[u8; 32], place: P
     derive(INTRODUCTION, shared, &[author, member, place.project.as_bytes(), &place.epoch])
 }
 
+/// The key of one request to a server, from the DH result of its key and the client's ephemeral one
+/// (PROTOCOL 2.2).
+#[must_use]
+pub fn request(shared: &Key, ephemeral: &[u8; 32], server: &[u8; 32]) -> Key {
+    derive(REQUEST, shared, &[ephemeral, server])
+}
+
+/// The key of the response: also from the DH result of both ephemeral keys, and bound to the bytes
+/// of the request (PROTOCOL 2.3).
+#[must_use]
+pub fn response(shared: &Key, fresh: &Key, request: &[u8; 32], ephemeral: &[u8; 32]) -> Key {
+    derive(RESPONSE, shared, &[fresh.expose(), request, ephemeral])
+}
+
+/// The key that seals a token to a member (PROTOCOL 4.6).
+#[must_use]
+pub fn token(shared: &Key, ephemeral: &[u8; 32], recipient: &[u8; 32], project: &str) -> Key {
+    derive(TOKEN, shared, &[ephemeral, recipient, project.as_bytes()])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +132,9 @@ mod tests {
             wrap(&key, &raw, &[8; 32], place),
             wrap(&key, &[8; 32], &raw, place),
             introduction(&key, &raw, &[8; 32], place),
+            request(&key, &raw, &[8; 32]),
+            response(&key, &Key::new(raw), &[8; 32], &raw),
+            token(&key, &raw, &[8; 32], "kgp_a"),
         ];
         let mut seen: Vec<_> = all.iter().map(|key| *key.expose()).collect();
         seen.sort_unstable();

@@ -130,12 +130,12 @@ pub fn paper(identity: &Identity) -> Secret {
     lines
 }
 
-fn malformed(subject: &str) -> Error {
+pub(super) fn malformed(subject: &str) -> Error {
     Error::new(Kind::BadText, subject).because("its content is malformed")
 }
 
 /// The prefix and the base32 of a content with its checksum (FORMAT 10.1).
-fn text_of(prefix: &str, mut content: Writer) -> Secret {
+pub(super) fn text_of(prefix: &str, mut content: Writer) -> Secret {
     let checksum = hash(content.0.expose());
     content.raw(&checksum[..CHECKSUM_BYTES]);
     let body = Secret::from_vec(BASE32.encode(content.0.expose()).into_bytes());
@@ -146,7 +146,7 @@ fn text_of(prefix: &str, mut content: Writer) -> Secret {
 }
 
 /// The content of such a text, without the checksum.
-fn content_of(prefix: &str, subject: &str, text: &str) -> Result<Secret> {
+pub(super) fn content_of(prefix: &str, subject: &str, text: &str) -> Result<Secret> {
     let bad = |rule| Error::new(Kind::BadText, subject).because(rule);
     let body = text
         .trim_ascii()

@@ -11,6 +11,8 @@ pub mod config;
 pub mod dotenv;
 pub mod json;
 pub mod key_text;
+#[cfg(feature = "server")]
+pub mod message;
 pub mod names;
 pub mod pin;
 pub mod request;

@@ -4,6 +4,9 @@
 //! that was not asked for. Refuses a private file that others can read.
 //! (The OS keychain gets a file of its own beside this one.)
 
+#[cfg(feature = "server")]
+pub mod remote;
+
 use crate::crypto::hash::hash;
 use crate::crypto::random;
 use crate::disk::{self, Lock, Mode};

@@ -1,0 +1,191 @@
+//! What this device keeps of servers: a project's remote with its token, the logins of an
+//! administrator, and for each checkout the manifest that it was last in step with (PROTOCOL 6).
+//!
+//! Promises: a token lies in a 0600 file beside the public key of the one server that it is for.
+//! Refuses what was not written here, as all of `keys` does.
+
+use crate::crypto::hash::{Digest, hash};
+use crate::disk::{self, Mode};
+use crate::error::{Error, Kind, Result};
+use crate::format::json::{self, Deserialize, Serialize};
+use crate::format::message::manifest::{MANIFEST_BYTES_MAX, Manifest};
+use crate::format::message::token::{AdminToken, ProjectToken, TOKEN_BYTES_MAX, is_remote};
+use crate::format::pin::{with_secret, without_secret};
+use crate::format::text::HEX;
+use crate::keys::Home;
+use crate::secret::Secret;
+use std::path::{Path, PathBuf};
+
+const LOGINS: &str = "remotes";
+const FILE_BYTES_MAX: usize = 2 * TOKEN_BYTES_MAX;
+
+/// A project's remote.
+pub struct KnownRemote {
+    /// Its address, as it was given to this device: never one that a repository names.
+    pub address: String,
+    /// The token, with the server's public key; `None` for a directory, which has neither.
+    pub token: Option<ProjectToken>,
+    /// The newest revision that this device has seen; 0 for none.
+    pub revision: u64,
+    /// The id of its manifest; zeros for none.
+    pub id: Digest,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RemoteText {
+    format: u32,
+    remote: String,
+    revision: u64,
+    manifest: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LoginText {
+    format: u32,
+    remote: String,
+}
+
+impl KnownRemote {
+    /// The bytes of `remote.json` (PROTOCOL 6.1).
+    #[must_use]
+    pub fn write(&self) -> Secret {
+        let token = self.token.as_ref().map_or_else(Secret::default, ProjectToken::to_text);
+        let rest = RemoteText {
+            format: 1,
+            remote: self.address.clone(),
+            revision: self.revision,
+            manifest: HEX.encode(&self.id),
+        };
+        with_secret("token", &token, &json::write(&rest))
+    }
+
+    /// Reads `remote.json`.
+    ///
+    /// # Errors
+    /// `TooLarge`, `NotCanonical` or `BadText`, naming `subject`.
+    pub fn read(subject: &str, bytes: &[u8]) -> Result<Self> {
+        let malformed = || Error::new(Kind::NotCanonical, subject);
+        let (token, rest) = without_secret("token", bytes).ok_or_else(malformed)?;
+        let rest: RemoteText = json::read(subject, &rest, FILE_BYTES_MAX)?;
+        let token = match token {
+            "" => None,
+            text if text.trim_ascii() != text => return Err(malformed()),
+            text => Some(ProjectToken::from_text(subject, text)?),
+        };
+        let id = HEX.decode(&rest.manifest).and_then(|id| id.expose().try_into().ok());
+        let id =
+            id.filter(|_| rest.format == 1 && is_remote(&rest.remote)).ok_or_else(malformed)?;
+        Ok(KnownRemote { address: rest.remote, token, revision: rest.revision, id })
+    }
+}
+
+impl Home {
+    fn remote_path(&self, project: &str) -> PathBuf {
+        self.0.join("projects").join(project).join("remote.json")
+    }
+
+    /// The remote of a project, if this device knows one.
+    ///
+    /// # Errors
+    /// `Exposed`, `Read`, `NotCanonical`, `BadText`, naming the file.
+    pub fn remote(&self, project: &str) -> Result<Option<KnownRemote>> {
+        let path = self.remote_path(project);
+        let bytes = disk::read_private(&path, FILE_BYTES_MAX)?;
+        let read = |bytes: Secret| KnownRemote::read(&path.to_string_lossy(), bytes.expose());
+        bytes.map(read).transpose()
+    }
+
+    /// Remembers the remote of a project, or forgets it.
+    ///
+    /// # Errors
+    /// `Write`.
+    pub fn set_remote(&self, project: &str, remote: Option<&KnownRemote>) -> Result<()> {
+        let path = self.remote_path(project);
+        let Some(remote) = remote else {
+            return disk::remove(&path);
+        };
+        let _lock = self.lock(&format!("projects/{project}"))?;
+        disk::replace(&path, remote.write().expose(), Mode::Private)
+    }
+
+    fn login_path(&self, address: &str) -> PathBuf {
+        let name = HEX.encode(&hash(address.as_bytes())[..16]);
+        self.0.join(LOGINS).join(format!("{name}.json"))
+    }
+
+    /// The administrator's token for a server, if this device has one.
+    ///
+    /// # Errors
+    /// `Exposed`, `Read`, `NotCanonical`, `BadText`, naming the file.
+    pub fn login(&self, address: &str) -> Result<Option<AdminToken>> {
+        Ok(read_login(&self.login_path(address))?.map(|(_, token)| token))
+    }
+
+    /// The addresses that this device has an administrator's token for.
+    ///
+    /// # Errors
+    /// As `login`.
+    pub fn logins(&self) -> Result<Vec<String>> {
+        let directory = self.0.join(LOGINS);
+        let mut addresses = Vec::new();
+        for file in disk::list(&directory)? {
+            if Path::new(&file.name).extension().is_some_and(|end| end == "json") {
+                addresses
+                    .extend(read_login(&directory.join(file.name))?.map(|(address, _)| address));
+            }
+        }
+        Ok(addresses)
+    }
+
+    /// Remembers an administrator's token (PROTOCOL 6.2).
+    ///
+    /// # Errors
+    /// `Write`.
+    pub fn set_login(&self, address: &str, token: &AdminToken) -> Result<()> {
+        let _lock = self.lock(LOGINS)?;
+        let rest = json::write(&LoginText { format: 1, remote: address.to_string() });
+        let text = with_secret("token", &token.to_text(), &rest);
+        disk::replace(&self.login_path(address), text.expose(), Mode::Private)
+    }
+
+    fn base_path(&self, root: &Path) -> PathBuf {
+        self.checkout_path(root).with_extension("base")
+    }
+
+    /// The manifest that a checkout was last in step with (PROTOCOL 6.3).
+    ///
+    /// # Errors
+    /// `Read`; what makes a manifest unacceptable, naming the file.
+    pub fn base(&self, root: &Path) -> Result<Option<Manifest>> {
+        let path = self.base_path(root);
+        let bytes = disk::read(&path, MANIFEST_BYTES_MAX)?;
+        bytes.map(|bytes| Manifest::decode(&path.to_string_lossy(), &bytes)).transpose()
+    }
+
+    /// Remembers, or forgets, the manifest that a checkout is in step with.
+    ///
+    /// # Errors
+    /// `Write`.
+    pub fn set_base(&self, root: &Path, base: Option<&Manifest>) -> Result<()> {
+        let path = self.base_path(root);
+        let Some(base) = base else {
+            return disk::remove(&path);
+        };
+        let _lock = self.lock("checkouts")?;
+        disk::replace(&path, &base.encode(), Mode::Private)
+    }
+}
+
+fn read_login(path: &Path) -> Result<Option<(String, AdminToken)>> {
+    let shown = path.to_string_lossy();
+    let Some(bytes) = disk::read_private(path, FILE_BYTES_MAX)? else {
+        return Ok(None);
+    };
+    let malformed = || Error::new(Kind::NotCanonical, shown.as_ref());
+    let (token, rest) = without_secret("token", bytes.expose()).ok_or_else(malformed)?;
+    let rest: LoginText = json::read(&shown, &rest, FILE_BYTES_MAX)?;
+    if rest.format != 1 || !is_remote(&rest.remote) || token.trim_ascii() != token {
+        return Err(malformed());
+    }
+    Ok(Some((rest.remote, AdminToken::from_text(&shown, token)?)))
+}

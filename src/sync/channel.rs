@@ -1,0 +1,131 @@
+//! The channel between a client and a server whose public key it knows (PROTOCOL 2), and the seal of
+//! a token that waits for its member.
+//!
+//! Promises: only the holder of the server's secret key opens a request, and only with it is a
+//! response made that the client opens; a response belongs to one request. Fresh keys for each, so
+//! the nonce is zero. Refuses to say why something does not open.
+
+use crate::crypto::hash::{Digest, hash};
+use crate::crypto::wrap::{EPHEMERAL_BYTES, agree, public_key};
+use crate::crypto::{aead, kdf, length_prefixed, random};
+use crate::error::{Error, Kind, Result};
+use crate::format::bytes::{Reader, Writer};
+use crate::format::message::token::Credential;
+use crate::secret::{Key, Secret};
+
+/// Bytes that the channel adds to a message.
+pub const CHANNEL_BYTES: usize = EPHEMERAL_BYTES + aead::TAG_BYTES;
+const NONCE: [u8; aead::NONCE_BYTES] = [0; aead::NONCE_BYTES];
+
+/// What a client needs to open the response to its request.
+pub struct Expecting {
+    ephemeral: Key,
+    shared: Key,
+    request: Digest,
+}
+
+/// Seals a request to a server: ephemeral public key ‖ ciphertext ‖ tag (PROTOCOL 2.2).
+///
+/// # Errors
+/// `Random`; `BadText` for a public key that is refused.
+pub fn seal_request(server: &[u8; 32], plaintext: &Secret) -> Result<(Vec<u8>, Expecting)> {
+    let ephemeral = random::key()?;
+    let head = public_key(&ephemeral);
+    let refused = || Error::new(Kind::BadText, "the server's public key").because("it is refused");
+    let shared = agree(&ephemeral, server).ok_or_else(refused)?;
+    let bytes = join(&head, &kdf::request(&shared, &head, server), plaintext);
+    let request = hash(&bytes);
+    Ok((bytes, Expecting { ephemeral, shared, request }))
+}
+
+impl Expecting {
+    /// Opens the response; `None` if the server that the request was for has not made it
+    /// (PROTOCOL 2.3).
+    #[must_use]
+    pub fn open(&self, response: &[u8]) -> Option<Secret> {
+        let (head, sealed) = response.split_first_chunk()?;
+        let fresh = agree(&self.ephemeral, head)?;
+        let key = kdf::response(&self.shared, &fresh, &self.request, head);
+        aead::open(&key, &NONCE, &[], sealed)
+    }
+}
+
+/// What a server needs to answer a request.
+pub struct Answering {
+    client: [u8; 32],
+    shared: Key,
+    request: Digest,
+}
+
+/// Opens a request; `None` if it is not for this server, or damaged (PROTOCOL 2.2).
+#[must_use]
+pub fn open_request(secret: &Key, public: &[u8; 32], bytes: &[u8]) -> Option<(Secret, Answering)> {
+    let (head, sealed) = bytes.split_first_chunk()?;
+    let shared = agree(secret, head)?;
+    let plaintext = aead::open(&kdf::request(&shared, head, public), &NONCE, &[], sealed)?;
+    Some((plaintext, Answering { client: *head, shared, request: hash(bytes) }))
+}
+
+impl Answering {
+    /// Seals the response.
+    ///
+    /// # Errors
+    /// `Random`.
+    pub fn seal(&self, plaintext: &Secret) -> Result<Vec<u8>> {
+        let ephemeral = random::key()?;
+        let head = public_key(&ephemeral);
+        // The client's key was agreed with before, so it is not refused now.
+        let fresh = agree(&ephemeral, &self.client)
+            .ok_or_else(|| Error::new(Kind::Unauthentic, "the request"))?;
+        let key = kdf::response(&self.shared, &fresh, &self.request, &head);
+        Ok(join(&head, &key, plaintext))
+    }
+}
+
+fn join(head: &[u8; 32], key: &Key, plaintext: &Secret) -> Vec<u8> {
+    let mut bytes = head.to_vec();
+    bytes.extend_from_slice(&aead::seal(key, &NONCE, &[], plaintext));
+    bytes
+}
+
+/// Seals a credential to a member, who alone can fetch it then (PROTOCOL 4.6).
+///
+/// # Errors
+/// `Random`; `BadText` for a public key that is refused.
+pub fn seal_credential(
+    member: &str,
+    public: &[u8; 32],
+    project: &str,
+    credential: &Credential,
+) -> Result<Vec<u8>> {
+    let ephemeral = random::key()?;
+    let head = public_key(&ephemeral);
+    let refused = || Error::new(Kind::BadText, member).because("its public key is refused");
+    let shared = agree(&ephemeral, public).ok_or_else(refused)?;
+    let mut text = Writer::with_capacity(128);
+    credential.write(&mut text);
+    let key = kdf::token(&shared, &head, public, project);
+    let aad = length_prefixed(&[project.as_bytes(), member.as_bytes()]);
+    let mut bytes = head.to_vec();
+    bytes.extend_from_slice(&aead::seal(&key, &NONCE, &aad, &text.0));
+    Ok(bytes)
+}
+
+/// Opens a credential that was sealed to this member; `None` if it was not.
+#[must_use]
+pub fn open_credential(
+    member: &str,
+    secret: &Key,
+    public: &[u8; 32],
+    project: &str,
+    sealed: &[u8],
+) -> Option<Credential> {
+    let (head, text) = sealed.split_first_chunk()?;
+    let key = kdf::token(&agree(secret, head)?, head, public, project);
+    let aad = length_prefixed(&[project.as_bytes(), member.as_bytes()]);
+    let text = aead::open(&key, &NONCE, &aad, text)?;
+    let mut reader = Reader(text.expose());
+    let credential = Credential::read(&mut reader)?;
+    reader.end()?;
+    Some(credential)
+}
