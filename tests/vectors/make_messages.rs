@@ -6,7 +6,8 @@ use crate::make::noted;
 use crate::make_protocol::{bad, good};
 use crate::world::{hex, person, project, seed, short};
 use crate::world_protocol::{
-    Message, ZEROS, request, request_id, request_of_nobody, response, token_id, token_secret,
+    Message, ZEROS, request, request_id, request_in, request_of_nobody, response, token_id,
+    token_secret,
 };
 
 pub fn all() -> Vec<Vector> {
@@ -70,7 +71,7 @@ fn requests() -> Vec<Vector> {
     let vector = |name: &str, what: &str| good(&format!("ask_{name}"), "5.1, 5.3, 5.5", "request", what);
     let hello = |start: Message| start.byte(0, "hello");
     vec![
-        asked(message(vector("hello", "who am I?"), &hello(request())), &token_line(), &project()).gives("operation", "hello"),
+        asked(message(vector("hello", "who am I?"), &hello(request_in(""))), &token_line(), "-").gives("operation", "hello"),
         asked(message(vector("hello_of_nobody", "is this the server?"), &hello(request_of_nobody(""))), "none", "-").gives("operation", "hello"),
         asked(message(vector("register", "a project asks to be taken in"), &request_of_nobody(&project()).byte(6, "register").text("shop", "name")), "none", &project()).gives("operation", "register").gives("name", "shop"),
         asked(message(vector("unchecked", "texts that only the handler checks"), &request_of_nobody("../a\n").byte(9, "revoke").text("", "token id")), "none", "../a\n").gives("operation", "revoke").gives("token id", "-"),
@@ -81,8 +82,10 @@ fn requests() -> Vec<Vector> {
 fn operations() -> Vec<Vector> {
     let (alice, bob) = (person("alice").id, person("bob").id);
     let vector = |name: &str, rule: &str, operation: Message, outputs: Outputs| {
-        let start = message(good(&format!("ask_{name}"), rule, "request", &format!("the operation {}", name.replace('_', " "))), &request().then(operation));
-        with_outputs(asked(start, &token_line(), &project()), outputs)
+        let what = format!("the operation {}", name.replace('_', " "));
+        let project = if ["projects", "audit"].contains(&name) { String::new() } else { project() };
+        let start = message(good(&format!("ask_{name}"), rule, "request", &what), &request_in(&project).then(operation));
+        with_outputs(asked(start, &token_line(), if project.is_empty() { "-" } else { &project }), outputs)
     };
     let op = |number: u8, name: &str| Message::default().byte(number, name);
     let (one, two) = (seed("blob one"), seed("blob two"));

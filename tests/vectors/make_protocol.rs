@@ -163,6 +163,7 @@ fn refused_manifests() -> Vec<Vector> {
         sized("large_config", "a kagi.json of 64 KiB and a byte", 1, 64 * 1024 + 1),
         sized("large_scope", "a scope file of one byte too many", 2, 33_558_737),
         refused("unsorted", "3.3", "the files are not sorted", &|it| it.files.swap(0, 1)),
+        refused("unsorted_scopes", "3.3", "the scope files are not sorted", &|it| it.files.push(listed("files/api/production.enc", 1))),
         refused("double", "3.3", "a path twice", &|it| it.files.push(it.files[2].clone())),
         refused("double_case", "3.3", "paths that differ by case alone", &|it| it.files.insert(2, listed("secrets/API/production.enc", 1))),
         refused("double_case_env", "3.3", "environments that differ by case alone", &|it| it.files.insert(2, listed("secrets/api/Production.enc", 1))),

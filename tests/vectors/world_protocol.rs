@@ -310,13 +310,17 @@ pub fn request_id() -> [u8; 16] {
 
 /// The head of a request with the credential that all vectors have.
 pub fn request() -> Message {
+    request_in(&project())
+}
+
+pub fn request_in(project: &str) -> Message {
     Message::default()
         .byte(1, "version")
         .raw(&request_id(), "request id")
         .byte(1, "with a credential")
         .text(&token_id(), "token id")
         .raw(&token_secret(), "its secret")
-        .text(&project(), "project id")
+        .text(project, "project id")
 }
 
 /// The head of a request of nobody.
