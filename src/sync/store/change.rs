@@ -275,13 +275,13 @@ impl Store {
             return Ok(disk::remove(&pending)?);
         }
         let slot = self.slot(id);
-        let mut held = lock(&slot);
+        let mut memory = lock(&slot);
         self.check_there(id)?;
         self.log(&[actor.entry("delete", id, "")])?;
         let deleted = self.root.join("deleted");
         let mut places = (actor.now..).map(|time| deleted.join(format!("{time}-{id}")));
         let place = places.find(|place| !disk::exists(place)).unwrap_or_default();
-        *held = None;
+        *memory = None;
         disk::rename(&self.directory(id), &place)?;
         let tokens = self.tokens.of(id);
         let tokens: Vec<_> = tokens.iter().map(|token| token.info.id.clone()).collect();
@@ -294,7 +294,7 @@ impl Store {
     /// `Missing` with those that are, `Storage`.
     pub fn roll_back(&self, actor: &Actor, id: &str, revision: u64) -> Answer<()> {
         let slot = self.slot(id);
-        let mut held = lock(&slot);
+        let mut memory = lock(&slot);
         self.check_there(id)?;
         let directory = self.directory(id);
         rollback::finish(&directory)?;
@@ -305,7 +305,7 @@ impl Store {
             return Err(Refused::new(Refusal::Missing, about));
         }
         self.log(&[actor.entry("rollback", id, &revision.to_string())])?;
-        *held = None;
+        *memory = None;
         Ok(rollback::roll_back(&directory, revision, head, actor.now)?)
     }
 
