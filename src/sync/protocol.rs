@@ -166,6 +166,7 @@ pub struct Pulled {
 }
 
 /// A token, without what only its holder knows (PROTOCOL 5.10).
+#[derive(Clone)]
 pub struct TokenInfo {
     /// `kgt_…`.
     pub id: String,
