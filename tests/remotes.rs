@@ -8,7 +8,8 @@ mod common;
 use common::{Outcome, World, find_program, outcome, say};
 use kagi::crypto::random;
 use kagi::error::{Error, Kind};
-use kagi::format::message::token::{Credential, ServerKeys};
+use kagi::format::message::token::{Credential, ServerKeys, fingerprint};
+use kagi::format::text::HEX;
 use kagi::secret::{Key, Secret};
 use kagi::sync::channel::open_request;
 use kagi::sync::protocol::{Operation, Request, Response};
@@ -17,12 +18,14 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const PROJECT: &str = "kgp_aaaaaaaaaaaaaaaaaaaa";
+/// The value of a secret variable.
+const MARKER: &str = "kagi_of_a_variable";
 const SECRET: [u8; 32] = *b"the secret that nobody may learn";
 
 fn credential() -> Credential {
@@ -50,9 +53,9 @@ fn sealed_answer(keys: &ServerKeys, request: &[u8]) -> Option<Vec<u8>> {
     Some(answering.seal(&response).expect("random bytes"))
 }
 
-/// What stands before the server's key.
-fn greeting(public: &[u8; 32]) -> Vec<u8> {
-    [b"kagi-server 1\n".as_slice(), public].concat()
+/// The page that says which key a server has.
+fn key_page(public: &[u8; 32]) -> Vec<u8> {
+    format!("{} {}\n", HEX.encode(public), fingerprint(public)).into()
 }
 
 fn http(code: u16, body: &[u8]) -> Vec<u8> {
@@ -89,7 +92,7 @@ impl Fake {
     /// One that is as it should be.
     fn good(keys: ServerKeys) -> Self {
         Fake::new(move |path, body| match path {
-            "/v1/server-key" => http(200, &greeting(&keys.public)),
+            "/v1/server-key" => http(200, &key_page(&keys.public)),
             "/v1/rpc" => match sealed_answer(&keys, body) {
                 Some(answer) => http(200, &answer),
                 None => http(400, b""),
@@ -134,12 +137,15 @@ fn received(stream: &mut TcpStream, record: &Mutex<Vec<u8>>) -> Option<(String, 
 
 /// The other end of `ssh`: greets, and answers frames until there are no more.
 fn serve_frames(keys: &ServerKeys, mut from: impl Read, mut to: impl Write) {
+    let greeting = [b"kagi-server 1\n".as_slice(), &keys.public].concat();
+    if to.write_all(&greeting).and_then(|()| to.flush()).is_err() {
+        return;
+    }
     let mut write = |bytes: &[u8]| {
         let length = u32::try_from(bytes.len()).expect("a small frame");
         let frame = [&length.to_le_bytes(), bytes].concat();
         to.write_all(&frame).and_then(|()| to.flush())
     };
-    let _ = write(&greeting(&keys.public));
     let mut length = [0; 4];
     while from.read_exact(&mut length).is_ok() {
         let mut frame = vec![0; u32::from_le_bytes(length) as usize];
@@ -179,7 +185,7 @@ fn probe() {
         return;
     };
     let key = std::env::var("KAGI_TEST_KEY").expect("a key");
-    let key = kagi::format::text::HEX.decode(&key).expect("a key in hex");
+    let key = HEX.decode(&key).expect("a key in hex");
     let key = key.expose().try_into().expect("32 bytes");
     match ask(&address, key, Options::default()) {
         Ok(lines) => say(&format!("answered: {lines:?}")),
@@ -201,7 +207,7 @@ fn probed(
     let mut command = Command::new(std::env::current_exe().expect("this test"));
     command.args(["--exact", "probe", "--nocapture"]);
     command.env("KAGI_TEST_ADDRESS", address);
-    command.env("KAGI_TEST_KEY", kagi::format::text::HEX.encode(key));
+    command.env("KAGI_TEST_KEY", HEX.encode(key));
     if let Some(programs) = programs {
         let path = std::env::var("PATH").expect("a path");
         command.env("PATH", format!("{}:{path}", programs.display()));
@@ -330,7 +336,7 @@ fn a_server_of_another_key_learns_nothing() {
     let liar = |answers: fn(&ServerKeys, &[u8]) -> Vec<u8>| {
         let own = keys();
         Fake::new(move |path, body| match path {
-            "/v1/server-key" => http(200, &greeting(&real)),
+            "/v1/server-key" => http(200, &key_page(&real)),
             _ => answers(&own, body),
         })
     };
@@ -431,8 +437,13 @@ fn answers_that_are_none() {
         assert_eq!(error.kind, Kind::Unreachable, "{answer}: {error:?}");
         assert_eq!(error.cause, "it does not answer as kagi does", "{answer}");
     }
-    let key = server_key(&Fake::of(http(200, b"kgs_a")).address(), Options::default());
-    assert_eq!(key.expect_err("no key").kind, Kind::Unreachable);
+    let (one, other) = (keys().public, keys().public);
+    let liar = format!("{} {}\n", HEX.encode(&one), fingerprint(&other));
+    for page in [liar.as_bytes(), &key_page(&one)[..86], &one, b""] {
+        let fake = Fake::of(http(200, page));
+        let key = server_key(&fake.address(), Options::default());
+        assert_eq!(key.expect_err("no key").kind, Kind::Unreachable);
+    }
 }
 
 #[test]
@@ -455,6 +466,149 @@ fn an_answer_that_comes_before_the_request_is_read() {
     };
     let error = server.call(None, PROJECT, push).err().expect("a failure");
     assert_eq!(error.kind, Kind::TooLarge, "{error:?}");
+}
+
+// `curl`, whose place a script takes.
+
+#[test]
+fn curl_is_given_no_secret_and_no_argument_of_ours() {
+    let world = World::new();
+    let (programs, at) = (world.directory("programs"), world.root.display());
+    let temporary = world.directory("with \"quotes\" and \\backslashes\\");
+    let note = format!(
+        r#"tr '\0' '\n' </proc/$$/cmdline >{at}/arguments; env >{at}/variables; cat >{at}/settings
+        ls -l "$TMPDIR" | sed 1d >{at}/body
+        grep -q server-key {at}/settings && exec printf 'no page200'
+        printf '404'"#
+    );
+    script(&programs, "curl", &note);
+    let key = keys().public;
+    let variables = [
+        ("TMPDIR", temporary.to_str().expect("text")),
+        ("KAGI_PROJECT_TOKEN", MARKER),
+        ("KAGI_IDENTITY", MARKER),
+    ];
+    let address = "https://kagi.example.org/team";
+    let text = probed(address, &key, Some(&programs), &variables);
+    assert!(text.contains("code 404"), "{text}");
+    assert!(text.contains("no key: Error { kind: Unreachable"), "{text}");
+    let read = |name: &str| fs::read_to_string(world.root.join(name)).expect(name);
+    let arguments = read("arguments");
+    assert_eq!(
+        arguments.lines().skip(2).collect::<Vec<_>>(),
+        ["-q", "-K", "-"]
+    );
+    assert!(!read("variables").contains(MARKER), "a secret variable");
+    let settings = read("settings");
+    let url = format!("url = \"{address}/v1/server-key\"\nproto = \"=https\"\n");
+    assert!(settings.starts_with(&url), "{settings}");
+    assert_eq!(fs::read_dir(&temporary).expect("a directory").count(), 0);
+}
+
+#[test]
+fn curls_reason_is_the_cause_and_its_absence_is_said() {
+    let world = World::new();
+    let programs = world.directory("programs");
+    let key = keys().public;
+    let reason = "echo 'curl: (60) SSL certificate problem: a reason' >&2; exit 60";
+    script(&programs, "curl", reason);
+    let text = probed("https://a.example", &key, Some(&programs), &[]);
+    let cause = "cause: \"SSL certificate problem: a reason\"";
+    assert!(text.contains(cause), "{text}");
+    script(&programs, "curl", "kill -9 $$");
+    let text = probed("https://a.example", &key, Some(&programs), &[]);
+    assert!(text.contains("kind: Unreachable"), "{text}");
+    for address in ["https://a.example", "ssh://a.example/store"] {
+        let nothing = world.directory("nothing");
+        let path = [("PATH", nothing.to_str().expect("text"))];
+        let text = probed(address, &key, None, &path);
+        let program = if address.starts_with("ssh") {
+            "ssh"
+        } else {
+            "curl"
+        };
+        let missing = format!("kind: Missing, subject: \"{program}\"");
+        assert!(text.contains(&missing), "{text}");
+        assert!(text.contains("needs it; install it"), "{text}");
+    }
+}
+
+// `ssh`, whose place a script takes.
+
+/// A script that notes its arguments, and joins its input and output to two pipes; and those pipes.
+fn fake_ssh(world: &World, name: &str) -> (PathBuf, PathBuf) {
+    let at = world.root.display();
+    let (to, from) = (world.root.join("to"), world.root.join("from"));
+    let pipes = Command::new("mkfifo").args([&to, &from]).status();
+    assert!(pipes.expect("mkfifo").success());
+    let text = format!(
+        "printf '%s\\n' \"$@\" >>{at}/arguments; env >>{at}/variables\n\
+         exec 3<&0; cat <&3 >{at}/to & exec cat {at}/from"
+    );
+    script(&world.directory("programs"), name, &text);
+    (to, from)
+}
+
+#[test]
+fn ssh_is_told_where_to_and_what_to_run() {
+    let world = World::new();
+    let (to, from) = fake_ssh(&world, "ssh");
+    let keys = keys();
+    let public = keys.public;
+    std::thread::spawn(move || {
+        loop {
+            let to = File::open(&to).expect("a pipe");
+            serve_frames(&keys, to, File::create(&from).expect("a pipe"));
+        }
+    });
+    let programs = world.root.join("programs");
+    let address = "ssh://kagi@box.example:2222/srv/kagi";
+    let variables = [("KAGI_PROJECT_TOKEN", MARKER)];
+    let text = probed(address, &public, Some(&programs), &variables);
+    assert!(text.contains(&format!("answered: [{PROJECT:?}")), "{text}");
+    assert!(text.contains(&format!("key: Some({public:?})")), "{text}");
+    let arguments = fs::read_to_string(world.root.join("arguments")).expect("arguments");
+    let words = "-T -p 2222 -- kagi@box.example kagi serve --stdio --store '/srv/kagi'";
+    // Once to ask, once for the key.
+    let lines: Vec<_> = arguments.lines().collect();
+    let words: Vec<_> = words.split(' ').chain(words.split(' ')).collect();
+    assert_eq!(lines, words);
+    let variables = fs::read_to_string(world.root.join("variables")).expect("variables");
+    assert!(!variables.contains(MARKER), "a secret variable");
+    // Another key: nothing is sent but that.
+    let text = probed(address, &SECRET, Some(&programs), &[]);
+    assert!(text.contains("failed: Error { kind: WrongServer"), "{text}");
+}
+
+#[test]
+fn ssh_that_ends_early() {
+    let world = World::new();
+    let programs = world.directory("programs");
+    for (text, cause) in [
+        ("exit 255", "ssh has ended with code 255"),
+        ("exit 127", "there is no kagi on that machine"),
+        ("kill -9 $$", "ssh has ended"),
+        (
+            "echo 'Welcome to this machine, and well met!'",
+            "it does not answer as kagi does",
+        ),
+        (
+            "printf 'kagi-server 1\\nshort'",
+            "ssh has ended with code 0",
+        ),
+        (
+            "printf 'kagi-server 1\\n%032d\\377\\377\\377\\377'; cat >/dev/null",
+            "it does not answer as kagi does",
+        ),
+    ] {
+        script(&programs, "ssh", text);
+        let key = *b"00000000000000000000000000000000";
+        let said = probed("ssh://box/srv", &key, Some(&programs), &[]);
+        let failure = format!(
+            "failed: Error {{ kind: Unreachable, subject: \"ssh://box/srv\", cause: \"{cause}\" }}"
+        );
+        assert!(said.contains(&failure), "{text}: {said}");
+    }
 }
 
 #[test]
