@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Outcome, World, find_program, outcome, say};
+use common::{World, find_program, outcome, say};
 use kagi::crypto::random;
 use kagi::error::{Error, Kind};
 use kagi::format::message::token::{Credential, ServerKeys, fingerprint};
@@ -476,10 +476,8 @@ fn curl_is_given_no_secret_and_no_argument_of_ours() {
     let (programs, at) = (world.directory("programs"), world.root.display());
     let temporary = world.directory("with \"quotes\" and \\backslashes\\");
     let note = format!(
-        r#"tr '\0' '\n' </proc/$$/cmdline >{at}/arguments; env >{at}/variables; cat >{at}/settings
-        ls -l "$TMPDIR" | sed 1d >{at}/body
-        grep -q server-key {at}/settings && exec printf 'no page200'
-        printf '404'"#
+        r#"tr '\0' '\n' </proc/$$/cmdline >>{at}/arguments; env >>{at}/variables
+        cat >>{at}/settings; ls -l "$TMPDIR" | sed 1d >>{at}/body; printf 404"#
     );
     script(&programs, "curl", &note);
     let key = keys().public;
@@ -493,15 +491,20 @@ fn curl_is_given_no_secret_and_no_argument_of_ours() {
     assert!(text.contains("code 404"), "{text}");
     assert!(text.contains("no key: Error { kind: Unreachable"), "{text}");
     let read = |name: &str| fs::read_to_string(world.root.join(name)).expect(name);
+    let (shell, own) = ("/bin/sh", programs.join("curl"));
+    let words = [shell, own.to_str().expect("text"), "-q", "-K", "-"];
     let arguments = read("arguments");
-    assert_eq!(
-        arguments.lines().skip(2).collect::<Vec<_>>(),
-        ["-q", "-K", "-"]
-    );
+    assert!(arguments.lines().eq(words.into_iter().chain(words)));
     assert!(!read("variables").contains(MARKER), "a secret variable");
     let settings = read("settings");
-    let url = format!("url = \"{address}/v1/server-key\"\nproto = \"=https\"\n");
-    assert!(settings.starts_with(&url), "{settings}");
+    for path in ["rpc", "server-key"] {
+        let url = format!("url = \"{address}/v1/{path}\"\nproto = \"=https\"\n");
+        assert!(settings.contains(&url), "{settings}");
+    }
+    // One request had a body, which is gone.
+    let body = read("body");
+    assert!(body.starts_with("-rw------- 1 "), "{body}");
+    assert_eq!(body.lines().count(), 1, "{body}");
     assert_eq!(fs::read_dir(&temporary).expect("a directory").count(), 0);
 }
 
@@ -609,6 +612,220 @@ fn ssh_that_ends_early() {
         );
         assert!(said.contains(&failure), "{text}: {said}");
     }
+}
+
+// The real ones.
+
+/// A program that is stopped with its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The places of programs, administrators' ones too; `None`, said aloud, if one is not installed.
+fn installed<const N: usize>(names: [&str; N]) -> Option<[PathBuf; N]> {
+    let place = |name: &str| {
+        let administrators = Path::new("/usr/sbin").join(name);
+        find_program(name).or(Some(administrators).filter(|path| path.is_file()))
+    };
+    if let Some(missing) = names.iter().find(|name| place(name).is_none()) {
+        say(&format!("skipped: {missing} is not installed"));
+        return None;
+    }
+    Some(names.map(|name| place(name).expect("it was there just now")))
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// Starts a server that prints to a file, and waits until it listens.
+fn started(command: &mut Command, port: u16, log: &Path) -> Running {
+    let file = File::create(log).expect("a file");
+    command
+        .stdout(file.try_clone().expect("a file"))
+        .stderr(file);
+    let running = Running(command.spawn().expect("it starts"));
+    let end = Instant::now() + Duration::from_secs(10);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        let said = || fs::read_to_string(log).unwrap_or_default();
+        assert!(Instant::now() < end, "{command:?}: {}", said());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running
+}
+
+#[track_caller]
+fn runs(program: &Path, at: &Path, words: &str) {
+    let mut command = Command::new(program);
+    command.args(words.split(' ')).current_dir(at);
+    outcome(words, &mut command).ok();
+}
+
+/// A certificate for `localhost` by an authority of our own.
+fn certificates(openssl: &Path, at: &Path) {
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    runs(
+        openssl,
+        at,
+        &format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=kagi-test -days 2"),
+    );
+    runs(
+        openssl,
+        at,
+        &format!("req {key} -keyout server.key -out server.csr -subj /CN=localhost"),
+    );
+    fs::write(at.join("names"), "subjectAltName = DNS:localhost").expect("a file");
+    let words = "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names \
+                 -days 2 -out server.pem";
+    runs(
+        openssl,
+        at,
+        &words.split_whitespace().collect::<Vec<_>>().join(" "),
+    );
+}
+
+#[test]
+fn https_through_curl_and_nginx() {
+    let Some([nginx, openssl, _]) = installed(["nginx", "openssl", "curl"]) else {
+        return;
+    };
+    let world = World::new();
+    let at = &world.root;
+    certificates(&openssl, at);
+    let keys = keys();
+    let public = keys.public;
+    let (behind, port) = (Fake::good(keys), free_port());
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|name| format!("{name}_temp_path {name};"));
+    let settings = format!(
+        "daemon off; master_process off; pid nginx.pid; error_log stderr; events {{}}
+        http {{ access_log off; {} server {{
+            listen 127.0.0.1:{port} ssl; ssl_certificate server.pem; ssl_certificate_key server.key;
+            location /team/ {{ proxy_pass http://127.0.0.1:{}/; }}
+            location /moved/ {{ return 301 https://localhost:{port}/team$request_uri; }}
+            location /down/ {{ proxy_pass http://127.0.0.1:{}/; }} }} }}",
+        temporary.concat(),
+        behind.port,
+        free_port(),
+    );
+    fs::write(at.join("nginx.conf"), settings).expect("a file");
+    let mut command = Command::new(nginx);
+    command
+        .arg("-p")
+        .arg(at)
+        .args(["-c", "nginx.conf", "-e", "stderr"]);
+    let _nginx = started(&mut command, port, &at.join("nginx.log"));
+    let ca = at.join("ca.pem");
+    let believed = [("CURL_CA_BUNDLE", ca.to_str().expect("text"))];
+    let asked = |path: &str, variables: &[(&str, &str)]| {
+        probed(
+            &format!("https://localhost:{port}{path}"),
+            &public,
+            None,
+            variables,
+        )
+    };
+    let text = asked("/team", &believed);
+    assert!(text.contains(&format!("answered: [{PROJECT:?}")), "{text}");
+    assert!(text.contains(&format!("key: Some({public:?})")), "{text}");
+    let text = asked(
+        "/team",
+        &[("CURL_CA_BUNDLE", ""), ("SSL_CERT_FILE", believed[0].1)],
+    );
+    assert!(text.contains("answered: "), "{text}");
+    let text = asked("/team", &[("CURL_CA_BUNDLE", ""), ("SSL_CERT_FILE", "")]);
+    assert!(text.contains("kind: Unreachable"), "{text}");
+    assert!(text.to_lowercase().contains("certificate"), "{text}");
+    assert!(asked("/moved", &believed).contains("it redirects (code 301)"));
+    assert!(asked("/down", &believed).contains("it answers with code 502"));
+    assert!(asked("/none", &believed).contains("it answers with code 404"));
+    let other = probed(
+        &format!("https://localhost:{port}/team"),
+        &SECRET,
+        None,
+        &believed,
+    );
+    assert!(
+        other.contains("failed: Error { kind: WrongServer"),
+        "{other}"
+    );
+}
+
+#[test]
+fn ssh_to_a_real_sshd() {
+    let Some([sshd, ssh, keygen]) = installed(["sshd", "ssh", "ssh-keygen"]) else {
+        return;
+    };
+    let world = World::new();
+    let at = world.root.display();
+    for name in ["host_key", "key"] {
+        runs(
+            &keygen,
+            &world.root,
+            &format!("-q -t ed25519 -N  -f {name}"),
+        );
+    }
+    // The account runs what it is asked to, with a kagi that is before all others.
+    let (to, from) = fake_ssh(&world, "kagi");
+    let public_key = fs::read_to_string(world.root.join("key.pub")).expect("a key");
+    script(
+        &world.root,
+        "account",
+        "PATH=${0%/*}/programs:$PATH exec sh -c \"$SSH_ORIGINAL_COMMAND\"",
+    );
+    let line = format!("restrict,command=\"{at}/account\" {public_key}");
+    fs::write(world.root.join("authorized_keys"), line).expect("a file");
+    let port = free_port();
+    let settings = format!(
+        "ListenAddress 127.0.0.1:{port}\nHostKey {at}/host_key\nPidFile none\nStrictModes no\n\
+         AuthorizedKeysFile {at}/authorized_keys\nPasswordAuthentication no\nUsePAM no\n"
+    );
+    fs::write(world.root.join("sshd_config"), settings).expect("a file");
+    let host_key = fs::read_to_string(world.root.join("host_key.pub")).expect("a key");
+    fs::write(world.root.join("known"), format!("box {host_key}")).expect("a file");
+    let settings = format!(
+        "Host box\nHostName 127.0.0.1\nHostKeyAlias box\nUserKnownHostsFile {at}/known\n\
+         IdentityFile {at}/key\nIdentitiesOnly yes\nBatchMode yes\nStrictHostKeyChecking yes\n"
+    );
+    fs::write(world.root.join("ssh_config"), settings).expect("a file");
+    let client = world.directory("client");
+    let text = format!("exec {} -F {at}/ssh_config \"$@\"", ssh.display());
+    script(&client, "ssh", &text);
+    let mut command = Command::new(sshd);
+    command
+        .args(["-D", "-e", "-f"])
+        .arg(world.root.join("sshd_config"));
+    let _sshd = started(&mut command, port, &world.root.join("sshd.log"));
+    let keys = keys();
+    let public = keys.public;
+    std::thread::spawn(move || {
+        loop {
+            let to = File::open(&to).expect("a pipe");
+            serve_frames(&keys, to, File::create(&from).expect("a pipe"));
+        }
+    });
+    let address = format!("ssh://box:{port}/srv/kagi=1,+~");
+    let text = probed(&address, &public, Some(&client), &[]);
+    assert!(text.contains(&format!("answered: [{PROJECT:?}")), "{text}");
+    assert!(text.contains(&format!("key: Some({public:?})")), "{text}");
+    let arguments = fs::read_to_string(world.root.join("arguments")).expect("arguments");
+    let words = ["serve", "--stdio", "--store", "/srv/kagi=1,+~"];
+    assert!(
+        arguments.lines().eq(words.into_iter().chain(words)),
+        "{arguments}"
+    );
+    fs::remove_file(world.root.join("programs/kagi")).expect("it was there");
+    let text = probed(&address, &public, Some(&client), &[]);
+    assert!(text.contains("there is no kagi on that machine"), "{text}");
+    fs::write(world.root.join("known"), "").expect("a file");
+    let text = probed(&address, &public, Some(&client), &[]);
+    assert!(text.contains("ssh has ended with code 255"), "{text}");
 }
 
 #[test]
