@@ -736,7 +736,11 @@ fn https_through_curl_and_nginx() {
     assert!(text.contains(&format!("key: Some({public:?})")), "{text}");
     let text = asked(
         "/team",
-        &[("CURL_CA_BUNDLE", ""), ("SSL_CERT_FILE", believed[0].1)],
+        &[
+            ("CURL_CA_BUNDLE", ""),
+            ("SSL_CERT_DIR", ""),
+            ("SSL_CERT_FILE", believed[0].1),
+        ],
     );
     assert!(text.contains("answered: "), "{text}");
     let text = asked("/team", &[("CURL_CA_BUNDLE", ""), ("SSL_CERT_FILE", "")]);
