@@ -287,18 +287,6 @@ impl Store {
     pub fn fetch(&self, id: &str, digests: &[crate::crypto::hash::Digest]) -> Answer<Vec<Vec<u8>>> {
         self.on(id, |project| project.fetch(digests))
     }
-
-    /// Stub.
-    ///
-    /// # Errors
-    /// None.
-    pub fn add_admin(
-        &self,
-        _credential: &crate::format::message::token::Credential,
-        _now: u64,
-    ) -> Result<()> {
-        Ok(())
-    }
 }
 
 /// Stub.
@@ -307,10 +295,6 @@ impl Store {
 /// None.
 pub fn check(_root: &Path) -> Result<Vec<String>> {
     Ok(Vec::new())
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {}
 }
 
 /// What the token that asks is.
