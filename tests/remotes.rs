@@ -8,11 +8,11 @@ mod common;
 use common::{World, find_program, outcome, say};
 use kagi::crypto::random;
 use kagi::error::{Error, Kind};
-use kagi::format::message::token::{Credential, ServerKeys, fingerprint};
+use kagi::format::message::token::{AdminToken, Credential, ServerKeys, fingerprint};
 use kagi::format::text::HEX;
 use kagi::secret::{Key, Secret};
 use kagi::sync::channel::open_request;
-use kagi::sync::protocol::{Operation, Request, Response};
+use kagi::sync::protocol::{Operation, Refusal, Request, Response, Rights};
 use kagi::sync::remote::{Address, Options, open, server_key};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -165,6 +165,8 @@ fn ask(address: &str, server: [u8; 32], options: Options) -> Result<Vec<String>,
     for _ in 0..2 {
         match server.call(Some(&credential()), PROJECT, Operation::Status)? {
             Response::Lines(more) => lines = more,
+            // By a server that does not know the token.
+            Response::Refused(..) => lines = vec!["refused".into()],
             _ => panic!("another answer than the fake's"),
         }
     }
@@ -614,6 +616,49 @@ fn ssh_that_ends_early() {
     }
 }
 
+// A directory.
+
+#[test]
+fn a_directory_is_a_remote_without_a_key() {
+    let world = World::new();
+    let store = world.root.join("disk/store");
+    let address = store.to_str().expect("text");
+    let file = format!("file://{address}/");
+    assert_eq!(
+        server_key(address, Options::default()).expect("a directory"),
+        None
+    );
+    // The disk is not there, then there is no store on it: nothing is made for a question.
+    let missing = open(address, None, Options::default())
+        .err()
+        .expect("a failure");
+    assert_eq!(missing.kind, Kind::Missing, "{missing:?}");
+    world.directory("disk");
+    let mut remote = open(&file, None, Options::default()).expect("a directory");
+    assert_eq!(remote.address(), address);
+    let missing = remote.call(None, PROJECT, Operation::Status);
+    assert_eq!(missing.err().map(|error| error.kind), Some(Kind::Missing));
+    assert!(!store.exists());
+    let register = || Operation::Register {
+        name: "a project".into(),
+    };
+    let answer = remote.call(None, PROJECT, register()).expect("an answer");
+    assert!(matches!(answer, Response::Done));
+    // Somebody else meanwhile, for the store is not kept open.
+    for remote in [
+        &mut remote,
+        &mut open(address, None, Options::default()).expect("a store"),
+    ] {
+        match remote
+            .call(None, PROJECT, Operation::Status)
+            .expect("an answer")
+        {
+            Response::Standing(standing) => assert_eq!(standing.revision, 0),
+            _ => panic!("another answer"),
+        }
+    }
+}
+
 // The real ones.
 
 /// A program that is stopped with its test.
@@ -830,6 +875,68 @@ fn ssh_to_a_real_sshd() {
     fs::write(world.root.join("known"), "").expect("a file");
     let text = probed(&address, &public, Some(&client), &[]);
     assert!(text.contains("ssh has ended with code 255"), "{text}");
+}
+
+/// Asks who one is there; `None` if the token is not accepted.
+fn hello(address: &str, server: [u8; 32], credential: &Credential) -> Option<Rights> {
+    let mut server = open(address, Some(server), Options::default()).expect("a server");
+    match server
+        .call(Some(credential), "", Operation::Hello)
+        .expect("an answer")
+    {
+        Response::Standing(standing) => Some(standing.rights),
+        Response::Refused(Refusal::Denied, _) => None,
+        _ => panic!("another answer"),
+    }
+}
+
+#[test]
+fn kagi_serve_by_http_and_by_ssh() {
+    let world = World::new();
+    let (at, port) = (world.root.display(), free_port());
+    let mut command = Command::new(common::program());
+    command.args(["serve", "--bind", &format!("127.0.0.1:{port}"), "--store"]);
+    command.arg(world.root.join("store"));
+    let log = world.root.join("log");
+    let running = started(&mut command, port, &log);
+    let address = format!("http://127.0.0.1:{port}");
+    let key = server_key(&address, Options::default()).expect("an answer");
+    // Whoever is answered finds the log complete.
+    let shown = fs::read_to_string(&log).expect("a log");
+    let token = shown
+        .lines()
+        .find_map(|line| line.strip_prefix("admin token "));
+    let token = AdminToken::from_text("token", token.expect("a token")).expect("a token");
+    assert_eq!(key, Some(token.server));
+    let print = fingerprint(&token.server);
+    assert!(shown.contains(&print), "{shown}");
+    let rights = hello(&address, token.server, &token.credential);
+    assert_eq!(rights, Some(Rights::ADMIN));
+    let wrong = Credential {
+        id: token.credential.id.clone(),
+        secret: Key::new(SECRET),
+    };
+    assert_eq!(hello(&address, token.server, &wrong), None);
+    let other = open(&address, Some(keys().public), Options::default());
+    let other = other
+        .expect("a server")
+        .call(Some(&wrong), "", Operation::Hello);
+    assert_eq!(other.err().map(|error| error.kind), Some(Kind::WrongServer));
+    drop(running);
+    // What ssh does there: a shell of the account's reads the words.
+    let programs = world.directory("programs");
+    let kagi = common::program();
+    let link = std::os::unix::fs::symlink(kagi, programs.join("kagi"));
+    link.expect("a link");
+    let text = format!("shift 3; PATH={at}/programs:$PATH exec sh -c \"$*\"");
+    script(&programs, "ssh", &text);
+    let address = format!("ssh://box{at}/store");
+    let said = probed(&address, &token.server, Some(&programs), &[]);
+    let key = format!("key: Some({:?})", token.server);
+    assert!(said.contains(&key), "{said}");
+    assert!(said.contains("answered: [\"refused\"]"), "{said}");
+    let said = probed(&address, &SECRET, Some(&programs), &[]);
+    assert!(said.contains("kind: WrongServer"), "{said}");
 }
 
 #[test]
