@@ -4,6 +4,10 @@
 //! the old bytes or the new, and is on disk when it returns; one writer at a time. Refuses: to
 //! write below a directory that is a link, and to read a private file that others can read.
 
+mod held;
+
+pub use held::{Held, hold};
+
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use std::ffi::OsStr;
@@ -163,6 +167,12 @@ pub fn replace_below(root: &Path, name: &str, bytes: &[u8], mode: Mode) -> Resul
 
 /// Writes a file that must not be there yet, synced.
 fn write_new(path: &Path, bytes: &[u8], mode: Mode) -> std::io::Result<()> {
+    let mut file = create_new(path, mode)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn create_new(path: &Path, mode: Mode) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -172,9 +182,7 @@ fn write_new(path: &Path, bytes: &[u8], mode: Mode) -> std::io::Result<()> {
     }
     #[cfg(not(unix))]
     let _ = mode;
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    options.open(path)
 }
 
 /// Makes the entries of a directory durable.

@@ -24,6 +24,8 @@ pub mod report;
 pub mod resolve;
 pub mod restore;
 pub mod run;
+#[cfg(feature = "server")]
+pub mod serve;
 pub mod status;
 pub mod table;
 pub mod values;

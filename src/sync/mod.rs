@@ -6,6 +6,8 @@
 
 pub mod channel;
 pub mod handler;
+pub mod http;
 pub mod protocol;
 pub mod remote;
+pub mod server;
 pub mod store;
