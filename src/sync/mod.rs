@@ -5,6 +5,7 @@
 //! or this device, does not name (PROTOCOL 2.1).
 
 pub mod channel;
+pub mod client;
 pub mod handler;
 pub mod http;
 pub mod protocol;

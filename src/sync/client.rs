@@ -1,0 +1,259 @@
+//! Pulling and pushing (PROTOCOL 12).
+//!
+//! Promises: nothing of a pulled state is written before all of it was checked, as a clone is checked
+//! and more: that it follows from the one that this device has seen. What was changed here is joined
+//! with it, never discarded; a pull or push that was stopped anywhere is finished by the next. Refuses
+//! a server that is older than it was, or has another history, and to choose between two rosters.
+
+use crate::crypto::hash::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::format::message::manifest::Manifest;
+use crate::format::message::token::ProjectToken;
+use crate::format::request::Request;
+use crate::format::roster::Member;
+use crate::keys::Home;
+use crate::keys::remote::{KnownRemote, token_from_environment};
+use crate::project::{Blobs, Opening, Site, differing, listed};
+use crate::sync::protocol::{Operation, Refusal, Response};
+use crate::sync::remote::Server;
+use std::path::PathBuf;
+
+mod pull;
+mod push;
+
+pub use crate::project::{Choice, Remark};
+pub use pull::pull;
+pub use push::push;
+
+/// How a state is pulled.
+pub struct Options<'a> {
+    /// Take a server that is older than it was, or has another history: a person agreed.
+    pub accepts_older: bool,
+    /// Which roster and configuration, if both sides have changed them; `None`: neither.
+    pub choice: Option<Choice>,
+    /// Refuse scopes that are older than what this device has seen.
+    pub is_strict: bool,
+    /// Asks a person whether this author may introduce the project.
+    pub confirm: &'a dyn Fn(&Member) -> bool,
+    /// Is called if another kagi works on the project.
+    pub waiting: &'a dyn Fn(),
+}
+
+/// The remote of a project: its address is in `known`, to be opened by `remote::open` with the
+/// public key of the token in it.
+pub struct Remote {
+    /// Project id.
+    pub project: String,
+    /// What this device knows of it, with the token to use.
+    pub known: KnownRemote,
+    /// True if a variable brought the token: it is not stored.
+    pub is_given: bool,
+}
+
+/// What a pull did.
+#[derive(Default)]
+pub struct PullReport {
+    /// The server's revision; 0 if nothing was pushed to it yet.
+    pub revision: u64,
+    /// True if `.kagi` was not here before.
+    pub is_new: bool,
+    /// False if this device has no keys that could check the state: a newcomer, or the holder of
+    /// the key of one scope.
+    pub is_verified: bool,
+    /// Files below `.kagi/` that were taken from the server.
+    pub taken: Vec<String>,
+    /// Files that were deleted, as they were on the server.
+    pub deleted: Vec<String>,
+    /// Files that both sides have changed and that were joined.
+    pub joined: Vec<String>,
+    /// What a person should know of them.
+    pub remarks: Vec<Remark>,
+    /// Files that are here and not on the server: what the next push sends.
+    pub unpushed: usize,
+    /// Requests to become a member that came with it.
+    pub requests: Vec<Request>,
+    /// True if the own token of this member came, and replaces the one that it had.
+    pub has_own_token: bool,
+    /// Where what was here lies, if `Choice::Theirs` replaced it.
+    pub backup: Option<PathBuf>,
+    /// Why this device cannot remember what it saw, if so.
+    pub unremembered: Option<Error>,
+}
+
+/// What a push did.
+#[derive(Default)]
+pub struct PushReport {
+    /// The server's revision now.
+    pub revision: u64,
+    /// Files that were changed by it; 0 if there was nothing to push.
+    pub files: usize,
+    /// True if there was nothing to push, and the server has something newer.
+    pub is_behind: bool,
+    /// The pulls that came before, because others had pushed.
+    pub pulls: Vec<PullReport>,
+    /// Members that a token of their own was issued to.
+    pub issued: Vec<String>,
+    /// Why others that wait got none, if so.
+    pub unissued: Option<Error>,
+    /// Why this device cannot remember what it saw, if so.
+    pub unremembered: Option<Error>,
+}
+
+/// The remote of a project: by the token of `KAGI_PROJECT_TOKEN(_FILE)`, else what this device
+/// remembers. Without a project (nothing is here yet) the variable decides.
+///
+/// # Errors
+/// `NoRemote`; `BadText` for a token that is none, or is for another project; `Read`, `Exposed`.
+pub fn remote(home: Option<&Home>, project: Option<&str>) -> Result<Remote> {
+    let given = token_from_environment()?;
+    let other = given.as_ref().filter(|token| project.is_some_and(|id| id != token.project));
+    if let Some(token) = other {
+        let cause = format!("it is for {}", token.project);
+        return Err(Error::new(Kind::BadText, "KAGI_PROJECT_TOKEN").because(cause));
+    }
+    let project = given.as_ref().map(|token| token.project.as_str()).or(project);
+    let project = project.unwrap_or_default().to_string();
+    let stored = home.filter(|_| !project.is_empty()).map(|home| home.remote(&project));
+    let stored = stored.transpose()?.flatten();
+    let is_given = given.is_some();
+    let known = match given {
+        Some(token) => Some(renewed(stored, token)),
+        // What a token came for that was not stored cannot be asked without it.
+        None => stored.filter(|known| known.token.is_some() || !known.address.contains("://")),
+    };
+    let known = known.ok_or_else(|| Error::new(Kind::NoRemote, &project))?;
+    Ok(Remote { project, known, is_given })
+}
+
+/// A remote by a new token; what was seen is kept if it is the same server (PROTOCOL 12.1).
+fn renewed(stored: Option<KnownRemote>, token: ProjectToken) -> KnownRemote {
+    let address = token.remote.clone();
+    let fresh = KnownRemote { address, token: Some(token), revision: 0, id: [0; 32] };
+    match stored.filter(|stored| stored.is_same(&fresh)) {
+        Some(KnownRemote { revision, id, .. }) => KnownRemote { revision, id, ..fresh },
+        None => fresh,
+    }
+}
+
+/// Remembers a token as the project's, and lets its anchors introduce the project. What was seen of
+/// the project is kept if the token is for the same server.
+///
+/// # Errors
+/// `Write`; what makes the files of this device unacceptable.
+pub fn adopt(home: &Home, token: ProjectToken) -> Result<Remote> {
+    let (project, anchors) = (token.project.clone(), token.anchors.clone());
+    home.change_remote(&project, |stored| Some(renewed(stored, token)))?;
+    home.add_anchors(&project, &anchors)?;
+    let known = home.remote(&project)?.ok_or_else(|| Error::new(Kind::NoRemote, &project))?;
+    Ok(Remote { project, known, is_given: false })
+}
+
+/// How many files were changed here since the last pull or push; `None` if there was none.
+///
+/// # Errors
+/// `Read`, `NotPlain`, `TooLarge`.
+pub fn changes(home: &Home, site: &Site) -> Result<Option<usize>> {
+    let Some(base) = home.base(&site.root)? else {
+        return Ok(None);
+    };
+    Ok(Some(differing(&site.files(&mut Blobs::new())?, &listed(&base))))
+}
+
+/// One pull or push: the server, and what is known of it.
+struct Exchange<'a> {
+    home: Option<&'a Home>,
+    site: &'a Site,
+    remote: &'a Remote,
+    options: &'a Options<'a>,
+    server: &'a mut dyn Server,
+    /// The newest revision seen, and its id, where the home does not keep them.
+    seen: (u64, Digest),
+    /// The base, where the home does not keep it.
+    base: Option<Manifest>,
+}
+
+impl<'a> Exchange<'a> {
+    fn new(
+        home: Option<&'a Home>,
+        site: &'a Site,
+        remote: &'a Remote,
+        options: &'a Options<'a>,
+        server: &'a mut dyn Server,
+    ) -> Self {
+        let seen = (remote.known.revision, remote.known.id);
+        Exchange { home, site, remote, options, server, seen, base: None }
+    }
+
+    /// Asks; a refusal is what the caller makes of it.
+    fn call(&mut self, operation: Operation) -> Result<Response> {
+        let credential = self.remote.known.token.as_ref().map(|token| &token.credential);
+        self.server.call(credential, &self.remote.project, operation)
+    }
+
+    /// What a refusal, or an answer to another question, means.
+    fn refused(&self, response: Response) -> Error {
+        let fail = |kind| Error::new(kind, self.server.address());
+        let Response::Refused(refusal, about) = response else {
+            return fail(Kind::Unreachable).because("it answers another question");
+        };
+        match refusal {
+            Refusal::Denied => fail(Kind::Denied),
+            Refusal::Conflict => fail(Kind::Behind),
+            Refusal::Forbidden => {
+                fail(Kind::Refused).because(format!("the token does not give {about}"))
+            }
+            Refusal::Missing => fail(Kind::Refused).because(format!("it has no such {about}")),
+            Refusal::Malformed => fail(Kind::Refused).because(format!("malformed: {about}")),
+            Refusal::Limit => fail(Kind::Refused).because(format!("a limit is reached: {about}")),
+            Refusal::Storage => fail(Kind::Refused).because(format!("it cannot write: {about}")),
+            Refusal::Replayed => fail(Kind::Refused).because("the request was there before"),
+        }
+    }
+
+    fn older(&self, revision: u64, seen: u64) -> Error {
+        let cause = format!("{revision}, and {seen} was there");
+        Error::new(Kind::ServerOlder, self.server.address()).because(cause)
+    }
+
+    fn opening(&self) -> Opening<'a> {
+        let Options { is_strict, confirm, .. } = *self.options;
+        Opening { is_strict, remembers: true, forgets: false, confirm }
+    }
+
+    /// The manifest that this checkout was last in step with.
+    fn base(&self) -> Result<Option<Manifest>> {
+        let kept = self.home.map(|home| home.base(&self.site.root)).transpose()?.flatten();
+        let base = kept.or_else(|| self.base.clone());
+        // Without a project, what it was in step with says nothing.
+        Ok(base.filter(|base| base.project == self.remote.project && !self.site.is_new()))
+    }
+
+    /// The newest revision that this device has seen of the project on this server, and its id.
+    fn seen(&self) -> Result<(u64, Digest)> {
+        let stored = self.home.map(|home| home.remote(&self.remote.project)).transpose()?.flatten();
+        let stored = stored.filter(|stored| stored.is_same(&self.remote.known));
+        Ok(stored.map_or(self.seen, |stored| (stored.revision, stored.id)))
+    }
+
+    /// Remembers what was seen, if it was verified, and then what the checkout is in step with
+    /// (PROTOCOL 12.11).
+    fn remember(&mut self, manifest: &Manifest, is_verified: bool) -> Result<()> {
+        self.base = Some(manifest.clone());
+        if is_verified {
+            self.seen = (manifest.revision, manifest.id());
+        }
+        let Some(home) = self.home else {
+            return Ok(());
+        };
+        let (remote, (revision, id)) = (self.remote, self.seen);
+        home.change_remote(&remote.project, |stored| match stored {
+            Some(stored) if !stored.is_same(&remote.known) => None,
+            Some(stored) => Some(KnownRemote { revision, id, ..stored }),
+            None => {
+                let address = remote.known.address.clone();
+                Some(KnownRemote { address, token: None, revision, id })
+            }
+        })?;
+        home.set_base(&self.site.root, Some(manifest))
+    }
+}
