@@ -127,7 +127,11 @@ struct ProjectJson {
     bytes: u64,
 }
 
-fn projects(asking: &mut Asking) -> Result<Vec<ProjectInfo>, Failure> {
+/// The projects of a server.
+///
+/// # Errors
+/// As `Asking::ask`.
+pub fn projects(asking: &mut Asking) -> Result<Vec<ProjectInfo>, Failure> {
     asking.ask(Operation::Projects, |answer| match answer {
         Response::Projects(projects) => Some(projects),
         _ => None,

@@ -10,7 +10,7 @@ use crate::disk;
 use crate::error::{Error, Kind};
 use crate::format::json::{self, Serialize};
 use crate::format::message::token::{
-    AdminToken, Credential, ProjectToken, TOKEN_BYTES_MAX, fingerprint,
+    AdminToken, Credential, TOKEN_BYTES_MAX, fingerprint,
 };
 use crate::format::names::is_id;
 use crate::keys::Home;
@@ -18,6 +18,7 @@ use crate::keys::remote::KnownRemote;
 use crate::process;
 use crate::project::Site;
 use crate::secret::Secret;
+use crate::sync::client::{self, Remote};
 use crate::sync::protocol::{Operation, Refusal, Response, Rights, Standing};
 use crate::sync::remote::{self, Options, Server};
 use crate::terminal;
@@ -179,26 +180,26 @@ pub fn token_text(given: &str) -> Result<(&'static str, Secret), Failure> {
     Ok(("standard input", text))
 }
 
-/// A token in the environment, as `NAME` or in the file of `NAME_FILE`, with what to call it.
+/// The administrator's token that the environment has, if any.
 ///
 /// # Errors
-/// `BadText` if both are set; `Missing`, `Read` for the file.
-pub fn token_variable(name: &str) -> Result<Option<(String, Secret)>, Failure> {
+/// `BadText` for what is none, and if both variables are set; `Missing`, `Read` for the file.
+fn admin_variable() -> Result<Option<AdminToken>, Failure> {
+    let name = "KAGI_ADMIN_TOKEN";
     let file = format!("{name}_FILE");
     let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    match (value(name), value(&file)) {
-        (None, None) => Ok(None),
-        (Some(text), None) => {
-            Ok(Some((name.to_string(), Secret::from_vec(text.into_encoded_bytes()))))
-        }
+    let (subject, text) = match (value(name), value(&file)) {
+        (None, None) => return Ok(None),
+        (Some(text), None) => (name, Secret::from_vec(text.into_encoded_bytes())),
         (None, Some(path)) => {
-            Ok(Some((file, disk::read_given(Path::new(&path), TOKEN_BYTES_MAX)?)))
+            (file.as_str(), disk::read_given(Path::new(&path), TOKEN_BYTES_MAX)?)
         }
         (Some(_), Some(_)) => {
             let cause = format!("{file} is set as well, and only one can be meant");
-            Err(Error::new(Kind::BadText, name).because(cause).into())
+            return Err(Error::new(Kind::BadText, name).because(cause).into());
         }
-    }
+    };
+    Ok(Some(AdminToken::from_text(subject, text.expose_str(subject)?)?))
 }
 
 /// The server that the administrator means, to be asked with the administrator's token: the one of
@@ -207,7 +208,7 @@ pub fn token_variable(name: &str) -> Result<Option<(String, Secret)>, Failure> {
 /// # Errors
 /// No login; several and no `--remote`; what keeps a remote from being opened.
 pub fn admin(input: &Input) -> Result<Asking, Failure> {
-    let variable = token_variable("KAGI_ADMIN_TOKEN")?;
+    let variable = admin_variable()?;
     let home = Home::find()?;
     let address = match given_address(input)? {
         Some(address) => address,
@@ -217,7 +218,7 @@ pub fn admin(input: &Input) -> Result<Asking, Failure> {
         return Asking::new(input, &address, None, None);
     }
     let token = match variable {
-        Some((subject, text)) => AdminToken::from_text(&subject, text.expose_str(&subject)?)?,
+        Some(token) => token,
         None => home.login(&address)?.ok_or_else(|| no_login(&address))?,
     };
     Asking::new(input, &address, Some(token.server), Some(token.credential))
@@ -245,21 +246,7 @@ fn only_login(home: &Home, has_token: bool) -> Result<String, Failure> {
 /// # Errors
 /// `NoRemote`; a token for another project; what keeps a remote from being opened.
 pub fn of_project(input: &Input, project: &str) -> Result<(Asking, KnownRemote), Failure> {
-    let stored = Home::find().and_then(|home| home.remote(project));
-    let known = match token_variable("KAGI_PROJECT_TOKEN")? {
-        None => stored?.ok_or_else(|| Error::new(Kind::NoRemote, project))?,
-        Some((subject, text)) => {
-            let token = ProjectToken::from_text(&subject, text.expose_str(&subject)?)?;
-            if token.project != project {
-                let cause = format!("it is for {}, not for {project}", token.project);
-                return Err(Error::new(Kind::BadText, subject).because(cause).into());
-            }
-            // What was seen is seen, whoever's token it is.
-            let seen = stored.ok().flatten().map_or((0, [0; 32]), |seen| (seen.revision, seen.id));
-            let address = token.remote.clone();
-            KnownRemote { address, token: Some(token), revision: seen.0, id: seen.1 }
-        }
-    };
+    let Remote { known, .. } = client::remote(Home::find().ok().as_ref(), Some(project))?;
     let token = known.token.as_ref();
     let credential = token.map(|token| token.credential.duplicate());
     let mut asking =
@@ -413,9 +400,10 @@ struct AuditJson {
 /// As `admin`; a chain that does not hold.
 pub fn audit(input: &mut Input) -> Result<u8, Failure> {
     let mut asking = admin(input)?;
-    let mut lines: Vec<String> = Vec::new();
+    let (mut lines, mut last) = (Vec::new(), [0; 32]);
+    let mut is_whole = true;
     loop {
-        let from = lines.len() as u64;
+        let from = lines.len() as u64 + 1;
         let more = asking.ask(Operation::Audit { from }, |answer| match answer {
             Response::Lines(lines) => Some(lines),
             _ => None,
@@ -423,7 +411,11 @@ pub fn audit(input: &mut Input) -> Result<u8, Failure> {
         if more.is_empty() {
             break;
         }
-        lines.extend(more);
+        for text in more {
+            let line = Line::parse(&text).filter(|line| line.follows(lines.len() as u64, &last));
+            (is_whole, last) = (is_whole && line.is_some(), line.map_or(last, |line| line.hash));
+            lines.push(text);
+        }
     }
     let text = if input.has("json") {
         json::write(&AuditJson { remote: asking.address(), lines })
@@ -431,7 +423,10 @@ pub fn audit(input: &mut Input) -> Result<u8, Failure> {
         lines.iter().map(|line| safe(line) + "\n").collect()
     };
     terminal::print(text.as_bytes())?;
-    Ok(0)
+    if is_whole {
+        return Ok(0);
+    }
+    Err(Failure::new("the log is not whole: a line was changed or taken out"))
 }
 
 /// `kagi remote rollback PROJECT_ID REVISION`.
