@@ -160,6 +160,12 @@ pub fn replace_below(root: &Path, name: &str, bytes: &[u8], mode: Mode) -> Resul
 
 /// Writes a file that must not be there yet, synced.
 fn write_new(path: &Path, bytes: &[u8], mode: Mode) -> std::io::Result<()> {
+    let mut file = create_new(path, mode)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn create_new(path: &Path, mode: Mode) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -169,9 +175,38 @@ fn write_new(path: &Path, bytes: &[u8], mode: Mode) -> std::io::Result<()> {
     }
     #[cfg(not(unix))]
     let _ = mode;
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    options.open(path)
+}
+
+/// A private file among the system's temporary ones, removed when this is dropped.
+pub struct Held(PathBuf);
+
+impl Held {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // The system clears what is left among its temporary files.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Holds bytes in a private temporary file, for a program that must read them; nobody can know its name
+/// before, nor open it.
+///
+/// # Errors
+/// `Write` naming it.
+pub fn hold(name: &str, bytes: &[u8]) -> Result<Held> {
+    let path = std::env::temp_dir().join(name);
+    let file = create_new(&path, Mode::Private).map_err(failed(Kind::Write, &path))?;
+    let held = Held(path);
+    { file }.write_all(bytes).map_err(failed(Kind::Write, &held.0))?;
+    Ok(held)
 }
 
 /// Makes the entries of a directory durable.
