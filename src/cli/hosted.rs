@@ -4,7 +4,7 @@
 //! `--fingerprint`, has named its key; a project token goes to standard output alone, once.
 
 use crate::cli::args::Input;
-use crate::cli::remote::{Asking, address, admin, is_directory, options, project_id};
+use crate::cli::asking::{Asking, address, admin, is_directory, options, project_id};
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::token::{NewlyIssued, print_token};
 use crate::cli::{may_delete, not_confirmed, open};
@@ -14,12 +14,9 @@ use crate::format::names::check_member_name;
 use crate::keys::Home;
 use crate::keys::remote::KnownRemote;
 use crate::project::Project;
-use crate::secret::Key;
 use crate::sync::protocol::{Operation, ProjectInfo, Response, Rights};
 use crate::sync::remote;
-use crate::sync::store::Store;
 use crate::terminal;
-use std::path::Path;
 
 /// `kagi project join --remote URL [--name NAME] [--fingerprint ID]`.
 ///
@@ -102,14 +99,10 @@ fn join_directory(input: &Input, project: &Project, address: &str) -> Result<u8,
             &format!("sync with {new} in place of {old}, and forget the token for that?"),
         )?;
     }
-    Store::open(Path::new(address), Key::new([0; 32]), true)?;
     let mut asking = Asking::new(input, address, None, None)?;
-    let is_there = |project: &ProjectInfo| project.id == *id && project.is_approved;
-    if !projects(&mut asking)?.iter().any(is_there) {
-        asking.project.clone_from(id);
-        let NewlyIssued { token, .. } = NewlyIssued::new(Rights::MEMBER, 0, "project join")?;
-        asking.tell(Operation::Approve { token })?;
-    }
+    asking.project.clone_from(id);
+    // Without effect where a colleague has done the same.
+    asking.tell(Operation::Register { name: project_name(input, project)? })?;
     let known = KnownRemote { address: address.to_string(), token: None, revision: 0, id: [0; 32] };
     home.set_remote(id, Some(&known))?;
     terminal::note(&format!("{} takes {id} in; next: kagi push", quoted(address)));

@@ -6,6 +6,8 @@
 #[cfg(not(feature = "server"))]
 pub mod absent;
 pub mod args;
+#[cfg(feature = "server")]
+pub mod asking;
 pub mod backup;
 pub mod command;
 pub mod diff;
@@ -30,6 +32,8 @@ pub mod report;
 pub mod resolve;
 pub mod restore;
 pub mod run;
+#[cfg(feature = "server")]
+pub mod serve;
 pub mod status;
 #[cfg(feature = "server")]
 pub mod sync;

@@ -4,11 +4,11 @@
 //! printed.
 
 use crate::cli::args::Input;
-use crate::cli::hosted::projects;
-use crate::cli::init::project_here;
-use crate::cli::remote::{
+use crate::cli::asking::{
     Asking, address, is_directory, of_project, options as remote_options, project_id, token_text,
 };
+use crate::cli::hosted::projects;
+use crate::cli::init::project_here;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::{
     confirm_author, counted, is_strict, may_delete, note_unremembered, working_directory,
@@ -159,14 +159,12 @@ fn opened(input: &Input, known: &KnownRemote) -> Result<Box<dyn Server>, Failure
 }
 
 /// Where to pull from: what the words say, else the environment, else what this device knows.
-fn remote(
-    input: &Input,
-    home: Option<&Home>,
-    site: Option<&Site>,
-) -> Result<Remote, Failure> {
+fn remote(input: &Input, home: Option<&Home>, site: Option<&Site>) -> Result<Remote, Failure> {
     let here = site.map(Site::claimed_project).transpose()?;
     let named = input.text("project")?.map(project_id).transpose()?;
-    if let (Some(here), Some(named)) = (&here, &named) && here != named {
+    if let (Some(here), Some(named)) = (&here, &named)
+        && here != named
+    {
         return Err(another(named, here));
     }
     let project = named.or(here.clone());
@@ -188,8 +186,10 @@ fn remote(
 }
 
 fn another(asked: &str, here: &str) -> Failure {
-    Failure::new(format!("{asked} is asked for, but the project here is {here}; nothing was pulled"))
-        .hint("mkdir, for a directory of its own")
+    Failure::new(format!(
+        "{asked} is asked for, but the project here is {here}; nothing was pulled"
+    ))
+    .hint("mkdir, for a directory of its own")
 }
 
 /// Keeps a token, once its server has accepted it: a wrong one does not replace a right one.
@@ -215,7 +215,8 @@ fn directory(input: &Input, project: Option<String>) -> Result<Remote, Failure> 
         Some(project) => project,
         None => only_project(&mut Asking::new(input, &address, None, None)?)?,
     };
-    let stored = Home::find().ok().and_then(|home| home.remote(&project).transpose()).transpose()?;
+    let stored =
+        Home::find().ok().and_then(|home| home.remote(&project).transpose()).transpose()?;
     let known = match stored.filter(|known| known.address == address) {
         Some(known) => known,
         None => KnownRemote { address, token: None, revision: 0, id: [0; 32] },
@@ -240,13 +241,16 @@ fn only_project(asking: &mut Asking) -> Result<String, Failure> {
 /// Says what a pull has done; the exit code.
 fn tell(report: &PullReport, remote: &Remote) -> u8 {
     let (id, place) = (&remote.project, safe(&remote.known.address));
-    let counts = [("took", &report.taken), ("joined", &report.joined), ("removed", &report.deleted)];
+    let counts =
+        [("took", &report.taken), ("joined", &report.joined), ("removed", &report.deleted)];
     let counts = counts.iter().filter(|(_, files)| !files.is_empty());
     let counts: Vec<_> =
         counts.map(|(done, files)| format!("{done} {}", counted(files.len(), "file"))).collect();
     terminal::note(&match (report.revision, report.is_new, counts.join(", ").as_str()) {
         (0, ..) => format!("{place} has nothing of {id} yet; next: kagi push"),
-        (revision, true, _) => format!("made the project {id} here, from revision {revision} of {place}"),
+        (revision, true, _) => {
+            format!("made the project {id} here, from revision {revision} of {place}")
+        }
         (revision, _, "") => format!("nothing is new; {place} is at revision {revision}"),
         (revision, _, counts) => format!("{counts}, from revision {revision} of {place}"),
     });
@@ -259,7 +263,9 @@ fn tell(report: &PullReport, remote: &Remote) -> u8 {
         terminal::note(&format!("note: {}", remark(one)));
     }
     if !report.is_verified && report.revision > 0 {
-        terminal::note("note: this device has no key to verify it with; kagi member join asks for one");
+        terminal::note(
+            "note: this device has no key to verify it with; kagi member join asks for one",
+        );
     }
     for request in &report.requests {
         let name = quoted(&request.name);
@@ -281,12 +287,16 @@ fn remark(remark: &Remark) -> String {
         Remark::Conflict(file, keys) => {
             format!("{file} has different values of {}: kagi resolve", keys.join(", "))
         }
-        Remark::Kept(file) => format!("{file} was deleted on one side and changed on the other; it was kept"),
+        Remark::Kept(file) => {
+            format!("{file} was deleted on one side and changed on the other; it was kept")
+        }
         Remark::NotJoined(file, reason) if reason.is_empty() => {
             format!("{file} holds both sides, for this device has no key to join them with")
         }
         Remark::NotJoined(file, reason) => format!("{file} was not joined: {reason}"),
-        Remark::CarriedOver(file) => format!("{file} was carried over to the new key of the project"),
+        Remark::CarriedOver(file) => {
+            format!("{file} was carried over to the new key of the project")
+        }
         Remark::Older(file) => format!("{file} is older than the state that this device has seen"),
         Remark::Repeat(what) => format!("{what}: it must be repeated"),
     })

@@ -532,7 +532,7 @@ pub static HEADINGS: [(&str, &str); 8] = [
     ("dotenv", "import"),
     ("environments", "env list"),
     ("team", "member join"),
-    ("server", "remote login"),
+    ("server", "serve"),
     ("kagi", "help"),
 ];
 

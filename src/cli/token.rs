@@ -4,7 +4,7 @@
 //! and keeps less. Refuses to make one that allows more than its maker's.
 
 use crate::cli::args::Input;
-use crate::cli::remote::{Asking, admin, of_project, project_id};
+use crate::cli::asking::{Asking, admin, of_project, project_id};
 use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::{author_name, may_delete, now, open};
 use crate::crypto::random;

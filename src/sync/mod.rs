@@ -7,6 +7,8 @@
 pub mod channel;
 pub mod client;
 pub mod handler;
+pub mod http;
 pub mod protocol;
 pub mod remote;
+pub mod server;
 pub mod store;

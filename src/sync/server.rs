@@ -1,0 +1,574 @@
+//! The server: connections, threads, limits and deadlines; and the same over a pipe.
+//!
+//! Promises: one request a connection; every wait has an absolute end; threads, memory and what is
+//! held back are bounded, and where a bound is reached it is the oldest request that is not
+//! complete that goes, so that complete ones are answered. Workers accept for themselves: no
+//! connection is handed from thread to thread. Refuses to end: there is no code for shutting down,
+//! and the store is safe at every instant.
+
+use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
+use crate::sync::handler::Exchange;
+use crate::sync::http::{CHANNEL_TYPE, Head, Parser, Route, Status, TEXT_TYPE};
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Connections that are served at once, each by a thread.
+const CONNECTIONS_MAX: usize = 512;
+/// Threads that are kept for what comes next.
+const SPARE_WORKERS_MAX: usize = 16;
+/// Requests that are answered at once: the others wait for a moment.
+const ANSWERING_MAX: usize = 16;
+/// Of a thread; what is not used has no memory behind it.
+const STACK_BYTES: usize = 256 * 1024;
+/// Bytes of requests and responses that are held at once, unless one alone may be larger.
+const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How long a peer may do nothing, and how long everything may take that is short.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What takes longer must move this much, on average since its start.
+const BYTES_A_SECOND_MIN: usize = 64 * 1024;
+/// Bytes of one read.
+const READ_BYTES: usize = 256 * 1024;
+/// Bytes of the first read of a connection: most requests are smaller.
+const FIRST_READ_BYTES: usize = 1024;
+/// What is still read of a request that was refused, so that its sender sees the answer.
+const DRAINED_BYTES_MAX: usize = 32 * 1024 * 1024;
+const DRAINING: Duration = Duration::from_secs(1);
+/// How long an answer is held back that says that a token is not accepted.
+const DENIED_AFTER: Duration = Duration::from_secs(1);
+/// Such answers that are held back, in all and of one address; others are not given.
+const DENIED_MAX: usize = 1024;
+const DENIED_PER_ADDRESS_MAX: usize = 16;
+/// How long nothing is accepted if the system gives no more descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a client may do nothing that has the store to itself.
+const FRAME_PATIENCE: Duration = Duration::from_secs(60);
+/// The first bytes on a pipe (PROTOCOL 10.1).
+const GREETING: &[u8] = b"kagi-server 1\n";
+
+/// Answers the bytes of a request from an address; `None` if they do not open.
+pub type Answer = dyn Fn(&[u8], &str) -> Result<Option<Exchange>> + Send + Sync;
+
+/// How a server is.
+pub struct Settings {
+    /// Bytes of the largest body.
+    pub body_bytes_max: usize,
+    /// True if requests come from a proxy, which says who they are from.
+    pub is_behind_proxy: bool,
+    /// The server's public key as text (PROTOCOL 9.1).
+    pub key_page: String,
+}
+
+/// What a connection is doing, in the order in which it may be closed to make room.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// The request is not complete.
+    Reading,
+    /// The answer is sent, and the peer has not closed.
+    Draining,
+    /// The answer is being sent.
+    Writing,
+    /// It is being answered, which is never cut short.
+    Answering,
+    /// It was closed to make room.
+    Closed,
+}
+
+struct Place {
+    stream: Arc<TcpStream>,
+    stage: Stage,
+    bytes: usize,
+}
+
+/// Who is being served.
+#[derive(Default)]
+struct Places {
+    /// By the order of their arrival.
+    open: BTreeMap<u64, Place>,
+    arrived: u64,
+    /// Threads, and those of them that wait for a connection.
+    workers: usize,
+    waiting: usize,
+    answering: usize,
+    bytes: usize,
+}
+
+/// An answer that is held back.
+struct Denied {
+    due: Instant,
+    stream: Arc<TcpStream>,
+    address: IpAddr,
+    bytes: Vec<u8>,
+}
+
+struct Server {
+    listener: TcpListener,
+    settings: Settings,
+    answer: Box<Answer>,
+    places: Mutex<Places>,
+    answered: Condvar,
+    denied: Mutex<VecDeque<Denied>>,
+    was_denied: Condvar,
+}
+
+/// One connection, in the hands of its worker.
+struct Connection<'a> {
+    server: &'a Server,
+    number: u64,
+    stream: Arc<TcpStream>,
+    address: IpAddr,
+}
+
+/// A panic would have ended the process, so nothing is left half done behind a lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Serves until the process ends.
+///
+/// # Errors
+/// `NotStarted` if there can be no thread at all.
+pub fn serve(listener: TcpListener, settings: Settings, answer: Box<Answer>) -> Result<Infallible> {
+    let places = Places { workers: 1, waiting: 1, ..Places::default() };
+    let server = Arc::new(Server {
+        listener,
+        settings,
+        answer,
+        places: Mutex::new(places),
+        answered: Condvar::new(),
+        denied: Mutex::default(),
+        was_denied: Condvar::new(),
+    });
+    let failed = |cause| Error::new(Kind::NotStarted, "a thread").because_of(&cause);
+    spawn(&server).map_err(failed)?;
+    server.answer_denied()
+}
+
+fn spawn(server: &Arc<Server>) -> io::Result<()> {
+    let server = Arc::clone(server);
+    let worker = thread::Builder::new().stack_size(STACK_BYTES);
+    worker.spawn(move || work(&server)).map(|_| ())
+}
+
+/// Accepts and serves, one connection after the other.
+fn work(server: &Arc<Server>) {
+    loop {
+        match server.listener.accept() {
+            Ok((stream, from)) => {
+                let (connection, is_last) = server.enter(stream, from.ip().to_canonical());
+                if is_last && spawn(server).is_err() {
+                    let mut places = lock(&server.places);
+                    (places.workers, places.waiting) = (places.workers - 1, places.waiting - 1);
+                    places.close_oldest(0);
+                }
+                connection.serve();
+                drop(connection);
+                if !server.may_stay() {
+                    return;
+                }
+            }
+            Err(cause) if matches!(cause.kind(), ErrorKind::ConnectionAborted) => {}
+            // No more descriptors, or no memory: some are given back, and this is no busy loop.
+            Err(_) => {
+                lock(&server.places).close_oldest(0);
+                lock(&server.denied).pop_front();
+                thread::sleep(ACCEPT_PAUSE);
+            }
+        }
+    }
+}
+
+impl Places {
+    /// Closes the oldest of those that can be spared and hold at least so many bytes; its worker
+    /// notices. False if there is none.
+    fn close_oldest(&mut self, bytes_min: usize) -> bool {
+        let spare = self
+            .open
+            .iter_mut()
+            .filter(|(_, place)| place.stage < Stage::Answering && place.bytes >= bytes_min);
+        let Some((_, place)) = spare.min_by_key(|(number, place)| (place.stage, **number)) else {
+            return false;
+        };
+        place.stage = Stage::Closed;
+        self.bytes -= std::mem::take(&mut place.bytes);
+        // It is closed already if this fails.
+        let _ = place.stream.shutdown(Shutdown::Both);
+        true
+    }
+}
+
+impl Server {
+    /// Takes a connection in; true if a worker is needed to wait for the next one. Where all are
+    /// there that may be, one is freed.
+    fn enter(&self, stream: TcpStream, address: IpAddr) -> (Connection<'_>, bool) {
+        let stream = Arc::new(stream);
+        let mut places = lock(&self.places);
+        let number = places.arrived;
+        places.arrived += 1;
+        places.waiting -= 1;
+        let needs_worker = places.waiting == 0 && places.workers < CONNECTIONS_MAX;
+        if needs_worker {
+            (places.workers, places.waiting) = (places.workers + 1, places.waiting + 1);
+        } else if places.waiting == 0 {
+            places.close_oldest(0);
+        }
+        let place = Place { stream: Arc::clone(&stream), stage: Stage::Reading, bytes: 0 };
+        places.open.insert(number, place);
+        (Connection { server: self, number, stream, address }, needs_worker)
+    }
+
+    /// True if a worker that is done is needed for the next connection.
+    fn may_stay(&self) -> bool {
+        let mut places = lock(&self.places);
+        let stays = places.waiting < SPARE_WORKERS_MAX;
+        if stays {
+            places.waiting += 1;
+        } else {
+            places.workers -= 1;
+        }
+        stays
+    }
+
+    /// Holds an answer back, and the connection with it, but no worker. What does not fit is
+    /// dropped: that closes the connection (PROTOCOL 9.9).
+    fn hold_back(&self, stream: Arc<TcpStream>, address: IpAddr, bytes: Vec<u8>) {
+        let mut denied = lock(&self.denied);
+        let of_address = denied.iter().filter(|other| other.address == address).count();
+        if denied.len() < DENIED_MAX && of_address < DENIED_PER_ADDRESS_MAX {
+            denied.push_back(Denied { due: Instant::now() + DENIED_AFTER, stream, address, bytes });
+            self.was_denied.notify_one();
+        }
+    }
+
+    /// Gives the answers that were held back, in the order in which they are due.
+    fn answer_denied(&self) -> ! {
+        let mut denied = lock(&self.denied);
+        loop {
+            denied = match denied.front().map(|first| first.due.duration_since(Instant::now())) {
+                None => self.was_denied.wait(denied).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => {
+                    if let Some(Denied { stream, bytes, .. }) = denied.pop_front() {
+                        // It is smaller than the system's buffer, so this does not wait.
+                        let _ = (&*stream).write(&bytes);
+                    }
+                    denied
+                }
+                Some(wait) => {
+                    drop(denied);
+                    thread::sleep(wait);
+                    lock(&self.denied)
+                }
+            };
+        }
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        let mut places = lock(&self.server.places);
+        if let Some(place) = places.open.remove(&self.number) {
+            places.bytes -= place.bytes;
+        }
+    }
+}
+
+/// When what is going on must have come further.
+struct Pace {
+    started: Instant,
+    moved: Instant,
+}
+
+impl Pace {
+    fn new() -> Self {
+        let now = Instant::now();
+        Pace { started: now, moved: now }
+    }
+
+    /// The time that is left for the next step after so many bytes (PROTOCOL 9.8).
+    fn left(&self, bytes: usize) -> Option<Duration> {
+        let millis = bytes.saturating_mul(1000) / BYTES_A_SECOND_MIN;
+        let allowed = Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX));
+        let end = (self.started + PATIENCE.max(allowed)).min(self.moved + PATIENCE);
+        let left = end.duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+impl Connection<'_> {
+    /// Reads a request and answers it.
+    fn serve(&self) {
+        let mut bytes = Vec::new();
+        let head = match self.receive(&mut bytes) {
+            Ok(head) => head,
+            Err(Some(status)) => return self.send_and_drain(status),
+            Err(None) => return,
+        };
+        let has_more = bytes.len() > head.end;
+        let sent = match head.route {
+            Route::Health => self.send(Status::OK, TEXT_TYPE, b"ok\n"),
+            Route::ServerKey => {
+                self.send(Status::OK, TEXT_TYPE, self.server.settings.key_page.as_bytes())
+            }
+            Route::Rpc => self.answer(&head, bytes),
+        };
+        if has_more && sent {
+            self.drain();
+        }
+    }
+
+    /// Lets the handler answer. True if an answer was sent.
+    fn answer(&self, head: &Head, bytes: Vec<u8>) -> bool {
+        if !self.begin_to_answer(bytes.len()) {
+            return false;
+        }
+        let is_behind_proxy = self.server.settings.is_behind_proxy;
+        let address = head.forwarded_for.filter(|_| is_behind_proxy).unwrap_or(self.address);
+        let answer = (self.server.answer)(&bytes[head.begin..head.end], &address.to_string());
+        drop(bytes);
+        let (status, body, is_denied) = match answer {
+            Ok(Some(exchange)) => (Status::OK, exchange.bytes, exchange.is_denied),
+            Ok(None) => (Status::BAD, Vec::new(), false),
+            Err(_) => (Status::INTERNAL, Vec::new(), false),
+        };
+        if !self.turn(Stage::Writing, body.len()) {
+            return false;
+        }
+        if is_denied {
+            let response = [status.head(CHANNEL_TYPE, body.len()), body].concat();
+            self.server.hold_back(Arc::clone(&self.stream), address, response);
+            return false;
+        }
+        self.send(status, CHANNEL_TYPE, &body)
+    }
+
+    /// Reads until the request is complete; what is wrong with it otherwise, or nothing if there
+    /// is nobody to tell.
+    fn receive(&self, bytes: &mut Vec<u8>) -> std::result::Result<Head, Option<Status>> {
+        let mut parser = Parser::new(self.server.settings.body_bytes_max);
+        let mut pace = Pace::new();
+        let head = loop {
+            self.read(bytes, FIRST_READ_BYTES, &mut pace)?;
+            if let Some(head) = parser.read(bytes)? {
+                break head;
+            }
+        };
+        while bytes.len() < head.end {
+            // One more than is needed, to notice what does not belong there.
+            let room = (head.end + 1 - bytes.len()).min(READ_BYTES);
+            if !self.turn(Stage::Reading, bytes.len() + room) {
+                return Err(None);
+            }
+            self.read(bytes, room, &mut pace)?;
+        }
+        Ok(head)
+    }
+
+    /// Reads at least one byte and at most `room`.
+    fn read(
+        &self,
+        bytes: &mut Vec<u8>,
+        room: usize,
+        pace: &mut Pace,
+    ) -> std::result::Result<(), Option<Status>> {
+        let length = bytes.len();
+        let broken = |status| if length == 0 { None } else { Some(status) };
+        bytes.reserve_exact(room);
+        bytes.resize(length + room, 0);
+        let read = loop {
+            let left = pace.left(length).ok_or(broken(Status::TIMEOUT))?;
+            self.stream.set_read_timeout(Some(left)).map_err(|_| None)?;
+            match (&*self.stream).read(&mut bytes[length..]) {
+                Ok(0) => return Err(broken(Status::BAD)),
+                Ok(read) => break read,
+                Err(cause) if may_go_on(&cause) => {}
+                Err(_) => return Err(None),
+            }
+        };
+        bytes.truncate(length + read);
+        pace.moved = Instant::now();
+        Ok(())
+    }
+
+    /// Says what the connection does now and what it holds, and makes room for that. False if it
+    /// was closed to make room for others.
+    fn turn(&self, stage: Stage, bytes: usize) -> bool {
+        let mut places = lock(&self.server.places);
+        let Some(place) = places.open.get_mut(&self.number) else {
+            return false;
+        };
+        let before = place.stage;
+        if before == Stage::Closed {
+            return false;
+        }
+        place.stage = stage;
+        let held = std::mem::replace(&mut place.bytes, bytes);
+        places.bytes = places.bytes + bytes - held;
+        if before == Stage::Answering {
+            places.answering -= 1;
+            self.server.answered.notify_one();
+        }
+        let bytes_max = HELD_BYTES_MAX.max(2 * self.server.settings.body_bytes_max);
+        while places.bytes > bytes_max && places.close_oldest(1) {}
+        places.open.get(&self.number).is_some_and(|place| place.stage != Stage::Closed)
+    }
+
+    /// Waits until there are not too many that are being answered.
+    fn begin_to_answer(&self, bytes: usize) -> bool {
+        if !self.turn(Stage::Answering, bytes) {
+            return false;
+        }
+        let mut places = lock(&self.server.places);
+        while places.answering >= ANSWERING_MAX {
+            places = self.server.answered.wait(places).unwrap_or_else(PoisonError::into_inner);
+        }
+        places.answering += 1;
+        true
+    }
+
+    /// Sends a response. False if it did not arrive in time.
+    fn send(&self, status: Status, content_type: &str, body: &[u8]) -> bool {
+        let head = status.head(content_type, body.len());
+        let mut slices = [IoSlice::new(&head), IoSlice::new(body)];
+        let mut slices = slices.as_mut_slice();
+        let mut left = head.len() + body.len();
+        let all = left;
+        let mut pace = Pace::new();
+        while left > 0 {
+            let time = pace.left(all - left);
+            let can_wait = time.is_some_and(|_| self.stream.set_write_timeout(time).is_ok());
+            match (&*self.stream).write_vectored(slices) {
+                _ if !can_wait => return false,
+                Ok(0) => return false,
+                Ok(written) => {
+                    left -= written;
+                    IoSlice::advance_slices(&mut slices, written);
+                    pace.moved = Instant::now();
+                }
+                Err(cause) if may_go_on(&cause) => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    fn send_and_drain(&self, status: Status) {
+        if self.turn(Stage::Writing, 0) && self.send(status, TEXT_TYPE, b"") {
+            self.drain();
+        }
+    }
+
+    /// Closing while bytes are there that nobody has read would take the answer away again.
+    fn drain(&self) {
+        if !self.turn(Stage::Draining, 0) || self.stream.shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        let end = Instant::now() + DRAINING;
+        let mut bytes = vec![0; FIRST_READ_BYTES];
+        let mut drained = 0;
+        while drained < DRAINED_BYTES_MAX {
+            let left = end.duration_since(Instant::now());
+            if left.is_zero() || self.stream.set_read_timeout(Some(left)).is_err() {
+                return;
+            }
+            match (&*self.stream).read(&mut bytes) {
+                Ok(0) | Err(_) => return,
+                Ok(read) => drained += read,
+            }
+            bytes.resize(READ_BYTES.min(DRAINED_BYTES_MAX - drained), 0);
+        }
+    }
+}
+
+/// The time is up, which `Pace` finds as well, or a signal came.
+fn may_go_on(cause: &io::Error) -> bool {
+    matches!(cause.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}
+
+/// Serves one client over a pipe until it closes, or does nothing for a while.
+///
+/// # Errors
+/// `Read` or `Write` if the pipe breaks; `TooLarge` for a request over the limit.
+pub fn serve_frames(
+    input: impl Read + Send + 'static,
+    mut output: impl Write,
+    server: &[u8; 32],
+    body_bytes_max: usize,
+    answer: &Answer,
+) -> Result<()> {
+    let failed = |kind| move |cause: io::Error| Error::new(kind, "the client").because_of(&cause);
+    let mut send = |bytes: &[u8]| output.write_all(bytes).and_then(|()| output.flush());
+    // PROTOCOL 10.1
+    send(&[GREETING, server].concat()).map_err(failed(Kind::Write))?;
+    let frames = frames(input, body_bytes_max);
+    loop {
+        let request = match frames.recv_timeout(FRAME_PATIENCE) {
+            Ok(frame) => frame?,
+            Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => return Ok(()),
+        };
+        let exchange = answer(request.expose(), "a pipe")?;
+        if exchange.as_ref().is_some_and(|exchange| exchange.is_denied) {
+            thread::sleep(DENIED_AFTER);
+        }
+        // PROTOCOL 10.3
+        let bytes = exchange.map(|exchange| exchange.bytes).unwrap_or_default();
+        let length = u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes();
+        send(&[&length, bytes.as_slice()].concat()).map_err(failed(Kind::Write))?;
+    }
+}
+
+/// The frames that arrive, read by a thread of their own: a pipe has no timeout.
+fn frames(
+    mut input: impl Read + Send + 'static,
+    bytes_max: usize,
+) -> mpsc::Receiver<Result<Secret>> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    thread::spawn(move || {
+        while let Some(frame) = frame(&mut input, bytes_max).transpose() {
+            let is_last = frame.is_err();
+            if sender.send(frame).is_err() || is_last {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// One frame; `None` at the end of the input (PROTOCOL 10.2).
+fn frame(input: &mut impl Read, bytes_max: usize) -> Result<Option<Secret>> {
+    let failed = |cause: io::Error| Error::new(Kind::Read, "the client").because_of(&cause);
+    let mut length = [0; 4];
+    match input.read_exact(&mut length) {
+        Err(cause) if cause.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+        read => read.map_err(failed)?,
+    }
+    let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+    if length > bytes_max {
+        return Err(Error::new(Kind::TooLarge, "a request"));
+    }
+    let mut bytes = Vec::new();
+    let read = input.take(u64::try_from(length).unwrap_or(0)).read_to_end(&mut bytes);
+    if read.map_err(failed)? < length {
+        return Err(failed(ErrorKind::UnexpectedEof.into()));
+    }
+    Ok(Some(Secret::from_vec(bytes)))
+}
+
+/// True if a server at an address says that it is well.
+#[must_use]
+pub fn is_healthy(address: &str) -> bool {
+    let ask = || {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        let mut answer = [0; 13];
+        stream.read_exact(&mut answer)?;
+        io::Result::Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer == *b"HTTP/1.1 200 ")
+}
