@@ -169,8 +169,9 @@ fn line(project: &ProjectInfo) -> String {
 /// Usage; no such project; as `remote::admin`.
 pub fn approve(input: &mut Input) -> Result<u8, Failure> {
     let [id] = input.exactly()?;
+    let id = project_id(&id)?;
     let mut asking = admin(input)?;
-    asking.project = project_id(&id)?;
+    asking.project.clone_from(&id);
     let Some(server) = asking.key else {
         return Err(Failure::new("a directory takes projects in by itself: kagi project join"));
     };
@@ -192,8 +193,9 @@ pub fn approve(input: &mut Input) -> Result<u8, Failure> {
 /// Usage; no `y`; no such project; as `remote::admin`.
 pub fn del(input: &mut Input) -> Result<u8, Failure> {
     let [id] = input.exactly()?;
+    let id = project_id(&id)?;
     let mut asking = admin(input)?;
-    asking.project = project_id(&id)?;
+    asking.project.clone_from(&id);
     let place = asking.address();
     may_delete(input, &format!("remove {id} and all of its tokens from {place}?"))?;
     asking.tell(Operation::Delete)?;

@@ -193,8 +193,9 @@ pub fn rollback(input: &mut Input) -> Result<u8, Failure> {
     let [project, revision] = input.exactly()?;
     let number = revision.parse::<u64>().ok().filter(|number| *number > 0);
     let revision = number.ok_or_else(|| Failure::usage("a revision is a number from 1 on"))?;
+    let project = project_id(&project)?;
     let mut asking = admin(input)?;
-    asking.project = project_id(&project)?;
+    asking.project.clone_from(&project);
     let place = asking.address();
     may_delete(input, &format!("take {project} on {place} back to revision {revision}?"))?;
     asking.tell(Operation::Rollback { revision })?;

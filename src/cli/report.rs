@@ -292,7 +292,7 @@ fn way_on(kind: Kind) -> &'static str {
 fn remote_way_on(kind: Kind) -> &'static str {
     match kind {
         Kind::NoRemote => "kagi pull - takes a token; kagi project join --remote URL asks for one",
-        Kind::Unreachable => "kagi remote status, once it is there again",
+        Kind::Unreachable => "check the address, and that kagi serve runs there",
         Kind::WrongServer => {
             "ask its administrator: a server with a new key needs new tokens (kagi token issue)"
         }

@@ -170,7 +170,11 @@ fn remote(input: &Input, home: Option<&Home>, site: Option<&Site>) -> Result<Rem
     let project = named.or(here.clone());
     let words = input.texts()?;
     match (words.as_slice(), input.has("remote")) {
-        ([], false) => Ok(client::remote(home, project.as_deref())?),
+        ([], false) => client::remote(home, project.as_deref()).map_err(|error| {
+            let is_nowhere = error.kind == Kind::NoRemote && project.is_none();
+            let nowhere = || Failure::new("there is no project here, and no token for one");
+            if is_nowhere { nowhere().hint("kagi pull - takes a token") } else { error.into() }
+        }),
         ([], true) => directory(input, project),
         ([given], false) => {
             let (subject, text) = token_text(given)?;
