@@ -15,6 +15,7 @@ use crate::keys::Home;
 use crate::keys::remote::KnownRemote;
 use crate::project::Site;
 use crate::sync::protocol::{Operation, Response, Rights, Standing};
+use crate::sync::store::audit::Line;
 use crate::terminal;
 use std::fmt::Write;
 
@@ -93,7 +94,7 @@ pub fn status(input: &mut Input) -> Result<u8, Failure> {
 }
 
 fn attention(standing: &Standing, known: &KnownRemote) -> Vec<String> {
-    let mut lines = Vec::new();
+    let (mut lines, mut last, mut is_whole) = (Vec::new(), [0; 32], true);
     if standing.revision < known.revision {
         lines.push(format!(
             "the server is older than revision {}, which this device has seen",
@@ -152,7 +153,7 @@ struct AuditJson {
 /// As `admin`; a chain that does not hold.
 pub fn audit(input: &mut Input) -> Result<u8, Failure> {
     let mut asking = admin(input)?;
-    let mut lines = Vec::new();
+    let (mut lines, mut last, mut is_whole) = (Vec::new(), [0; 32], true);
     while lines.len() < LINES_MAX {
         let from = lines.len() as u64 + 1;
         let more = asking.ask(Operation::Audit { from }, |answer| match answer {
@@ -162,7 +163,11 @@ pub fn audit(input: &mut Input) -> Result<u8, Failure> {
         if more.is_empty() {
             break;
         }
-        lines.extend(more);
+        for text in more {
+            let line = Line::parse(&text).filter(|line| line.follows(lines.len() as u64, &last));
+            (is_whole, last) = (is_whole && line.is_some(), line.map_or(last, |line| line.hash));
+            lines.push(text);
+        }
     }
     let text = if input.has("json") {
         json::write(&AuditJson { remote: asking.address(), lines })
@@ -170,7 +175,10 @@ pub fn audit(input: &mut Input) -> Result<u8, Failure> {
         lines.iter().map(|line| safe(&readable(line)) + "\n").collect()
     };
     terminal::print(text.as_bytes())?;
-    Ok(0)
+    if is_whole {
+        return Ok(0);
+    }
+    Err(Failure::new("the log is not whole: a line was changed or taken out"))
 }
 
 /// A line as people read it; one of another form as it is.
