@@ -94,7 +94,7 @@ pub fn status(input: &mut Input) -> Result<u8, Failure> {
 }
 
 fn attention(standing: &Standing, known: &KnownRemote) -> Vec<String> {
-    let (mut lines, mut last, mut is_whole) = (Vec::new(), [0; 32], true);
+    let mut lines = Vec::new();
     if standing.revision < known.revision {
         lines.push(format!(
             "the server is older than revision {}, which this device has seen",

@@ -220,7 +220,7 @@ impl Place {
 
     fn complete(&self, keys: &ServerKeys, store: &Store) -> Result<(), Failure> {
         let credential = Credential::new(random::bytes()?, random::key()?);
-        store.add_admin(&credential, now())?;
+        store.add_admin(credential.duplicate(), now())?;
         let token = AdminToken { server: keys.public, credential }.to_text();
         let mut shown = Secret::with_capacity(1024);
         shown.push(format!("fingerprint {}\nadmin token ", fingerprint(&keys.public)).as_bytes());

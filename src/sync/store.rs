@@ -287,18 +287,6 @@ impl Store {
     pub fn fetch(&self, id: &str, digests: &[crate::crypto::hash::Digest]) -> Answer<Vec<Vec<u8>>> {
         self.on(id, |project| project.fetch(digests))
     }
-
-    /// Stub.
-    ///
-    /// # Errors
-    /// None.
-    pub fn add_admin(
-        &self,
-        _credential: &crate::format::message::token::Credential,
-        _now: u64,
-    ) -> Result<()> {
-        Ok(())
-    }
 }
 
 /// Stub.
