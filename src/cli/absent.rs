@@ -24,7 +24,7 @@ pub fn is_known(_project: &str) -> bool {
 
 /// Nothing for `status`.
 #[must_use]
-pub fn standing(_project: &Project) -> Option<(String, u64, usize)> {
+pub fn standing(_project: &Project) -> Option<(String, u64, Option<usize>)> {
     None
 }
 

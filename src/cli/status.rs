@@ -29,7 +29,7 @@ struct StatusJson {
     merges: &'static str,
     remote: String,
     revision_seen: u64,
-    files_changed: usize,
+    files_changed: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -148,8 +148,9 @@ fn text(project: &Project, status: &StatusJson) -> String {
     }
     if !status.remote.is_empty() {
         let changed = match status.files_changed {
-            0 => "nothing was changed here since".to_string(),
-            count => format!("{} changed here since: kagi push", counted(count, "file")),
+            None => "nothing was pulled or pushed here yet".to_string(),
+            Some(0) => "nothing was changed here since".to_string(),
+            Some(count) => format!("{} changed here since: kagi push", counted(count, "file")),
         };
         let (remote, revision) = (safe(&status.remote), status.revision_seen);
         let _ = writeln!(text, "remote        {remote}, revision {revision}; {changed}");

@@ -35,12 +35,13 @@ pub fn is_known(project: &str) -> bool {
     known(project).is_some()
 }
 
-/// What `status` tells: address, newest revision seen, files that were changed here since.
+/// What `status` tells: address, newest revision seen, and how many files were changed here since the
+/// last pull or push, if there was one.
 #[must_use]
-pub fn standing(project: &Project) -> Option<(String, u64, usize)> {
+pub fn standing(project: &Project) -> Option<(String, u64, Option<usize>)> {
     let known = known(&project.config.project)?;
     let changes = Home::find().and_then(|home| client::changes(&home, &project.site));
-    Some((known.address, known.revision, changes.ok().flatten().unwrap_or_default()))
+    Some((known.address, known.revision, changes.ok().flatten()))
 }
 
 /// Brings a request to the server, if this device knows one of the project; `false` if it does not.
