@@ -4,6 +4,10 @@
 //! the old bytes or the new, and is on disk when it returns; one writer at a time. Refuses: to
 //! write below a directory that is a link, and to read a private file that others can read.
 
+mod held;
+
+pub use held::{Held, hold};
+
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use std::ffi::OsStr;
@@ -179,37 +183,6 @@ fn create_new(path: &Path, mode: Mode) -> std::io::Result<File> {
     #[cfg(not(unix))]
     let _ = mode;
     options.open(path)
-}
-
-/// A private file among the system's temporary ones, removed when this is dropped.
-pub struct Held(PathBuf);
-
-impl Held {
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // The system clears what is left among its temporary files.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-/// Holds bytes in a private temporary file, for a program that must read them; nobody can know its name
-/// before, nor open it.
-///
-/// # Errors
-/// `Write` naming it.
-pub fn hold(name: &str, bytes: &[u8]) -> Result<Held> {
-    let path = std::env::temp_dir().join(name);
-    let file = create_new(&path, Mode::Private).map_err(failed(Kind::Write, &path))?;
-    let held = Held(path);
-    { file }.write_all(bytes).map_err(failed(Kind::Write, &held.0))?;
-    Ok(held)
 }
 
 /// Makes the entries of a directory durable.

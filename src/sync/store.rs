@@ -302,10 +302,6 @@ pub fn check(_root: &Path) -> Result<Vec<String>> {
     Ok(Vec::new())
 }
 
-impl Drop for Store {
-    fn drop(&mut self) {}
-}
-
 /// What the token that asks is.
 #[must_use]
 pub fn standing(actor: &Actor) -> Standing {

@@ -13,7 +13,8 @@ mod ssh;
 pub use address::Address;
 
 use crate::error::{Error, Kind, Result};
-use crate::format::message::token::Credential;
+use crate::format::message::token::{Credential, fingerprint};
+use crate::format::text::HEX;
 use crate::sync::channel::seal_request;
 use crate::sync::protocol::{Operation, Request, Response};
 use address::Place;
@@ -29,8 +30,6 @@ const ANSWER_BYTES_MAX: usize = 24 * 1024 * 1024;
 /// Where requests go, and where the server's key is (PROTOCOL 11.3).
 const RPC_PATH: &str = "/v1/rpc";
 const KEY_PATH: &str = "/v1/server-key";
-/// What stands before the public key when a server says which one it has (PROTOCOL 11.4).
-const GREETING: &[u8] = b"kagi-server 1\n";
 
 /// A server that can be asked.
 pub trait Server {
@@ -92,15 +91,16 @@ pub fn server_key(address: &str, options: Options) -> Result<Option<[u8; 32]>> {
         Wire::Ssh(session) => Ok(Some(session.key)),
         Wire::Web(fetch) => {
             let answer = accepted(&address, fetch(&address, KEY_PATH, None)?, 0)?;
-            let key = greeted(&answer).ok_or_else(|| address.not_kagi())?;
-            Ok(Some(key))
+            key_of_page(&answer).map(Some).ok_or_else(|| address.not_kagi())
         }
     }
 }
 
-/// The public key in a greeting.
-fn greeted(bytes: &[u8]) -> Option<[u8; 32]> {
-    bytes.strip_prefix(GREETING)?.try_into().ok()
+/// The public key of `HEX FINGERPRINT` and a line feed (PROTOCOL 9.1).
+fn key_of_page(page: &[u8]) -> Option<[u8; 32]> {
+    let (hex, print) = std::str::from_utf8(page).ok()?.strip_suffix('\n')?.split_once(' ')?;
+    let key = HEX.decode(hex)?.expose().try_into().ok()?;
+    (print == fingerprint(&key)).then_some(key)
 }
 
 /// The code and the body of the answer to a request; without a body it is a GET.

@@ -6,12 +6,14 @@
 use crate::error::Result;
 use crate::process::{self, Running};
 use crate::sync::remote::address::{Address, Place};
-use crate::sync::remote::{ANSWER_BYTES_MAX, EXCHANGE_MAX, greeted};
+use crate::sync::remote::{ANSWER_BYTES_MAX, EXCHANGE_MAX};
 use std::io::{ErrorKind, Read, Result as IoResult, Write};
 use std::time::Duration;
 
 /// What a person may take to answer what `ssh` asks; servers give two minutes.
 const LOGIN_MAX: Duration = Duration::from_secs(180);
+/// What a server writes first, before its public key (PROTOCOL 10.1).
+const GREETING: &[u8] = b"kagi-server 1\n";
 /// The code of a shell that does not find a program.
 const NOT_FOUND: i32 = 127;
 
@@ -46,8 +48,13 @@ impl Session {
         let (running, to, from) = started.map_err(|error| address.needs(error))?;
         let pipes = Some((Box::new(to) as _, Box::new(from) as _));
         let mut session = Session { key: [0; 32], pipes, running };
-        let greeting = session.converse(address, LOGIN_MAX, |(_, from)| read_frame(from))?;
-        session.key = greeted(&greeting).ok_or_else(|| address.not_kagi())?;
+        let greeting = session.converse(address, LOGIN_MAX, |(_, from)| {
+            if read(from, GREETING.len())? != GREETING {
+                return Err(ErrorKind::InvalidData.into());
+            }
+            read(from, 32)
+        })?;
+        session.key = greeting.try_into().map_err(|_| address.not_kagi())?;
         Ok(session)
     }
 
@@ -88,14 +95,18 @@ impl Session {
     }
 }
 
-/// A length and that many bytes (PROTOCOL 11.4).
 fn read_frame(from: &mut dyn Read) -> IoResult<Vec<u8>> {
     let mut length = [0; 4];
     from.read_exact(&mut length)?;
     let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+    // PROTOCOL 11.4
     if length > ANSWER_BYTES_MAX {
         return Err(ErrorKind::InvalidData.into());
     }
+    read(from, length)
+}
+
+fn read(from: &mut dyn Read, length: usize) -> IoResult<Vec<u8>> {
     let mut bytes = vec![0; length];
     from.read_exact(&mut bytes)?;
     Ok(bytes)
