@@ -439,6 +439,8 @@ fn answers_that_are_none() {
         assert_eq!(error.kind, Kind::Unreachable, "{answer}: {error:?}");
         assert_eq!(error.cause, "it does not answer as kagi does", "{answer}");
     }
+    let none = server_key(&Fake::of(http(400, b"")).address(), Options::default());
+    assert_eq!(none.expect_err("no key").kind, Kind::Unreachable);
     let (one, other) = (keys().public, keys().public);
     let liar = format!("{} {}\n", HEX.encode(&one), fingerprint(&other));
     for page in [liar.as_bytes(), &key_page(&one)[..86], &one, b""] {
