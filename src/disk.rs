@@ -28,6 +28,8 @@ pub enum Mode {
 /// Begins and ends the name of a file that is being written.
 const TEMP_PREFIX: &str = ".kagi-";
 const TEMP_SUFFIX: &str = ".tmp";
+/// Holds the lock where a directory cannot be opened.
+const LOCK_FILE: &str = ".kagi-lock";
 
 fn failed(kind: Kind, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     move |cause| Error::new(kind, path.to_string_lossy()).because_of(&cause)
@@ -555,7 +557,7 @@ fn open_lock(directory: &Path) -> Result<File> {
     let file = if cfg!(unix) {
         File::open(directory)
     } else {
-        let path = directory.join(".kagi-lock");
+        let path = directory.join(LOCK_FILE);
         OpenOptions::new().create(true).truncate(false).write(true).open(path)
     };
     file.map_err(failed(Kind::Write, directory))
@@ -594,4 +596,10 @@ pub fn sweep(directory: &Path, depth: usize) -> Result<()> {
 /// True for the name of a temp file.
 fn is_temp(name: &str) -> bool {
     name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX)
+}
+
+/// True for the name of a file that this room makes beside those of its callers.
+#[must_use]
+pub fn is_own(name: &str) -> bool {
+    is_temp(name) || name == LOCK_FILE
 }

@@ -15,6 +15,8 @@ mod rotation;
 mod scoped;
 mod scopes;
 mod stale;
+#[cfg(feature = "server")]
+mod state;
 
 pub use backup::{Backup, back_up, check};
 pub use change::ConfigChange;

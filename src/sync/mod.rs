@@ -5,6 +5,7 @@
 //! or this device, does not name.
 
 pub mod channel;
+pub mod client;
 pub mod handler;
 pub mod http;
 pub mod protocol;

@@ -35,7 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const BYTES_A_SECOND_MIN: usize = 64 * 1024;
 /// Bytes of one read.
 const READ_BYTES: usize = 256 * 1024;
-/// Bytes of the first read of a connection: most requests are smaller.
+/// Bytes of a read before the request's length is known: most requests are smaller. They are on the
+/// stack, so that a connection that sends nothing has no buffer.
 const FIRST_READ_BYTES: usize = 1024;
 /// What is still read of a request that was refused, so that its sender sees the answer.
 const DRAINED_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -352,47 +353,49 @@ impl Connection<'_> {
     fn receive(&self, bytes: &mut Vec<u8>) -> std::result::Result<Head, Option<Status>> {
         let mut parser = Parser::new(self.server.settings.body_bytes_max);
         let mut pace = Pace::new();
+        let mut some = [0; FIRST_READ_BYTES];
         let head = loop {
-            self.read(bytes, FIRST_READ_BYTES, &mut pace)?;
+            let read = self.read(bytes.len(), &mut some, &mut pace)?;
+            bytes.extend_from_slice(&some[..read]);
             if let Some(head) = parser.read(bytes)? {
                 break head;
             }
         };
         while bytes.len() < head.end {
             // One more than is needed, to notice what does not belong there.
-            let room = (head.end + 1 - bytes.len()).min(READ_BYTES);
-            if !self.turn(Stage::Reading, bytes.len() + room) {
+            let (length, room) = (bytes.len(), (head.end + 1 - bytes.len()).min(READ_BYTES));
+            if !self.turn(Stage::Reading, length + room) {
                 return Err(None);
             }
-            self.read(bytes, room, &mut pace)?;
+            bytes.reserve_exact(room);
+            bytes.resize(length + room, 0);
+            let read = self.read(length, &mut bytes[length..], &mut pace)?;
+            bytes.truncate(length + read);
         }
         Ok(head)
     }
 
-    /// Reads at least one byte and at most `room`.
+    /// Reads at least one byte, after so many that were read before.
     fn read(
         &self,
-        bytes: &mut Vec<u8>,
-        room: usize,
+        before: usize,
+        into: &mut [u8],
         pace: &mut Pace,
-    ) -> std::result::Result<(), Option<Status>> {
-        let length = bytes.len();
-        let broken = |status| if length == 0 { None } else { Some(status) };
-        bytes.reserve_exact(room);
-        bytes.resize(length + room, 0);
-        let read = loop {
-            let left = pace.left(length).ok_or(broken(Status::TIMEOUT))?;
+    ) -> std::result::Result<usize, Option<Status>> {
+        let broken = |status| if before == 0 { None } else { Some(status) };
+        loop {
+            let left = pace.left(before).ok_or(broken(Status::TIMEOUT))?;
             self.stream.set_read_timeout(Some(left)).map_err(|_| None)?;
-            match (&*self.stream).read(&mut bytes[length..]) {
+            match (&*self.stream).read(into) {
                 Ok(0) => return Err(broken(Status::BAD)),
-                Ok(read) => break read,
+                Ok(read) => {
+                    pace.moved = Instant::now();
+                    return Ok(read);
+                }
                 Err(cause) if may_go_on(&cause) => {}
                 Err(_) => return Err(None),
             }
-        };
-        bytes.truncate(length + read);
-        pace.moved = Instant::now();
-        Ok(())
+        }
     }
 
     /// Says what the connection does now and what it holds, and makes room for that. False if it
