@@ -472,7 +472,7 @@ impl Connection<'_> {
             return;
         }
         let end = Instant::now() + DRAINING;
-        let mut bytes = vec![0; FIRST_READ_BYTES];
+        let mut bytes = [0; 4 * 1024];
         let mut drained = 0;
         while drained < DRAINED_BYTES_MAX {
             let left = end.duration_since(Instant::now());
@@ -483,7 +483,6 @@ impl Connection<'_> {
                 Ok(0) | Err(_) => return,
                 Ok(read) => drained += read,
             }
-            bytes.resize(READ_BYTES.min(DRAINED_BYTES_MAX - drained), 0);
         }
     }
 }
