@@ -193,7 +193,7 @@ fn the_first_start_shows_the_token_and_no_other_does() {
     assert_eq!(again.shown(), "");
     tried(&device, &world, "--init")
         .ok()
-        .says(&["there already", fingerprint]);
+        .says(&["the server is", fingerprint]);
     fs::set_permissions(&key_file, fs::Permissions::from_mode(0o640)).expect("a mode");
     tried(&device, &world, "--bind 127.0.0.1:0").fails(&["others can read it", "chmod 600"]);
 }
@@ -202,7 +202,7 @@ fn the_first_start_shows_the_token_and_no_other_does() {
 fn half_a_server_is_not_taken_for_a_new_one() {
     let (world, device) = (World::new(), World::new().device("ada"));
     tried(&device, &world, "--stdio")
-        .fails(&["there is no server in", "kagi serve --init --store "]);
+        .fails(&["there is no key file", "kagi serve --init --store "]);
     let made = tried(&device, &world, "--init").ok();
     assert!(
         made.text().contains("admin token kagi_admin_v1_"),
@@ -211,7 +211,7 @@ fn half_a_server_is_not_taken_for_a_new_one() {
     );
     let (key_file, store) = (world.root.join("store.key"), world.root.join("store"));
     fs::rename(&key_file, world.root.join("away")).expect("a key file");
-    for words in ["--bind 127.0.0.1:0", "--init", "--stdio"] {
+    for words in ["--bind 127.0.0.1:0", "--init"] {
         tried(&device, &world, words).fails(&["the key file", "is missing", "move the store away"]);
     }
     assert!(!key_file.exists());
@@ -396,6 +396,8 @@ fn closed_after(mut stream: TcpStream, each: impl Fn(&mut TcpStream)) -> f64 {
     started.elapsed().as_secs_f64()
 }
 
+type Each<'a> = &'a (dyn Fn(&mut TcpStream) + Sync);
+
 #[test]
 fn every_wait_has_an_end() {
     let address = in_process(16 << 20, |_, _| {
@@ -408,8 +410,7 @@ fn every_wait_has_an_end() {
         let _ = stream.write(b"x");
     };
     let still = |_: &mut TcpStream| {};
-    let body = call(&[0; 1_000_000]);
-    type Each<'a> = &'a (dyn Fn(&mut TcpStream) + Sync);
+    let body = call(&vec![0; 1_000_000]);
     let cases: [(&str, &[u8], Each, f64, f64); 6] = [
         ("nothing", b"", &still, 5.0, 5.0),
         ("a head that stops", b"GET /hea", &still, 5.0, 6.0),

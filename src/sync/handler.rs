@@ -1,9 +1,17 @@
 //! What a server answers: it knows no transport.
+//!
+//! Promises: who may do what is decided here, in one table (PROTOCOL 8.2), before anything is done.
+//! Refuses a token that is unknown, wrong, ended or another project's with the same bytes.
 
 use crate::error::Result;
 use crate::format::message::token::ServerKeys;
-use crate::sync::protocol::{Operation, Response};
-use crate::sync::store::Store;
+use crate::format::names::is_id;
+use crate::sync::channel::open_request;
+use crate::sync::protocol::{Operation, Refusal, Request, Response, Rights};
+use crate::sync::store::audit::Actor;
+use crate::sync::store::project::Push;
+use crate::sync::store::tokens::Token;
+use crate::sync::store::{Answer, Refused, Store, standing};
 
 /// What goes back to a client.
 pub struct Exchange {
@@ -18,17 +26,135 @@ pub struct Exchange {
 /// # Errors
 /// `Random`.
 pub fn exchange(
-    _store: &Store,
-    _keys: &ServerKeys,
-    _bytes: &[u8],
-    _from: &str,
-    _now: u64,
+    store: &Store,
+    keys: &ServerKeys,
+    bytes: &[u8],
+    from: &str,
+    now: u64,
 ) -> Result<Option<Exchange>> {
-    Ok(None)
+    let Some((plaintext, answering)) = open_request(&keys.secret, &keys.public, bytes) else {
+        return Ok(None);
+    };
+    let response = match Request::decode(plaintext.expose()) {
+        Some(request) => response(answer(store, request, from, now)),
+        None => Response::Refused(Refusal::Malformed, String::new()),
+    };
+    let is_denied = matches!(response, Response::Refused(Refusal::Denied, _));
+    Ok(Some(Exchange { bytes: answering.seal(&response.encode())?, is_denied }))
 }
 
-/// Does what somebody asks who has the store's directory anyway.
+/// Does what somebody asks who has the store's directory anyway. A project that registers is taken in
+/// at once: there is nobody to ask.
 #[must_use]
-pub fn local(_store: &Store, _project: &str, _operation: Operation, _now: u64) -> Response {
-    Response::Done
+pub fn local(store: &Store, project: &str, operation: Operation, now: u64) -> Response {
+    let token = Token::of_nobody("local", Rights::ADMIN);
+    let actor = Actor { token, from: String::new(), now };
+    response(match operation {
+        Operation::Register { name } if is_id("kgp_", project) => {
+            store.create(&actor, project, &name).map(|()| Response::Done)
+        }
+        operation => perform(store, &actor, project, operation),
+    })
+}
+
+fn response(answer: Answer<Response>) -> Response {
+    answer.unwrap_or_else(|Refused(refusal, about)| Response::Refused(refusal, about))
+}
+
+/// The rights that allow an operation, each alone; none: no token is needed (PROTOCOL 8.2).
+fn needed(operation: &Operation) -> &'static [Rights] {
+    match operation {
+        Operation::Hello | Operation::Register { .. } => &[],
+        Operation::Status | Operation::Pull { .. } | Operation::Fetch { .. } => {
+            &[Rights::PULL, Rights::JOIN]
+        }
+        Operation::Post { .. } => &[Rights::JOIN, Rights::PULL],
+        Operation::Push { .. } => &[Rights::PUSH],
+        Operation::Issue { .. } | Operation::Tokens | Operation::Revoke { .. } => &[Rights::ROTATE],
+        Operation::Projects
+        | Operation::Approve { .. }
+        | Operation::Delete
+        | Operation::Rollback { .. }
+        | Operation::Audit { .. } => &[Rights::ADMIN],
+    }
+}
+
+/// True for what the same request may not do twice. A registration that was there changes nothing.
+fn is_change(operation: &Operation) -> bool {
+    match operation {
+        Operation::Push { .. }
+        | Operation::Post { .. }
+        | Operation::Issue { .. }
+        | Operation::Revoke { .. }
+        | Operation::Approve { .. }
+        | Operation::Delete
+        | Operation::Rollback { .. } => true,
+        Operation::Hello
+        | Operation::Register { .. }
+        | Operation::Status
+        | Operation::Pull { .. }
+        | Operation::Fetch { .. }
+        | Operation::Tokens
+        | Operation::Projects
+        | Operation::Audit { .. } => false,
+    }
+}
+
+/// True for what is of no project.
+fn is_of_server(operation: &Operation) -> bool {
+    matches!(operation, Operation::Hello | Operation::Projects | Operation::Audit { .. })
+}
+
+fn answer(store: &Store, request: Request, from: &str, now: u64) -> Answer<Response> {
+    let denied = || Refused::new(Refusal::Denied, ""); // PROTOCOL 8.1
+    let needed = needed(&request.operation);
+    let token = match &request.credential {
+        Some(credential) => store.token(credential, now).ok_or_else(denied)?,
+        None if needed.is_empty() => Token::of_nobody("-", Rights(0)),
+        None => return Err(denied()),
+    };
+    let is_meant = token.project == request.project
+        || (request.project.is_empty() && is_of_server(&request.operation))
+        || needed.is_empty() && request.credential.is_none();
+    if !is_meant && !token.info.rights.has(Rights::ADMIN) {
+        return Err(denied());
+    }
+    if !token.may(needed) {
+        let missing = needed.first().map(|right| right.words());
+        return Err(Refused::new(Refusal::Forbidden, missing.unwrap_or_default()));
+    }
+    if is_change(&request.operation) && !store.is_first(&request.id) {
+        return Err(Refused::new(Refusal::Replayed, "")); // PROTOCOL 8.6
+    }
+    let actor = Actor { token, from: from.to_string(), now };
+    perform(store, &actor, &request.project, request.operation)
+}
+
+fn perform(store: &Store, actor: &Actor, project: &str, operation: Operation) -> Answer<Response> {
+    if !is_of_server(&operation) && !is_id("kgp_", project) {
+        return Err(Refused::new(Refusal::Malformed, "the project id is malformed"));
+    }
+    let done = |()| Response::Done;
+    match operation {
+        Operation::Hello => Ok(Response::Standing(standing(actor))),
+        Operation::Status => store.status(actor, project).map(Response::Standing),
+        Operation::Pull { since, member } => {
+            store.pull(actor, project, since, &member).map(Response::Pulled)
+        }
+        Operation::Fetch { digests } => store.fetch(project, &digests).map(Response::Blobs),
+        Operation::Push { manifest, blobs, members, member } => {
+            let push = Push::new(project, manifest, blobs)?;
+            store.push(actor, project, push, &members, &member).map(Response::Standing)
+        }
+        Operation::Post { request } => store.post(actor, project, request).map(done),
+        Operation::Register { name } => store.register(actor, project, &name).map(done),
+        Operation::Issue { token } => store.issue(actor, project, &token).map(done),
+        Operation::Tokens => store.tokens(project).map(Response::Tokens),
+        Operation::Revoke { token } => store.revoke(actor, project, &token).map(done),
+        Operation::Projects => store.projects().map(Response::Projects),
+        Operation::Approve { token } => store.approve(actor, project, &token).map(done),
+        Operation::Delete => store.delete(actor, project).map(done),
+        Operation::Rollback { revision } => store.roll_back(actor, project, revision).map(done),
+        Operation::Audit { from } => store.audit(from).map(Response::Lines),
+    }
 }

@@ -164,6 +164,7 @@ pub struct Pulled {
 }
 
 /// A token, without what only its holder knows.
+#[derive(Clone)]
 pub struct TokenInfo {
     /// `kgt_…`.
     pub id: String,

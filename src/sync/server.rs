@@ -444,9 +444,10 @@ impl Connection<'_> {
         let mut pace = Pace::new();
         while left > 0 {
             let time = pace.left(all - left);
-            let can_wait = time.is_some_and(|_| self.stream.set_write_timeout(time).is_ok());
+            if time.is_none() || self.stream.set_write_timeout(time).is_err() {
+                return false;
+            }
             match (&*self.stream).write_vectored(slices) {
-                _ if !can_wait => return false,
                 Ok(0) => return false,
                 Ok(written) => {
                     left -= written;
