@@ -88,12 +88,20 @@ impl Local {
             }
             "no blobs" => pulled.blobs.clear(),
             "no links" => pulled.links.clear(),
-            "dropped file" => manifest.files.retain(|file| !file.path.starts_with("secrets/")),
+            "dropped file" => manifest
+                .files
+                .retain(|file| !file.path.starts_with("secrets/")),
+            "another project" => {
+                manifest.project = manifest.project.replace("kgp_", "kgp_a")[..24].into()
+            }
             "foreign mac" => manifest.authenticate(&Key::new([7; 32])),
             "other revision" => manifest.revision += 5,
             "other epoch" => manifest.epoch.number += 1,
             path if path.starts_with("path ") => {
-                let at = manifest.files.iter().position(|file| file.path.starts_with("secrets/"));
+                let at = manifest
+                    .files
+                    .iter()
+                    .position(|file| file.path.starts_with("secrets/"));
                 manifest.files[at.expect("a scope")].path = path["path ".len()..].into();
                 manifest.files.sort_by(|one, next| one.path.cmp(&next.path));
             }
@@ -116,11 +124,17 @@ fn tell(report: &PullReport) {
         ("backup", report.backup.is_some()),
         ("forgetful", report.unremembered.is_some()),
     ];
-    let words: Vec<_> = words.iter().filter(|(_, is)| *is).map(|(word, _)| *word).collect();
+    let words: Vec<_> = words
+        .iter()
+        .filter(|(_, is)| *is)
+        .map(|(word, _)| *word)
+        .collect();
     say(&format!("pulled {}: {}", report.revision, words.join(", ")));
-    for (what, files) in
-        [("taken", &report.taken), ("deleted", &report.deleted), ("joined", &report.joined)]
-    {
+    for (what, files) in [
+        ("taken", &report.taken),
+        ("deleted", &report.deleted),
+        ("joined", &report.joined),
+    ] {
         for file in files {
             say(&format!("{what} {file}"));
         }
@@ -148,11 +162,16 @@ fn variable(name: &str) -> Option<String> {
 /// Not a test of its own: what the others start with `TEST_WORDS` set.
 #[test]
 fn child() {
-    let Some(words) = variable("TEST_WORDS") else { return };
+    let Some(words) = variable("TEST_WORDS") else {
+        return;
+    };
     let code = match act(&words) {
         Ok(()) => 0,
         Err(error) => {
-            say(&format!("error {:?} {} {}", error.kind, error.subject, error.cause));
+            say(&format!(
+                "error {:?} {} {}",
+                error.kind, error.subject, error.cause
+            ));
             1
         }
     };
@@ -167,21 +186,47 @@ fn act(words: &str) -> Result<()> {
     let home = Home::find().ok();
     let project = variable("TEST_PROJECT").expect("a project");
     let root = PathBuf::from(variable("TEST_STORE").expect("a store"));
-    let mut server = Local { root, tamper: variable("TEST_TAMPER").unwrap_or_default(), calls: 0 };
+    let mut server = Local {
+        root,
+        tamper: variable("TEST_TAMPER").unwrap_or_default(),
+        calls: 0,
+    };
     let choice = [("ours", Choice::Ours), ("theirs", Choice::Theirs)];
     let options = Options {
         accepts_older: has("older"),
-        choice: choice.into_iter().find(|(word, _)| has(*word)).map(|(_, choice)| choice),
+        choice: choice
+            .into_iter()
+            .find(|(word, _)| has(*word))
+            .map(|(_, choice)| choice),
         is_strict: has("strict"),
         confirm: &|_| variable("TEST_CONFIRM").is_some(),
         waiting: &|| (),
     };
-    let known = home.as_ref().map(|home| home.remote(&project)).transpose()?.flatten();
+    let known = home
+        .as_ref()
+        .map(|home| home.remote(&project))
+        .transpose()?
+        .flatten();
     let address = "/a/store".to_string();
-    let new = KnownRemote { address, token: None, revision: 0, id: [0; 32] };
-    let remote = Remote { project: project.clone(), known: known.unwrap_or(new), is_given: false };
+    let new = KnownRemote {
+        address,
+        token: None,
+        revision: 0,
+        id: [0; 32],
+    };
+    let remote = Remote {
+        project: project.clone(),
+        known: known.unwrap_or(new),
+        is_given: false,
+    };
     match words[0] {
-        "pull" => tell(&client::pull(home.as_ref(), &site, &remote, &options, &mut server)?),
+        "pull" => tell(&client::pull(
+            home.as_ref(),
+            &site,
+            &remote,
+            &options,
+            &mut server,
+        )?),
         "push" => {
             let report = client::push(home.as_ref(), &site, &remote, &options, &mut server)?;
             for pulled in &report.pulls {
@@ -198,14 +243,22 @@ fn act(words: &str) -> Result<()> {
         }
         "post" => {
             let identity = home.expect("a home").identity()?.expect("an identity");
-            let request = Request::new(identity.public, "newcomer").write().into_bytes();
+            let request = Request::new(identity.public, "newcomer")
+                .write()
+                .into_bytes();
             answer(&server.call(None, &project, Operation::Post { request })?);
         }
         "adopt" => {
             let id = variable("TEST_ANCHOR").expect("an anchor");
             let credential = Credential::new([9; 13], Key::new([9; 32]));
             let (remote, server, anchors) = ("http://localhost:1".into(), KEY, vec![id]);
-            let token = ProjectToken { remote, project, server, credential, anchors };
+            let token = ProjectToken {
+                remote,
+                project,
+                server,
+                credential,
+                anchors,
+            };
             client::adopt(&home.expect("a home"), token)?;
         }
         "changes" => {
@@ -255,9 +308,15 @@ impl Team {
         ada.kagi(&at, INIT).ok();
         ada.kagi(&at, "set A 1").ok();
         let store = world.root.join("store");
-        let team = Team { world, store, project: project_of(&at) };
+        let team = Team {
+            world,
+            store,
+            project: project_of(&at),
+        };
         team.sync(&ada, &at, "register", "").ok();
-        team.sync(&ada, &at, "push", "").ok().prints(&["pushed 3 to 1"]);
+        team.sync(&ada, &at, "push", "")
+            .ok()
+            .prints(&["pushed 3 to 1"]);
         (team, ada, at)
     }
 
@@ -265,12 +324,17 @@ impl Team {
         let mut command = device.command(std::env::current_exe().expect("a program"), at);
         command.args(["--exact", "child", "--nocapture", "--test-threads=1"]);
         command.env("TEST_WORDS", words).env("TEST_TAMPER", tamper);
-        command.env("TEST_STORE", &self.store).env("TEST_PROJECT", &self.project);
+        command
+            .env("TEST_STORE", &self.store)
+            .env("TEST_PROJECT", &self.project);
         command
     }
 
     fn sync(&self, device: &Device, at: &Path, words: &str, tamper: &str) -> Outcome {
-        outcome(&format!("{words} {tamper}"), &mut self.child(device, at, words, tamper))
+        outcome(
+            &format!("{words} {tamper}"),
+            &mut self.child(device, at, words, tamper),
+        )
     }
 
     fn push(&self, device: &Device, at: &Path) -> Outcome {
@@ -285,7 +349,8 @@ impl Team {
     fn member(&self, ada: &Device, at: &Path, name: &str, grants: &str) -> (Device, PathBuf) {
         let (new, its) = (self.world.device(name), self.world.directory(name));
         self.pull(&new, &its).prints(&["new"]);
-        new.kagi(&its, &format!("member join --name {name} --no-git")).ok();
+        new.kagi(&its, &format!("member join --name {name} --no-git"))
+            .ok();
         self.sync(&new, &its, "post", "").ok();
         let id = identity_of(&new).id;
         self.pull(ada, at).prints(&[&format!("request {id}")]);
@@ -309,7 +374,11 @@ impl Prints for Outcome {
     fn prints(self, texts: &[&str]) -> Self {
         let text = self.text();
         for one in texts {
-            assert!(text.contains(one), "\n{text}{}\nwithout: {one}", self.stderr);
+            assert!(
+                text.contains(one),
+                "\n{text}{}\nwithout: {one}",
+                self.stderr
+            );
         }
         self
     }
@@ -335,10 +404,14 @@ fn pairs(text: &str) -> BTreeMap<String, String> {
 /// Every file of the state, as it is on disk.
 fn state(at: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let kagi = at.join(".kagi");
-    let files = listing(&kagi).into_iter().filter(|(path, _)| path.is_file());
+    let files = listing(&kagi)
+        .into_iter()
+        .filter(|(path, _)| path.is_file());
     files
         .map(|(path, (_, bytes))| (path.strip_prefix(&kagi).expect("below").into(), bytes))
-        .filter(|(path, _): &(PathBuf, _)| !path.starts_with("requests") && path != Path::new(".gitattributes"))
+        .filter(|(path, _): &(PathBuf, _)| {
+            !path.starts_with("requests") && path != Path::new(".gitattributes")
+        })
         .collect()
 }
 
@@ -357,12 +430,276 @@ fn a_newcomer_comes_in_and_both_sides_see_what_the_other_sets() {
     assert_eq!(values(&bob, &his), pairs("A=1"));
     assert_eq!(state(&at), state(&his));
     bob.kagi(&his, "set B 2").ok();
-    team.sync(&bob, &his, "changes", "").ok().prints(&["changes Some(1)"]);
+    team.sync(&bob, &his, "changes", "")
+        .ok()
+        .prints(&["changes Some(1)"]);
     team.push(&bob, &his).prints(&["pushed 1 to 3"]);
-    team.pull(&ada, &at).prints(&["verified", "taken secrets/app/development.enc"]);
-    team.pull(&ada, &at).prints(&["verified"]).prints_not(&["taken"]);
+    team.pull(&ada, &at)
+        .prints(&["verified", "taken secrets/app/development.enc"]);
+    team.pull(&ada, &at)
+        .prints(&["verified"])
+        .prints_not(&["taken"]);
     assert_eq!(values(&ada, &at), pairs("A=1 B=2"));
     assert_eq!(state(&at), state(&his));
     let requests = at.join(".kagi/requests");
     assert!(!requests.exists(), "an answered request is gone");
+}
+
+#[test]
+fn what_both_have_changed_is_joined_to_one_box() {
+    let (team, ada, at) = Team::new();
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    ada.kagi(&at, "set B ada").ok();
+    ada.kagi(&at, "set web X 1").ok();
+    bob.kagi(&his, "set C bob").ok();
+    bob.kagi(&his, "unset A --yes").ok();
+    team.push(&ada, &at);
+    let pushed = team.push(&bob, &his);
+    pushed.prints(&[
+        "pulled 3",
+        "joined secrets/app/development.enc",
+        "taken secrets/web",
+        "to 4",
+    ]);
+    assert_eq!(values(&bob, &his), pairs("B=ada C=bob"));
+    assert_eq!(boxes(&his, DEVELOPMENT), 1);
+    team.pull(&ada, &at).prints(&["unpushed 0"]);
+    assert_eq!(state(&at), state(&his));
+    team.push(&ada, &at).prints(&["pushed 0 to 4"]);
+}
+
+#[test]
+fn different_values_of_a_key_are_both_kept_until_somebody_resolves() {
+    let (team, ada, at) = Team::new();
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    ada.kagi(&at, "set A ada").ok();
+    bob.kagi(&his, "set A bob").ok();
+    bob.kagi(&his, "set B 2").ok();
+    team.push(&ada, &at);
+    team.pull(&bob, &his)
+        .prints(&["conflict secrets/app/development.enc A", "unpushed 1"]);
+    // A second pull finds the same, and adds nothing.
+    let before = state(&his);
+    team.pull(&bob, &his).prints_not(&["joined"]);
+    assert_eq!(state(&his), before);
+    bob.kagi(&his, "get A").fails(&["different values"]);
+    team.push(&bob, &his);
+    team.pull(&ada, &at);
+    ada.kagi(&at, "get A").fails(&["different values"]);
+    ada.kagi(&at, "resolve --take 1").ok();
+    team.push(&ada, &at);
+    team.pull(&bob, &his).prints_not(&["conflict"]);
+    assert_eq!(values(&bob, &his), values(&ada, &at));
+    assert_eq!(boxes(&his, DEVELOPMENT), 1);
+}
+
+#[test]
+fn the_same_value_set_twice_is_no_conflict_and_no_push() {
+    let (team, ada, at) = Team::new();
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    for (device, directory) in [(&ada, &at), (&bob, &his)] {
+        device.kagi(directory, "set A same").ok();
+    }
+    team.push(&ada, &at);
+    team.pull(&bob, &his)
+        .prints(&["unpushed 0"])
+        .prints_not(&["conflict"]);
+    assert_eq!(state(&at), state(&his));
+}
+
+#[test]
+fn a_deleted_file_goes_unless_it_was_changed() {
+    let (team, ada, at) = Team::new();
+    for words in ["set web X 1", "set production P 1"] {
+        ada.kagi(&at, words).ok();
+    }
+    team.push(&ada, &at);
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    fs::remove_file(at.join(".kagi/secrets/web/development.enc")).expect("a file");
+    fs::remove_file(at.join(".kagi/secrets/app/production.enc")).expect("a file");
+    team.push(&ada, &at);
+    bob.kagi(&his, "set production P 2").ok();
+    let pulled = team.pull(&bob, &his);
+    pulled.prints(&[
+        "deleted secrets/web/development.enc",
+        "kept secrets/app/production.enc",
+        "unpushed 1",
+    ]);
+    assert_eq!(bob.values(&his, "production"), pairs("P=2"));
+    bob.kagi(&his, "status --strict")
+        .ok()
+        .says_not(&["is gone"]);
+    // The other way round: deleted here, changed there.
+    team.push(&bob, &his);
+    team.pull(&ada, &at)
+        .prints(&["taken secrets/app/production.enc"]);
+}
+
+#[test]
+fn a_value_set_under_the_old_key_outlives_a_rotation_on_the_server() {
+    let (team, ada, at) = Team::new();
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    let (cid, its) = team.member(&ada, &at, "cid", "--only app/development");
+    team.pull(&bob, &his);
+    for (device, directory, key) in [(&bob, &his, "B"), (&cid, &its, "C")] {
+        device.kagi(directory, &format!("set {key} 1")).ok();
+        device.kagi(directory, &format!("set A {key}")).ok();
+    }
+    bob.kagi(&his, "set web X 1").ok();
+    ada.kagi(&at, "set D 1").ok();
+    ada.kagi(&at, "key rotate --yes").ok();
+    team.push(&ada, &at);
+    let pulled = team.pull(&bob, &his);
+    pulled.prints(&[
+        "carried secrets/app/development.enc",
+        "carried secrets/web/development.enc",
+        "taken access.json",
+    ]);
+    assert_eq!(values(&bob, &his), pairs("A=B B=1 D=1"));
+    assert_eq!(bob.values(&his, "web"), pairs("X=1"));
+    assert_eq!(boxes(&his, DEVELOPMENT), 1);
+    team.push(&bob, &his);
+    // The limited member has the key of that scope; its value of A is in conflict with Bob's now.
+    let pulled = team.pull(&cid, &its);
+    pulled.prints(&["conflict secrets/app/development.enc A", "carried"]);
+    cid.kagi(&its, "resolve --take 1").ok();
+    assert_eq!(values(&cid, &its).len(), 4);
+    team.push(&cid, &its);
+    team.pull(&ada, &at);
+    assert_eq!(values(&ada, &at), values(&cid, &its));
+    ada.kagi(&at, "doctor").ok();
+}
+
+#[test]
+fn what_others_have_set_outlives_a_rotation_that_is_not_pushed_yet() {
+    let (team, ada, at) = Team::new();
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    bob.kagi(&his, "set B 1").ok();
+    bob.kagi(&his, "set web X 1").ok();
+    ada.kagi(&at, "set D 1").ok();
+    ada.kagi(&at, "key rotate --yes").ok();
+    team.push(&bob, &his);
+    let pushed = team.push(&ada, &at);
+    pushed.prints(&[
+        "carried secrets/app/development.enc",
+        "carried secrets/web/development.enc",
+    ]);
+    assert_eq!(values(&ada, &at), pairs("A=1 B=1 D=1"));
+    assert_eq!(ada.values(&at, "web"), pairs("X=1"));
+    team.pull(&bob, &his)
+        .prints(&["taken access.json", "unpushed 0"]);
+    assert_eq!(state(&at), state(&his));
+    assert_eq!(values(&bob, &his), pairs("A=1 B=1 D=1"));
+}
+
+#[test]
+fn two_rosters_are_never_chosen_between_in_silence() {
+    let (team, ada, at) = Team::new();
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    ada.kagi(&at, "env add staging").ok();
+    bob.kagi(&his, "env add testing").ok();
+    bob.kagi(&his, "set testing T 1").ok();
+    team.push(&ada, &at);
+    let before = listing(&his);
+    for words in ["pull", "push"] {
+        let failed = team.sync(&bob, &his, words, "");
+        assert_eq!(failed.code, Some(1));
+        failed.prints(&["error BothChanged"]);
+        assert_eq!(listing(&his.join(".kagi")), listing(&his.join(".kagi")));
+    }
+    assert_eq!(before.len(), listing(&his).len());
+    let (other, copied) = (team.world.directory("copy"), &his);
+    copy(copied, &other);
+    // Ours: the roster that is here follows the other one.
+    let pulled = team.sync(&bob, &his, "pull ours", "").ok();
+    pulled
+        .prints(&["repeat environment staging"])
+        .prints_not(&["backup"]);
+    bob.kagi(&his, "env list").ok();
+    assert_eq!(bob.values(&his, "testing"), pairs("T=1"));
+    // Theirs: what was here lies beside it.
+    let pulled = team.sync(&bob, &other, "pull theirs", "").ok();
+    pulled.prints(&["repeat environment testing", "backup"]);
+    let kept = other.join(".kagi.backup-1/kagi.json");
+    assert!(
+        fs::read_to_string(kept)
+            .expect("a copy")
+            .contains("testing")
+    );
+    // The values of an environment that is none any more lie about until somebody deletes them.
+    assert!(other.join(".kagi/secrets/app/testing.enc").exists());
+    bob.kagi(&other, "get staging").ok();
+}
+
+#[test]
+fn a_rotation_here_and_a_new_member_there_can_be_settled() {
+    let (team, ada, at) = Team::new();
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    bob.kagi(&his, "env add staging").ok();
+    team.push(&bob, &his);
+    ada.kagi(&at, "set A 2").ok();
+    ada.kagi(&at, "key rotate --yes").ok();
+    for words in ["pull", "pull ours"] {
+        team.sync(&ada, &at, words, "")
+            .prints(&["error BothChanged"]);
+    }
+    let mut command = team.child(&ada, &at, "pull theirs", "");
+    let pulled = outcome("pull theirs", command.env("TEST_CONFIRM", "1")).ok();
+    pulled.prints(&["backup", "verified"]);
+    assert_eq!(values(&ada, &at), pairs("A=1"));
+    ada.kagi(&at, "key rotate --yes").ok();
+    team.push(&ada, &at);
+    team.pull(&bob, &his).prints(&["verified"]);
+}
+
+#[test]
+fn who_was_removed_gets_nothing_and_writes_nothing() {
+    let (team, ada, at) = Team::new();
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    ada.kagi(&at, &format!("member del {} --yes", identity_of(&bob).id))
+        .ok();
+    team.push(&ada, &at);
+    let before = listing(&his);
+    team.sync(&bob, &his, "pull", "")
+        .prints(&["error WasRemoved"]);
+    assert_eq!(listing(&his), before);
+    // Nor in a fresh directory of the same device.
+    let fresh = team.world.directory("fresh");
+    team.sync(&bob, &fresh, "pull", "")
+        .prints(&["error WasRemoved"]);
+    assert_eq!(listing(&fresh).len(), 1);
+}
+
+#[test]
+fn a_server_that_lies_is_refused_and_nothing_is_written() {
+    let (team, ada, at) = Team::new();
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    ada.kagi(&at, "set B 2").ok();
+    ada.kagi(&at, "set web X 1").ok();
+    team.push(&ada, &at);
+    ada.kagi(&at, "set C 2").ok();
+    team.push(&ada, &at);
+    let lies = [
+        ("no links", "ServerForked"),
+        ("dropped file", "Unauthentic"),
+        ("foreign mac", "Unauthentic"),
+        ("other revision", "ServerForked"),
+        ("other epoch", "Unauthentic"),
+        ("another project", "Unauthentic"),
+    ];
+    let fresh = team.world.directory("fresh");
+    for (lie, kind) in lies {
+        for directory in [&his, &fresh] {
+            let before = listing(directory);
+            let told = team.sync(&bob, directory, "pull", lie);
+            assert_eq!(told.code, Some(1), "{lie}");
+            told.prints(&[&format!("error {kind}")]);
+            assert_eq!(listing(directory), before, "{lie}");
+        }
+    }
+    // What does not fit its hash is asked for again.
+    team.sync(&bob, &his, "pull", "wrong blob").ok();
+    team.sync(&bob, &fresh, "pull", "no blobs").ok();
+    assert_eq!(state(&his), state(&at));
+    assert_eq!(state(&fresh), state(&at));
 }
