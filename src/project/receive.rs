@@ -170,11 +170,7 @@ fn is_stranger(error: &Error, project: &str) -> bool {
         let pin = Home::find().and_then(|home| home.pin(project));
         pin.is_ok_and(|pin| pin.accepted.is_some())
     };
-    match error.kind {
-        Kind::NoIdentity | Kind::NoHome => true,
-        Kind::NotMember => !was_accepted(),
-        _ => false,
-    }
+    matches!(error.kind, Kind::NoIdentity | Kind::NoHome | Kind::NotMember) && !was_accepted()
 }
 
 /// What can be checked without any key: the texts are well formed and in their places.
