@@ -230,23 +230,8 @@ const VARIABLES: [&str; 4] =
 /// # Errors
 /// `BadText` naming the variable, also if two of them are set; `Exposed`, `Read` for a file.
 pub fn holder_from_environment() -> Result<Option<Holder>> {
-    let value = |name| Some((name, env::var_os(name).filter(|value| !value.is_empty())?));
-    let mut given = VARIABLES.into_iter().filter_map(value);
-    let Some((name, value)) = given.next() else {
+    let Some((name, text)) = from_environment(&VARIABLES, IDENTITY_BYTES_MAX)? else {
         return Ok(None);
-    };
-    if let Some((other, _)) = given.next() {
-        let cause = format!("{other} is set as well, and only one can be meant");
-        return Err(Error::new(Kind::BadText, name).because(cause));
-    }
-    let text = if name.ends_with("_FILE") {
-        // Mounted secrets have the modes of the one who mounts them, often behind a link.
-        disk::read_given(Path::new(&value), IDENTITY_BYTES_MAX).map_err(|error| {
-            let cause = format!("{} {}", error.subject, error.cause);
-            Error::new(error.kind, name).because(cause)
-        })?
-    } else {
-        Secret::from_vec(value.into_encoded_bytes())
     };
     Ok(Some(if name.starts_with("KAGI_IDENTITY") {
         Holder::Member(identity_from(name, &text)?)
@@ -255,6 +240,36 @@ pub fn holder_from_environment() -> Result<Option<Holder>> {
     } else {
         Holder::ProjectKey(key_text::project_key(name, &text)?)
     }))
+}
+
+/// The value of the one variable that is set of these, with its name; where that ends in `_FILE`,
+/// what the file holds.
+///
+/// # Errors
+/// `BadText` if two of them are set; what keeps the file from being read, naming the variable.
+pub fn from_environment(
+    names: &[&'static str],
+    bytes_max: usize,
+) -> Result<Option<(&'static str, Secret)>> {
+    let value =
+        |name: &&'static str| Some((*name, env::var_os(name).filter(|value| !value.is_empty())?));
+    let mut given = names.iter().filter_map(value);
+    let Some((name, value)) = given.next() else {
+        return Ok(None);
+    };
+    if let Some((other, _)) = given.next() {
+        let cause = format!("{other} is set as well, and only one can be meant");
+        return Err(Error::new(Kind::BadText, name).because(cause));
+    }
+    if !name.ends_with("_FILE") {
+        return Ok(Some((name, Secret::from_vec(value.into_encoded_bytes()))));
+    }
+    // Mounted secrets have the modes of the one who mounts them, often behind a link.
+    let text = disk::read_given(Path::new(&value), bytes_max).map_err(|error| {
+        let cause = format!("{} {}", error.subject, error.cause);
+        Error::new(error.kind, name).because(cause)
+    })?;
+    Ok(Some((name, text)))
 }
 
 /// The bytes of `identity.json` (FORMAT 11.1).

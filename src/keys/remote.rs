@@ -12,7 +12,7 @@ use crate::format::message::manifest::{MANIFEST_BYTES_MAX, Manifest};
 use crate::format::message::token::{AdminToken, ProjectToken, TOKEN_BYTES_MAX, is_remote};
 use crate::format::pin::{with_secret, without_secret};
 use crate::format::text::HEX;
-use crate::keys::Home;
+use crate::keys::{Home, from_environment};
 use crate::secret::Secret;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +59,15 @@ impl KnownRemote {
         with_secret("token", &token, &json::write(&rest))
     }
 
+    /// True if it is the same server, as far as this device can tell.
+    #[must_use]
+    pub fn is_same(&self, other: &KnownRemote) -> bool {
+        match (&self.token, &other.token) {
+            (Some(own), Some(token)) => own.server == token.server,
+            _ => self.address == other.address,
+        }
+    }
+
     /// Reads `remote.json`.
     ///
     /// # Errors
@@ -77,6 +86,18 @@ impl KnownRemote {
             id.filter(|_| rest.format == 1 && is_remote(&rest.remote)).ok_or_else(malformed)?;
         Ok(KnownRemote { address: rest.remote, token, revision: rest.revision, id })
     }
+}
+
+/// The token of a project that the environment brings.
+///
+/// # Errors
+/// `BadText`, naming the variable; what keeps its file from being read.
+pub fn token_from_environment() -> Result<Option<ProjectToken>> {
+    let names = ["KAGI_PROJECT_TOKEN", "KAGI_PROJECT_TOKEN_FILE"];
+    let Some((name, text)) = from_environment(&names, TOKEN_BYTES_MAX)? else {
+        return Ok(None);
+    };
+    ProjectToken::from_text(name, text.expose_str(name)?.trim_ascii()).map(Some)
 }
 
 impl Home {
@@ -106,6 +127,37 @@ impl Home {
         };
         let _lock = self.lock(&format!("projects/{project}"))?;
         disk::replace(&path, remote.write().expose(), Mode::Private)
+    }
+
+    /// Lets `change` say what is remembered of the remote of a project from now on, alone; `None`:
+    /// what it was.
+    ///
+    /// # Errors
+    /// As `remote`; `Write`.
+    pub fn change_remote(
+        &self,
+        project: &str,
+        change: impl FnOnce(Option<KnownRemote>) -> Option<KnownRemote>,
+    ) -> Result<()> {
+        let _lock = self.lock(&format!("projects/{project}"))?;
+        let Some(remote) = change(self.remote(project)?) else {
+            return Ok(());
+        };
+        disk::replace(&self.remote_path(project), remote.write().expose(), Mode::Private)
+    }
+
+    /// Lets members introduce a project to this device.
+    ///
+    /// # Errors
+    /// As `change_pin`.
+    pub fn add_anchors(&self, project: &str, ids: &[String]) -> Result<()> {
+        self.change_pin(project, |pin| {
+            let count = pin.anchors.len();
+            pin.anchors.extend_from_slice(ids);
+            pin.anchors.sort();
+            pin.anchors.dedup();
+            pin.anchors.len() > count
+        })
     }
 
     fn login_path(&self, address: &str) -> PathBuf {

@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::process::{git, git_bytes};
-use crate::project::{CONFIG_FILE, DIRECTORY, Project, ROSTER_FILE, Site};
+use crate::project::{CONFIG_FILE, DIRECTORY, Project, ROSTER_FILE, Site, Source};
 use crate::team;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -137,7 +137,7 @@ fn listed_file(line: &str) -> Option<(String, Blob)> {
 impl Site {
     fn go_to(&mut self, commit: Commit) {
         self.up = format!("{}:", commit.short());
-        self.commit = Some(commit);
+        self.source = Source::Commit(commit);
     }
 }
 
@@ -149,6 +149,11 @@ impl Project {
     pub fn at(&self, commit: Commit) -> Result<Project> {
         let mut site = self.site.clone();
         site.go_to(commit);
+        self.at_site(site)
+    }
+
+    /// The same for any other site of the project.
+    pub(super) fn at_site(&self, site: Site) -> Result<Project> {
         let (config, config_hash, roster) = site.claims()?;
         let shown = site.shown(ROSTER_FILE);
         let identity = self.identity.as_ref();
@@ -159,7 +164,7 @@ impl Project {
     /// Reads the scopes of another commit from here on, if its configuration and roster are the
     /// ones that were accepted.
     pub fn go_to(&mut self, commit: &Commit) {
-        if self.site.commit.as_ref().is_some_and(|now| now.claims() == commit.claims()) {
+        if self.site.commit().is_some_and(|now| now.claims() == commit.claims()) {
             self.site.go_to(commit.clone());
         }
     }

@@ -102,11 +102,10 @@ fn write(unborn: &Path, home: Home, identity: Identity, founding: Founding) -> R
     change::write_attributes_in(unborn)?;
     disk::replace(&unborn.join(CONFIG_FILE), text.as_bytes(), Mode::Public)?;
     disk::replace(&unborn.join(ROSTER_FILE), roster_text.as_bytes(), Mode::Public)?;
-    let site = Site { root: founding.root, up: String::new(), below: String::new(), commit: None };
     let project = Project {
         identity: Some(identity),
         home: Some(home),
-        ..Project::new(site, config, config_hash, roster, access)
+        ..Project::new(Site::at(&founding.root), config, config_hash, roster, access)
     };
     for (name, scope) in founding.scopes {
         project.write_scope(unborn, &name, &scope.into_snapshot()?, Vec::new())?;

@@ -6,6 +6,8 @@
 use crate::error::{Error, Kind, Result};
 use crate::format::scope_file::{self, ScopeKey, ScopeName, SealedBox};
 use crate::project::Project;
+#[cfg(feature = "server")]
+use crate::project::scopes::open_boxes;
 use crate::project::scopes::seal;
 use crate::scope::{self, Scope};
 
@@ -37,8 +39,79 @@ impl Project {
         };
         let is_changed = merged.merge3(&old, &our, &their);
         let conflicts = merged.conflicts().into_iter().map(String::from).collect();
-        let text = if is_changed { Some(self.seal_sides(name, merged, &key)?) } else { None };
+        let text =
+            if is_changed { Some(self.seal_sides(name, merged, &key, Vec::new())?) } else { None };
         Ok(Merged { text, conflicts })
+    }
+
+    /// Carries what was made of a scope under the keys of `past`, since `base`, over to what it is
+    /// under these: as a merge of three, so what both have changed differently is a conflict. Without
+    /// a base every difference is one.
+    ///
+    /// # Errors
+    /// As `merge3`.
+    #[cfg(feature = "server")]
+    pub(super) fn carry(
+        &self,
+        name: &ScopeName,
+        own: &[u8],
+        past: &Project,
+        [base, other]: [&[u8]; 2],
+    ) -> Result<Merged> {
+        let (key, old_key) = (self.scope_key(name)?, past.scope_key(name)?);
+        let open = |bytes: &[u8], key: &ScopeKey| {
+            let mut boxes = self.boxes_of(name, bytes)?;
+            boxes.retain(|sealed| sealed.epoch == key.epoch);
+            Ok((open_all(name, &mut boxes.iter(), key)?, boxes))
+        };
+        let (before, boxes) = open(own, &key)?;
+        let (base, _) = open(base, &old_key)?;
+        let (other, others) = open(other, &old_key)?;
+        let mut merged = open_all(name, &mut boxes.iter(), &key)?;
+        let is_changed = merged.merge3(&base, &before, &other);
+        // Beside its box, those of the other epoch are read as replaced.
+        merged.add_ancestors(&others.iter().map(SealedBox::id).collect::<Vec<_>>());
+        let conflicts = merged.conflicts().into_iter().map(String::from).collect();
+        let text =
+            if is_changed { Some(self.seal_sides(name, merged, &key, Vec::new())?) } else { None };
+        Ok(Merged { text, conflicts })
+    }
+
+    /// Joins two versions of a scope's file, as a merge in Git does; but what comes of it is one box,
+    /// or one for each side of a conflict. `None`: theirs contains ours.
+    ///
+    /// # Errors
+    /// As `merge3`; `StaleBox` if one holds a box of an older epoch that nobody took over.
+    #[cfg(feature = "server")]
+    pub(super) fn join(
+        &self,
+        name: &ScopeName,
+        [ours, theirs]: [&[u8]; 2],
+    ) -> Result<Option<Merged>> {
+        let key = self.scope_key(name)?;
+        let shown = name.to_string();
+        let (our_boxes, their_boxes) = (self.boxes_of(name, ours)?, self.boxes_of(name, theirs)?);
+        let open = |boxes: &[&SealedBox]| open_boxes(&shown, boxes.iter().copied(), &key);
+        let our = open(&our_boxes.iter().collect::<Vec<_>>())?;
+        let their = open(&their_boxes.iter().collect::<Vec<_>>())?;
+        let is_in = |boxes: &[SealedBox], scope: &Scope| {
+            let mut own = boxes.iter().filter(|sealed| sealed.epoch == key.epoch);
+            own.all(|sealed| scope.contains(sealed.id()))
+        };
+        let is_same = our.agrees_with(&their) && our.sequence <= their.sequence;
+        if is_same || is_in(&our_boxes, &their) {
+            return Ok(None);
+        }
+        if is_in(&their_boxes, &our) {
+            return Ok(Some(Merged { text: None, conflicts: Vec::new() }));
+        }
+        let scope = open(&our_boxes.iter().chain(&their_boxes).collect::<Vec<_>>())?;
+        let conflicts = scope.conflicts().into_iter().map(String::from).collect();
+        // What waits for its roster waits on.
+        let mut newer: Vec<_> = our_boxes.into_iter().chain(their_boxes).collect();
+        newer.retain(|sealed| sealed.epoch.number > key.epoch.number);
+        let text = self.seal_sides(name, scope, &key, newer)?;
+        Ok(Some(Merged { text: Some(text), conflicts }))
     }
 
     /// Opens the text of a scope's file that is not in its place.
@@ -57,11 +130,18 @@ impl Project {
         Ok(scope_file::read(&name.to_string(), bytes, &self.config.project, name)?.boxes)
     }
 
-    /// The text of a scope: a box for each side of its conflicts.
-    fn seal_sides(&self, name: &ScopeName, scope: Scope, key: &ScopeKey) -> Result<String> {
+    /// The text of a scope: a box for each side of its conflicts, and those that stay beside them.
+    fn seal_sides(
+        &self,
+        name: &ScopeName,
+        scope: Scope,
+        key: &ScopeKey,
+        mut boxes: Vec<SealedBox>,
+    ) -> Result<String> {
         let snapshots = scope.into_snapshots()?;
-        let boxes =
-            snapshots.iter().map(|snapshot| seal(key, snapshot)).collect::<Result<Vec<_>>>()?;
+        for snapshot in &snapshots {
+            boxes.push(seal(key, snapshot)?);
+        }
         let first = snapshots.first().ok_or_else(|| Error::new(Kind::NoBox, name.to_string()))?;
         self.file_text(name, first, &boxes)
     }

@@ -9,7 +9,11 @@ mod backup;
 mod change;
 mod commit;
 mod found;
+#[cfg(feature = "server")]
+mod incoming;
 mod merge;
+#[cfg(feature = "server")]
+mod receive;
 mod requests;
 mod rotation;
 mod scoped;
@@ -22,9 +26,15 @@ pub use backup::{Backup, back_up, check};
 pub use change::ConfigChange;
 pub use commit::{Commit, is_shallow};
 pub use found::{Founding, found};
+#[cfg(feature = "server")]
+pub use incoming::Incoming;
 pub use merge::Merged;
+#[cfg(feature = "server")]
+pub use receive::{Choice, Received, Remark, differing, receive};
 pub use scopes::Found;
 pub use stale::TakenOver;
+#[cfg(feature = "server")]
+pub use state::{Blobs, Files, State, listed};
 
 use crate::crypto::hash::{Digest, hash};
 use crate::disk::{self, Lock};
@@ -101,8 +111,19 @@ pub struct Site {
     pub up: String,
     /// The working directory below the root, with `/`; empty at the root.
     pub below: String,
-    /// The commit that is read in place of the working tree.
-    commit: Option<Commit>,
+    source: Source,
+}
+
+/// Where the files of a project are read.
+#[derive(Clone)]
+enum Source {
+    /// The working tree.
+    Tree,
+    /// A commit of the repository.
+    Commit(Commit),
+    /// A state in memory, which is not written yet.
+    #[cfg(feature = "server")]
+    State(State),
 }
 
 impl Site {
@@ -120,7 +141,7 @@ impl Site {
                 let below = start.strip_prefix(root).unwrap_or(Path::new(""));
                 let below =
                     below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
-                return Ok(Site { root: root.to_path_buf(), up, below, commit: None });
+                return Ok(Site { up, below, ..Site::at(root) });
             }
             if disk::exists(&directory) {
                 return Err(Error::new(Kind::NotPlain, directory.to_string_lossy()));
@@ -142,7 +163,21 @@ impl Site {
         if !disk::is_directory(&root.join(DIRECTORY)) {
             return Err(Error::new(Kind::NoProject, root.to_string_lossy()));
         }
-        Ok(Site { root, up: String::new(), below: String::new(), commit: None })
+        Ok(Site::at(&root))
+    }
+
+    /// A root, whether a project is there or not.
+    #[must_use]
+    pub fn at(root: &Path) -> Self {
+        let (up, below) = (String::new(), String::new());
+        Site { root: root.to_path_buf(), up, below, source: Source::Tree }
+    }
+
+    fn commit(&self) -> Option<&Commit> {
+        match &self.source {
+            Source::Commit(commit) => Some(commit),
+            _ => None,
+        }
     }
 
     /// The project id that `kagi.json` names; nothing vouches for it yet.
@@ -183,9 +218,11 @@ impl Site {
 
     /// Reads a file below `.kagi/`; an error names it as it is shown.
     fn read_if_there(&self, name: &str, bytes_max: usize) -> Result<Option<Vec<u8>>> {
-        let bytes = match &self.commit {
-            Some(commit) => commit.read(&self.root, name, bytes_max),
-            None => disk::read(&self.path(name), bytes_max),
+        let bytes = match &self.source {
+            Source::Tree => disk::read(&self.path(name), bytes_max),
+            Source::Commit(commit) => commit.read(&self.root, name, bytes_max),
+            #[cfg(feature = "server")]
+            Source::State(state) => Ok(state.read(name).map(<[u8]>::to_vec)),
         };
         bytes.map_err(|error| Error { subject: self.shown(name), ..error })
     }
@@ -244,6 +281,13 @@ impl Project {
     /// # Errors
     /// Everything that makes a roster or a configuration unacceptable (FORMAT 4 to 6, 11).
     pub fn open(site: Site, opening: &Opening) -> Result<Self> {
+        let mut project = Project::accept(site, opening)?;
+        project.unremembered = project.remember(opening).err();
+        Ok(project)
+    }
+
+    /// The same without remembering anything of it.
+    fn accept(site: Site, opening: &Opening) -> Result<Self> {
         let (holder, home) = holder()?;
         let member = match holder {
             Holder::ScopeKey(holder) => return scoped::open(site, holder, opening),
@@ -267,16 +311,14 @@ impl Project {
                 (Some(identity), access)
             }
         };
-        let mut project = Project {
+        Ok(Project {
             identity,
             home,
             pin,
             is_new_checkout,
             is_strict: opening.is_strict,
             ..Project::new(site, config, config_hash, roster, access)
-        };
-        project.unremembered = project.remember(opening).err();
-        Ok(project)
+        })
     }
 
     /// A project of which no device knows anything.

@@ -13,7 +13,7 @@ use crate::format::scope_file::{
     SealedBox,
 };
 use crate::format::snapshot::Snapshot;
-use crate::project::{DIRECTORY, Project};
+use crate::project::{DIRECTORY, Project, Site, Source};
 use crate::scope::{self, Scope};
 use std::path::Path;
 
@@ -41,6 +41,34 @@ impl Found {
         let mut found = Found { is_gone: true, ..Found::default() };
         found.scope.sequence = sequence;
         found
+    }
+}
+
+impl Site {
+    /// The scopes that have a file.
+    pub(super) fn scope_files(&self, kind: ScopeKind) -> Result<Vec<ScopeName>> {
+        let named = |paths: &mut dyn Iterator<Item = &str>| {
+            paths.filter_map(ScopeName::of_file).filter(|name| name.kind == kind).collect()
+        };
+        match &self.source {
+            Source::Commit(commit) => return Ok(named(&mut commit.files())),
+            #[cfg(feature = "server")]
+            Source::State(state) => return Ok(named(&mut state.files.keys().map(String::as_str))),
+            Source::Tree => {}
+        }
+        let mut scopes = Vec::new();
+        let root = self.directory(kind.directory())?;
+        for directory in disk::list(&root)? {
+            let service = directory.name;
+            if !directory.is_directory || check_place(&service).is_err() {
+                continue;
+            }
+            for file in disk::list(&root.join(&service))? {
+                let path = format!("{}/{service}/{}", kind.directory(), file.name);
+                scopes.extend(ScopeName::of_file(&path));
+            }
+        }
+        Ok(scopes)
     }
 }
 
@@ -125,22 +153,7 @@ impl Project {
     }
 
     fn scope_files(&self, kind: ScopeKind) -> Result<Vec<ScopeName>> {
-        let mut scopes = Vec::new();
-        if let Some(commit) = &self.site.commit {
-            let all = commit.files().filter_map(ScopeName::of_file);
-            return Ok(all.filter(|name| name.kind == kind).collect());
-        }
-        let root = self.site.directory(kind.directory())?;
-        for directory in disk::list(&root)? {
-            let service = directory.name;
-            if !directory.is_directory || check_place(&service).is_err() {
-                continue;
-            }
-            for file in disk::list(&root.join(&service))? {
-                let path = format!("{}/{service}/{}", kind.directory(), file.name);
-                scopes.extend(ScopeName::of_file(&path));
-            }
-        }
+        let mut scopes = self.site.scope_files(kind)?;
         if let Some(only) = self.access.only_scope() {
             scopes.retain(|name| ScopeName { kind, ..only.clone() } == *name);
         }
@@ -206,7 +219,7 @@ impl Project {
         let Some(file) = self.read_file(name)? else {
             return Ok(None);
         };
-        let scope = open_boxes(&self.shown(&name.file()), &file.boxes, &key)?;
+        let scope = open_boxes(&self.shown(&name.file()), file.boxes.iter(), &key)?;
         Ok(Some((scope, file)))
     }
 
@@ -254,8 +267,10 @@ impl Project {
         snapshot: &Snapshot,
         mut boxes: Vec<SealedBox>,
     ) -> Result<()> {
-        if self.site.commit.is_some() {
-            return Err(Error::new(Kind::Write, self.shown(&name.file())).because("it is a commit"));
+        if !matches!(self.site.source, Source::Tree) {
+            return Err(
+                Error::new(Kind::Write, self.shown(&name.file())).because("it is read only")
+            );
         }
         boxes.push(seal(&self.scope_key(name)?, snapshot)?);
         let text = self.file_text(name, snapshot, &boxes)?;
@@ -311,15 +326,19 @@ pub(super) fn seal(key: &ScopeKey, snapshot: &Snapshot) -> Result<SealedBox> {
 }
 
 /// Opens the boxes of the roster's epoch and joins them (FORMAT 7.8).
-fn open_boxes(shown: &str, boxes: &[SealedBox], key: &ScopeKey) -> Result<Scope> {
+pub(super) fn open_boxes<'a>(
+    shown: &str,
+    boxes: impl Iterator<Item = &'a SealedBox> + Clone,
+    key: &ScopeKey,
+) -> Result<Scope> {
     let mut snapshots = Vec::new();
-    for sealed in boxes.iter().filter(|sealed| sealed.epoch == key.epoch) {
+    for sealed in boxes.clone().filter(|sealed| sealed.epoch == key.epoch) {
         let snapshot = sealed.open(key).ok_or_else(|| Error::new(Kind::Unauthentic, shown))?;
         snapshots.push((sealed.id(), snapshot));
     }
     let is_listed = |id| snapshots.iter().any(|(_, one)| one.ancestors.contains(&id));
     // A newer epoch's box waits for its roster; an older one must have been taken over.
-    let mut older = boxes.iter().filter(|sealed| sealed.is_before(key.epoch));
+    let mut older = boxes.filter(|sealed| sealed.is_before(key.epoch));
     if older.any(|sealed| !is_listed(sealed.id())) {
         return Err(Error::new(Kind::StaleBox, shown));
     }

@@ -70,7 +70,7 @@ impl Project {
     ) -> Vec<SealedBox> {
         let root = &self.site.root;
         let path = format!("{DIRECTORY}/{}", name.file());
-        let revision = past.site.commit.as_ref().map_or("HEAD", Commit::id);
+        let revision = past.site.commit().map_or("HEAD", Commit::id);
         let arguments = ["log", COMMITS_MAX, "--no-show-signature", "--format=%H"];
         let tips = ["HEAD", revision, "--", &path];
         let list = git(root, &[arguments.as_slice(), &tips].concat()).unwrap_or_default();

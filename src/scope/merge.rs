@@ -21,6 +21,13 @@ impl Scope {
         self.ancestors.iter().all(|id| ours.contains(id) == theirs.contains(id))
     }
 
+    /// True if both hold the same keys with the same values and descriptions.
+    #[must_use]
+    pub fn agrees_with(&self, other: &Scope) -> bool {
+        self.len() == other.len()
+            && self.iter().all(|(name, entries)| agree(entries, other.get(name)))
+    }
+
     fn known(&self) -> BTreeSet<&[u8; 8]> {
         self.ancestors.iter().collect()
     }

@@ -5,24 +5,25 @@
 //! with it, never discarded; a pull or push that was stopped anywhere is finished by the next. Refuses
 //! a server that is older than it was, or has another history, and to choose between two rosters.
 
+use crate::crypto::hash::Digest;
 use crate::error::{Error, Kind, Result};
+use crate::format::message::manifest::Manifest;
 use crate::format::message::token::ProjectToken;
 use crate::format::request::Request;
 use crate::format::roster::Member;
 use crate::keys::Home;
-use crate::keys::remote::KnownRemote;
-use crate::project::Site;
+use crate::keys::remote::{KnownRemote, token_from_environment};
+use crate::project::{Blobs, Opening, Site, differing, listed};
+use crate::sync::protocol::{Operation, Refusal, Response};
 use crate::sync::remote::Server;
 use std::path::PathBuf;
 
-/// Which side is taken of `access.json` and `kagi.json`, where both have changed them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Choice {
-    /// What is here.
-    Ours,
-    /// What the server has.
-    Theirs,
-}
+mod pull;
+mod push;
+
+pub use crate::project::{Choice, Remark};
+pub use pull::pull;
+pub use push::push;
 
 /// How a state is pulled.
 pub struct Options<'a> {
@@ -47,24 +48,6 @@ pub struct Remote {
     pub known: KnownRemote,
     /// True if a variable brought the token: it is not stored.
     pub is_given: bool,
-}
-
-/// A remark about a file that was joined, for people.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Remark {
-    /// The keys of a scope file that both sides have changed differently: `kagi resolve`.
-    Conflict(String, Vec<String>),
-    /// A file that one side has deleted and the other has changed: it was kept.
-    Kept(String),
-    /// A file that both sides have changed and that was not joined, with the reason; boxes of both
-    /// are in it, or ours are. The reason is empty for want of a key.
-    NotJoined(String, String),
-    /// A scope file whose values were carried over a rotation.
-    CarriedOver(String),
-    /// A scope file that is older on the server than what this device has seen.
-    Older(String),
-    /// A change of members or environments that only one side had: it is lost, and must be repeated.
-    Repeat(String),
 }
 
 /// What a pull did.
@@ -110,6 +93,8 @@ pub struct PushReport {
     pub pulls: Vec<PullReport>,
     /// Members that a token of their own was issued to.
     pub issued: Vec<String>,
+    /// Why others that wait got none, if so.
+    pub unissued: Option<Error>,
     /// Why this device cannot remember what it saw, if so.
     pub unremembered: Option<Error>,
 }
@@ -119,8 +104,35 @@ pub struct PushReport {
 ///
 /// # Errors
 /// `NoRemote`; `BadText` for a token that is none, or is for another project; `Read`, `Exposed`.
-pub fn remote(_home: Option<&Home>, project: Option<&str>) -> Result<Remote> {
-    Err(Error::new(Kind::NoRemote, project.unwrap_or_default()))
+pub fn remote(home: Option<&Home>, project: Option<&str>) -> Result<Remote> {
+    let given = token_from_environment()?;
+    let other = given.as_ref().filter(|token| project.is_some_and(|id| id != token.project));
+    if let Some(token) = other {
+        let cause = format!("it is for {}", token.project);
+        return Err(Error::new(Kind::BadText, "KAGI_PROJECT_TOKEN").because(cause));
+    }
+    let project = given.as_ref().map(|token| token.project.as_str()).or(project);
+    let project = project.unwrap_or_default().to_string();
+    let stored = home.filter(|_| !project.is_empty()).map(|home| home.remote(&project));
+    let stored = stored.transpose()?.flatten();
+    let is_given = given.is_some();
+    let known = match given {
+        Some(token) => Some(renewed(stored, token)),
+        // What a token came for that was not stored cannot be asked without it.
+        None => stored.filter(|known| known.token.is_some() || !known.address.contains("://")),
+    };
+    let known = known.ok_or_else(|| Error::new(Kind::NoRemote, &project))?;
+    Ok(Remote { project, known, is_given })
+}
+
+/// A remote by a new token; what was seen is kept if it is the same server (PROTOCOL 12.1).
+fn renewed(stored: Option<KnownRemote>, token: ProjectToken) -> KnownRemote {
+    let address = token.remote.clone();
+    let fresh = KnownRemote { address, token: Some(token), revision: 0, id: [0; 32] };
+    match stored.filter(|stored| stored.is_same(&fresh)) {
+        Some(KnownRemote { revision, id, .. }) => KnownRemote { revision, id, ..fresh },
+        None => fresh,
+    }
 }
 
 /// Remembers a token as the project's, and lets its anchors introduce the project. What was seen of
@@ -128,46 +140,120 @@ pub fn remote(_home: Option<&Home>, project: Option<&str>) -> Result<Remote> {
 ///
 /// # Errors
 /// `Write`; what makes the files of this device unacceptable.
-pub fn adopt(_home: &Home, token: ProjectToken) -> Result<Remote> {
-    Err(Error::new(Kind::NoRemote, token.project))
-}
-
-/// Brings what is here in step with the server (PROTOCOL 12). `site` is a project, or where it will
-/// be (`Site::at`).
-///
-/// # Errors
-/// Those of `Server::call`; `Denied`, `Refused`; `ServerOlder`, `ServerForked`; `BothChanged`;
-/// everything that makes a project unacceptable: nothing was written then. `Write`.
-pub fn pull(
-    _home: Option<&Home>,
-    _site: &Site,
-    remote: &Remote,
-    _options: &Options,
-    _server: &mut dyn Server,
-) -> Result<PullReport> {
-    Err(Error::new(Kind::NoRemote, &remote.project))
-}
-
-/// Brings the server in step with what is here; if others have pushed, pulls and tries again. Issues
-/// tokens to members that wait for theirs.
-///
-/// # Errors
-/// As `pull`; `NotFull` for who holds the key of one scope; `Unmerged`, `ConfigBehind`; `Behind` if
-/// others are always faster.
-pub fn push(
-    _home: Option<&Home>,
-    _site: &Site,
-    remote: &Remote,
-    _options: &Options,
-    _server: &mut dyn Server,
-) -> Result<PushReport> {
-    Err(Error::new(Kind::NoRemote, &remote.project))
+pub fn adopt(home: &Home, token: ProjectToken) -> Result<Remote> {
+    let (project, anchors) = (token.project.clone(), token.anchors.clone());
+    home.change_remote(&project, |stored| Some(renewed(stored, token)))?;
+    home.add_anchors(&project, &anchors)?;
+    let known = home.remote(&project)?.ok_or_else(|| Error::new(Kind::NoRemote, &project))?;
+    Ok(Remote { project, known, is_given: false })
 }
 
 /// How many files were changed here since the last pull or push; `None` if there was none.
 ///
 /// # Errors
 /// `Read`, `NotPlain`, `TooLarge`.
-pub fn changes(_home: &Home, _site: &Site) -> Result<Option<usize>> {
-    Ok(None)
+pub fn changes(home: &Home, site: &Site) -> Result<Option<usize>> {
+    let Some(base) = home.base(&site.root)? else {
+        return Ok(None);
+    };
+    Ok(Some(differing(&site.files(&mut Blobs::new())?, &listed(&base))))
+}
+
+/// One pull or push: the server, and what is known of it.
+struct Exchange<'a> {
+    home: Option<&'a Home>,
+    site: &'a Site,
+    remote: &'a Remote,
+    options: &'a Options<'a>,
+    server: &'a mut dyn Server,
+    /// The newest revision seen, and its id, where the home does not keep them.
+    seen: (u64, Digest),
+    /// The base, where the home does not keep it.
+    base: Option<Manifest>,
+}
+
+impl<'a> Exchange<'a> {
+    fn new(
+        home: Option<&'a Home>,
+        site: &'a Site,
+        remote: &'a Remote,
+        options: &'a Options<'a>,
+        server: &'a mut dyn Server,
+    ) -> Self {
+        let seen = (remote.known.revision, remote.known.id);
+        Exchange { home, site, remote, options, server, seen, base: None }
+    }
+
+    /// Asks; a refusal is what the caller makes of it.
+    fn call(&mut self, operation: Operation) -> Result<Response> {
+        let credential = self.remote.known.token.as_ref().map(|token| &token.credential);
+        self.server.call(credential, &self.remote.project, operation)
+    }
+
+    /// What a refusal, or an answer to another question, means.
+    fn refused(&self, response: Response) -> Error {
+        let fail = |kind| Error::new(kind, self.server.address());
+        let Response::Refused(refusal, about) = response else {
+            return fail(Kind::Unreachable).because("it answers another question");
+        };
+        match refusal {
+            Refusal::Denied => fail(Kind::Denied),
+            Refusal::Conflict => fail(Kind::Behind),
+            Refusal::Forbidden => {
+                fail(Kind::Refused).because(format!("the token does not give {about}"))
+            }
+            Refusal::Missing => fail(Kind::Refused).because(format!("it has no such {about}")),
+            Refusal::Malformed => fail(Kind::Refused).because(format!("malformed: {about}")),
+            Refusal::Limit => fail(Kind::Refused).because(format!("a limit is reached: {about}")),
+            Refusal::Storage => fail(Kind::Refused).because(format!("it cannot write: {about}")),
+            Refusal::Replayed => fail(Kind::Refused).because("the request was there before"),
+        }
+    }
+
+    fn older(&self, revision: u64, seen: u64) -> Error {
+        let cause = format!("{revision}, and {seen} was there");
+        Error::new(Kind::ServerOlder, self.server.address()).because(cause)
+    }
+
+    fn opening(&self) -> Opening<'a> {
+        let Options { is_strict, confirm, .. } = *self.options;
+        Opening { is_strict, remembers: true, forgets: false, confirm }
+    }
+
+    /// The manifest that this checkout was last in step with.
+    fn base(&self) -> Result<Option<Manifest>> {
+        let kept = self.home.map(|home| home.base(&self.site.root)).transpose()?.flatten();
+        let base = kept.or_else(|| self.base.clone());
+        // Without a project, what it was in step with says nothing.
+        Ok(base.filter(|base| base.project == self.remote.project && !self.site.is_new()))
+    }
+
+    /// The newest revision that this device has seen of the project on this server, and its id.
+    fn seen(&self) -> Result<(u64, Digest)> {
+        let stored = self.home.map(|home| home.remote(&self.remote.project)).transpose()?.flatten();
+        let stored = stored.filter(|stored| stored.is_same(&self.remote.known));
+        Ok(stored.map_or(self.seen, |stored| (stored.revision, stored.id)))
+    }
+
+    /// Remembers what was seen, if it was verified, and then what the checkout is in step with
+    /// (PROTOCOL 12.11).
+    fn remember(&mut self, manifest: &Manifest, is_verified: bool) -> Result<()> {
+        self.base = Some(manifest.clone());
+        if is_verified {
+            self.seen = (manifest.revision, manifest.id());
+        }
+        let Some(home) = self.home else {
+            return Ok(());
+        };
+        let (remote, (revision, id)) = (self.remote, self.seen);
+        home.change_remote(&remote.project, |stored| match stored {
+            Some(stored) if !stored.is_same(&remote.known) => None,
+            Some(stored) => Some(KnownRemote { revision, id, ..stored }),
+            None => {
+                let address = remote.known.address.clone();
+                Some(KnownRemote { address, token: None, revision, id })
+            }
+        })?;
+        home.set_base(&self.site.root, Some(manifest))
+    }
 }

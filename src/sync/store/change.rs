@@ -53,20 +53,18 @@ impl Store {
             }
             let bound = self.bind(actor, id, member)?; // PROTOCOL 8.5
             project.push(push, actor)?;
-            self.pushed(actor, project, members);
+            self.pushed(actor, project);
             let standing = Store::standing(actor, project);
             Ok(Standing { member: bound, ..standing })
         })
     }
 
     /// What follows a push that is there for good: none of it can undo it.
-    fn pushed(&self, actor: &Actor, project: &mut Project, members: &[(String, Rights)]) {
+    fn pushed(&self, actor: &Actor, project: &mut Project) {
         let detail = recover::detail(project.head.revision, &project.head.id);
         // What cannot be written now is written at the next start.
         let _ = lock(&self.audit).append(&actor.entry("push", &project.id, &detail));
-        let kept = project.drop_oldest(actor.now);
-        let answered = project.answer(members.iter().map(|(id, _)| id.as_str()));
-        project.is_stale = kept.and(answered).is_err();
+        project.is_stale = project.drop_oldest(actor.now).is_err();
     }
 
     fn limit_members(&self, actor: &Actor, id: &str, members: &[(String, Rights)]) -> Answer<()> {

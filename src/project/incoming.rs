@@ -1,0 +1,369 @@
+//! The scope files of a state that comes from a server, beside those that are here.
+//!
+//! Promises: pure but for random bytes, so nothing is written before all of it is known; a side's
+//! change is in the result, or its file is kept and that is said. Refuses what no reader would take.
+
+use crate::crypto::hash::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::format::message::manifest::Manifest;
+use crate::format::scope_file::{self, BOXES_MAX, FILE_BYTES_MAX, ScopeName, SealedBox};
+use crate::format::snapshot::Snapshot;
+use crate::project::merge::Merged;
+use crate::project::receive::{Received, Remark, Sides};
+use crate::project::scopes::{pinned_as, seal};
+use crate::project::{Blobs, CONFIG_FILE, Files, Project, ROSTER_FILE};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+/// What came, and what is here.
+pub struct Incoming<'a> {
+    /// What the server has.
+    pub manifest: &'a Manifest,
+    /// What this checkout was last in step with.
+    pub base: Option<&'a Manifest>,
+    /// What is here.
+    pub ours: &'a Files,
+    /// The bytes of all of these; of the base as far as the server still has them.
+    pub blobs: Rc<Blobs>,
+}
+
+/// Who has changed a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Changed {
+    Nobody,
+    Here,
+    There,
+    Both,
+}
+
+/// One scope file that is to be written.
+pub(super) struct Change<'a> {
+    pub path: String,
+    /// What it holds until the new roster is in place, if that is of another epoch.
+    pub before: Option<Vec<u8>>,
+    /// What it holds in the end; `None`: it is deleted.
+    pub after: Option<Cow<'a, [u8]>>,
+}
+
+impl Incoming<'_> {
+    pub(super) fn theirs(&self, path: &str) -> Option<Digest> {
+        self.manifest.find(path).map(|file| file.digest)
+    }
+
+    fn based(&self, path: &str) -> Option<Digest> {
+        self.base?.find(path).map(|file| file.digest)
+    }
+
+    pub(super) fn here(&self, path: &str) -> Option<Digest> {
+        self.ours.get(path).copied()
+    }
+
+    /// The bytes of a file of one of the sides; none for a file that is not there.
+    pub(super) fn bytes(&self, digest: Option<Digest>) -> &[u8] {
+        digest.and_then(|digest| self.blobs.get(&digest)).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn their_bytes(&self, path: &str) -> Result<&[u8]> {
+        let bytes = self.theirs(path).and_then(|digest| self.blobs.get(&digest));
+        bytes.map(Vec::as_slice).ok_or_else(|| Error::new(Kind::Missing, path))
+    }
+
+    /// PROTOCOL 12.7.
+    pub(super) fn changed(&self, path: &str) -> Changed {
+        let (base, ours, theirs) = (self.based(path), self.here(path), self.theirs(path));
+        match self.base {
+            _ if ours == theirs => Changed::Nobody,
+            Some(_) if ours == base => Changed::There,
+            Some(_) if theirs == base => Changed::Here,
+            _ => Changed::Both,
+        }
+    }
+
+    /// The same for `access.json` and `kagi.json` together. A file that is missing is nobody's
+    /// change, and one that is as the server has it may be what a stopped pull has left
+    /// (PROTOCOL 12.8).
+    pub(super) fn unit_changed(&self) -> Changed {
+        let unit = [CONFIG_FILE, ROSTER_FILE];
+        let is_unchanged = |path: &str| {
+            let ours = self.here(path);
+            ours.is_none() || ours == self.theirs(path) || ours == self.based(path)
+        };
+        if unit.iter().all(|path| self.changed(path) == Changed::Nobody) {
+            Changed::Nobody
+        } else if unit.into_iter().all(is_unchanged) {
+            Changed::There
+        } else if unit
+            .iter()
+            .all(|path| self.base.is_some() && self.theirs(path) == self.based(path))
+        {
+            Changed::Here
+        } else {
+            Changed::Both
+        }
+    }
+
+    /// The paths of scope files on any side, sorted.
+    pub(super) fn scopes(&self) -> BTreeSet<String> {
+        let based = self.base.into_iter().flat_map(|base| &base.files);
+        let listed = based.chain(&self.manifest.files).map(|file| &file.path);
+        let paths = listed.chain(self.ours.keys());
+        paths.filter(|path| ScopeName::of_file(path).is_some()).cloned().collect()
+    }
+}
+
+/// The work on the scope files.
+pub(super) struct Join<'a> {
+    incoming: &'a Incoming<'a>,
+    sides: &'a Sides,
+    received: Received,
+    changes: Vec<Change<'a>>,
+}
+
+impl<'a> Join<'a> {
+    pub(super) fn new(incoming: &'a Incoming<'a>, sides: &'a Sides) -> Self {
+        Join { incoming, sides, received: Received::default(), changes: Vec::new() }
+    }
+
+    /// Looks at every scope file: what is to be written, and what is to be said of it.
+    pub(super) fn all(mut self, is_strict: bool) -> Result<(Received, Vec<Change<'a>>)> {
+        for path in self.incoming.scopes() {
+            if let Some(name) = ScopeName::of_file(&path) {
+                self.one(&name, &path, is_strict)?;
+            }
+        }
+        Ok((self.received, self.changes))
+    }
+
+    /// PROTOCOL 12.7 and 12.9.
+    fn one(&mut self, name: &ScopeName, path: &str, is_strict: bool) -> Result<()> {
+        let incoming = self.incoming;
+        let (ours, theirs) = (incoming.here(path), incoming.theirs(path));
+        let mut changed = incoming.changed(path);
+        if self.sides.takes_all && changed != Changed::Nobody {
+            changed = Changed::There;
+        } else if changed == Changed::Both && (ours.is_none() || theirs.is_none()) {
+            // Without a base nobody says that the other side has deleted it.
+            if incoming.base.is_some() {
+                self.remark(Remark::Kept(path.to_string()));
+            }
+            changed = if ours.is_none() { Changed::There } else { Changed::Here };
+        }
+        let (crosses, keeps_ours) = (self.sides.crosses, self.sides.keeps_ours);
+        match changed {
+            Changed::There if theirs.is_none() => {
+                self.change(path, None, None);
+                self.received.deleted.push(path.to_string());
+                Ok(())
+            }
+            Changed::There if crosses && keeps_ours && ours.is_none() => {
+                self.carry(name, path, None, theirs, is_strict)
+            }
+            Changed::There => self.take(name, path, is_strict),
+            Changed::Here if crosses && !keeps_ours && theirs.is_none() => {
+                self.carry(name, path, None, ours, is_strict)
+            }
+            Changed::Both if !crosses => self.join(name, path, is_strict),
+            Changed::Both if keeps_ours => self.carry(name, path, ours, theirs, is_strict),
+            Changed::Both => self.carry(name, path, theirs, ours, is_strict),
+            Changed::Here | Changed::Nobody => Ok(()),
+        }
+    }
+
+    fn change(&mut self, path: &str, before: Option<Vec<u8>>, after: Option<Cow<'a, [u8]>>) {
+        self.changes.push(Change { path: path.to_string(), before, after });
+    }
+
+    fn remark(&mut self, remark: Remark) {
+        self.received.remarks.push(remark);
+    }
+
+    /// Takes the server's file, if it opens to whom it should.
+    fn take(&mut self, name: &ScopeName, path: &str, is_strict: bool) -> Result<()> {
+        let incoming = self.incoming;
+        let ours = incoming.here(path);
+        let is_sound = self.check(name, path, is_strict)?;
+        if !is_sound && ours.is_some() && !self.sides.crosses {
+            return Ok(()); // What is here is the better one, and the next push puts it back.
+        }
+        let theirs = incoming.their_bytes(path)?;
+        let before = match ours.filter(|_| self.sides.crosses && !self.sides.keeps_ours) {
+            None => None,
+            Some(_) => Some(self.bridge(name, incoming.bytes(ours), theirs)?),
+        };
+        self.change(path, before, Some(theirs.into()));
+        self.received.taken.push(path.to_string());
+        Ok(())
+    }
+
+    /// False, and said, if the server's file does not open although its key is here.
+    fn check(&mut self, name: &ScopeName, path: &str, is_strict: bool) -> Result<bool> {
+        let theirs = self.sides.theirs.as_ref();
+        let Some(project) = theirs.filter(|project| project.scope_key(name).is_ok()) else {
+            return Ok(true);
+        };
+        match project.read_scope(name) {
+            Ok(Some((scope, _))) => {
+                if project.pin.sequences.get(&pinned_as(name)) > Some(&scope.sequence) {
+                    if is_strict {
+                        return Err(Error::new(Kind::RolledBack, project.shown(path))); // FORMAT 11.4
+                    }
+                    self.remark(Remark::Older(path.to_string()));
+                }
+                project.see(name, scope.sequence);
+                Ok(true)
+            }
+            Err(error) if error.kind != Kind::StaleBox => {
+                let reason = "what the server has does not open".to_string();
+                self.remark(Remark::NotJoined(path.to_string(), reason));
+                Ok(false)
+            }
+            // Whoever can take such a box over needs it.
+            _ => Ok(true),
+        }
+    }
+
+    /// What a scope's file holds while the roster is replaced: the boxes of the old epoch, and one of
+    /// the new epoch that names them as its past. So readers of either roster are served.
+    fn bridge(&self, name: &ScopeName, ours: &[u8], theirs: &[u8]) -> Result<Vec<u8>> {
+        let bridge = |project: &Project| {
+            let mut scope = project.read(name, theirs)?;
+            let sequence = scope.sequence;
+            let mut boxes = scope_file::read("", ours, &project.config.project, name)?.boxes;
+            scope.add_ancestors(&boxes.iter().map(SealedBox::id).collect::<Vec<_>>());
+            let snapshot = Snapshot { sequence, ..scope.into_snapshot()? };
+            boxes.push(seal(&project.scope_key(name)?, &snapshot)?);
+            project.file_text(name, &snapshot, &boxes)
+        };
+        match self.sides.theirs.as_ref().map(bridge) {
+            Some(Ok(text)) => Ok(text.into_bytes()),
+            _ => both_texts(name, ours, theirs),
+        }
+    }
+
+    /// Joins what both sides have made of a scope in one epoch.
+    fn join(&mut self, name: &ScopeName, path: &str, is_strict: bool) -> Result<()> {
+        let incoming = self.incoming;
+        let (ours, theirs) = (incoming.bytes(incoming.here(path)), incoming.their_bytes(path)?);
+        let Some(target) = self.sides.target() else {
+            return self.keep_both(name, path, [ours, theirs], "");
+        };
+        match target.join(name, [ours, theirs]) {
+            Ok(None) => self.take(name, path, is_strict),
+            Ok(Some(Merged { text: None, .. })) => Ok(()),
+            Ok(Some(Merged { text: Some(text), conflicts })) => {
+                self.change(path, None, Some(text.into_bytes().into()));
+                self.received.joined.push(path.to_string());
+                self.note_conflicts(path, conflicts);
+                Ok(())
+            }
+            Err(error) => self.not_joined(name, path, [ours, theirs], error),
+        }
+    }
+
+    /// Carries what one side (`other`) has made of a scope under the keys of an epoch that has ended
+    /// over to what the other one (`own`) has (PROTOCOL 12.9).
+    fn carry(
+        &mut self,
+        name: &ScopeName,
+        path: &str,
+        own: Option<Digest>,
+        other: Option<Digest>,
+        is_strict: bool,
+    ) -> Result<()> {
+        let (incoming, sides) = (self.incoming, self.sides);
+        let texts = [incoming.bytes(own), incoming.bytes(other)];
+        let (Some(target), Some(past)) = (sides.target(), sides.past()) else {
+            return self.keep_both(name, path, texts, "");
+        };
+        let base = incoming.bytes(incoming.based(path));
+        match target.carry(name, texts[0], past, [base, texts[1]]) {
+            Ok(Merged { text: None, .. }) if sides.keeps_ours => Ok(()),
+            Ok(Merged { text: None, .. }) if own.is_some() => self.take(name, path, is_strict),
+            Ok(Merged { text: None, .. }) => {
+                self.change(path, None, None);
+                Ok(())
+            }
+            Ok(Merged { text: Some(text), conflicts }) => {
+                let ours = incoming.here(path).filter(|_| !sides.keeps_ours);
+                let before =
+                    ours.map(|ours| both_texts(name, incoming.bytes(Some(ours)), text.as_bytes()));
+                self.change(path, before.transpose()?, Some(text.into_bytes().into()));
+                self.remark(Remark::CarriedOver(path.to_string()));
+                self.note_conflicts(path, conflicts);
+                Ok(())
+            }
+            Err(error) => self.not_joined(name, path, texts, error),
+        }
+    }
+
+    fn note_conflicts(&mut self, path: &str, conflicts: Vec<String>) {
+        if !conflicts.is_empty() {
+            self.remark(Remark::Conflict(path.to_string(), conflicts));
+        }
+    }
+
+    fn not_joined(
+        &mut self,
+        name: &ScopeName,
+        path: &str,
+        texts: [&[u8]; 2],
+        error: Error,
+    ) -> Result<()> {
+        match error.kind {
+            Kind::NoAccess => self.keep_both(name, path, texts, ""),
+            Kind::StaleBox => self.keep_both(name, path, texts, "a box is of an older epoch"),
+            // Which of the two is damaged does not matter: what is here stays.
+            Kind::Unauthentic | Kind::Misplaced | Kind::NotCanonical | Kind::NoBox => {
+                let reason = "one of the two sides does not open".to_string();
+                self.remark(Remark::NotJoined(path.to_string(), reason));
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Keeps the boxes of both sides in one file, as Git's union does.
+    fn keep_both(
+        &mut self,
+        name: &ScopeName,
+        path: &str,
+        [one, other]: [&[u8]; 2],
+        reason: &str,
+    ) -> Result<()> {
+        let both = both_texts(name, one, other)?;
+        self.change(path, None, Some(both.into()));
+        self.remark(Remark::NotJoined(path.to_string(), reason.to_string()));
+        Ok(())
+    }
+}
+
+/// One text with the box lines of the other one.
+fn both_texts(name: &ScopeName, one: &[u8], other: &[u8]) -> Result<Vec<u8>> {
+    let (mut both, other) =
+        if one.is_empty() { (other.to_vec(), one) } else { (one.to_vec(), other) };
+    let is_box = |line: &&[u8]| line.starts_with(b"box ");
+    let lines = |bytes: &[u8]| {
+        bytes
+            .split(|byte| *byte == b'\n')
+            .map(<[u8]>::trim_ascii_end)
+            .filter(is_box)
+            .map(<[u8]>::to_vec)
+            .collect::<BTreeSet<_>>()
+    };
+    let here = lines(&both);
+    let missing: Vec<_> = lines(other).into_iter().filter(|line| !here.contains(line)).collect();
+    if here.len() + missing.len() > BOXES_MAX {
+        return Err(
+            Error::new(Kind::Limit, name.file()).because("it would hold more than 16 boxes")
+        );
+    }
+    for line in missing {
+        both.extend_from_slice(&line);
+        both.push(b'\n');
+    }
+    if both.len() > FILE_BYTES_MAX {
+        return Err(Error::new(Kind::TooLarge, name.file()));
+    }
+    Ok(both)
+}

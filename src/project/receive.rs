@@ -1,0 +1,379 @@
+//! A state that comes from a server, joined with what is here (PROTOCOL 12).
+//!
+//! Promises: nothing is written before all of the state was checked and the whole result is known;
+//! the order of writing is safe to stop in, and the next try goes on from there. What was changed here
+//! is joined, or kept beside what came, and never dropped. Refuses: to choose between two rosters,
+//! and a state that no member of its epoch has made.
+
+use crate::crypto::hash::hash;
+use crate::disk::{self, Lock, Mode};
+use crate::error::{Error, Kind, Result};
+use crate::format::message::manifest::Manifest;
+use crate::format::scope_file::{self, FILE_BYTES_MAX, ScopeName};
+use crate::keys::Home;
+use crate::project::incoming::{Change, Changed, Incoming, Join};
+use crate::project::{CONFIG_FILE, DIRECTORY, Opening, Project, ROSTER_FILE, Site, State};
+use crate::team::Draft;
+use std::path::PathBuf;
+
+/// Which side is taken of `access.json` and `kagi.json`, where both have changed them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Choice {
+    /// What is here.
+    Ours,
+    /// What the server has.
+    Theirs,
+}
+
+/// A remark about a file that was joined, for people.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Remark {
+    /// The keys of a scope file that both sides have changed differently: `kagi resolve`.
+    Conflict(String, Vec<String>),
+    /// A file that one side has deleted and the other has changed: it was kept.
+    Kept(String),
+    /// A file that was not joined, with the reason, which is empty for want of a key: it holds the
+    /// boxes of both sides, or what was here.
+    NotJoined(String, String),
+    /// A scope file whose values were carried over a rotation.
+    CarriedOver(String),
+    /// A scope file that is older on the server than what this device has seen.
+    Older(String),
+    /// What only the side had that was not taken: it must be repeated.
+    Repeat(String),
+}
+
+/// What was done with a state that came.
+#[derive(Default)]
+pub struct Received {
+    /// The project as it is now; `None` if this device has no keys to it.
+    pub project: Option<Project>,
+    /// Files that were taken.
+    pub taken: Vec<String>,
+    /// Files that were deleted.
+    pub deleted: Vec<String>,
+    /// Files that both sides had changed, and that were joined.
+    pub joined: Vec<String>,
+    /// What a person should know.
+    pub remarks: Vec<Remark>,
+    /// Files that are not what the server has.
+    pub unpushed: usize,
+    /// Where what was here lies, if the server's side was taken in place of it.
+    pub backup: Option<PathBuf>,
+}
+
+/// The projects of both sides, as far as this device can open them.
+pub(super) struct Sides {
+    pub theirs: Option<Project>,
+    pub ours: Option<Project>,
+    /// True if roster and configuration stay as they are here.
+    pub keeps_ours: bool,
+    /// True if the two rosters are of different epochs.
+    pub crosses: bool,
+    /// True if what the server has is taken as it is.
+    pub takes_all: bool,
+}
+
+impl Sides {
+    /// The project whose roster stays.
+    pub fn target(&self) -> Option<&Project> {
+        if self.keeps_ours { self.ours.as_ref() } else { self.theirs.as_ref() }
+    }
+
+    /// The other one.
+    pub fn past(&self) -> Option<&Project> {
+        if self.keeps_ours { self.theirs.as_ref() } else { self.ours.as_ref() }
+    }
+}
+
+/// How what is here is opened beside what came: nothing is asked, and nothing pinned.
+const QUIET: Opening =
+    Opening { is_strict: false, remembers: false, forgets: false, confirm: &|_| false };
+
+/// Checks a state, joins it with what is here and writes that. Without a lock nothing is here, and
+/// the project is put into place as a whole (PROTOCOL 12.6).
+///
+/// # Errors
+/// Everything that makes a state or a project unacceptable; `BothChanged`; `TooLarge`, `Limit`: nothing
+/// was written. `Write`.
+pub fn receive(
+    site: &Site,
+    lock: Option<&Lock>,
+    incoming: &Incoming,
+    choice: Option<Choice>,
+    opening: &Opening,
+) -> Result<Received> {
+    let state = State::new(incoming.manifest, incoming.blobs.clone())?;
+    let theirs = site.holding(state.clone());
+    if lock.is_none() {
+        let project = accept(&theirs, incoming.manifest, opening)?;
+        site.place(&state)?;
+        let mut received = Received { project, ..Received::default() };
+        received.taken.extend(incoming.manifest.files.iter().map(|file| file.path.clone()));
+        received.remember(opening);
+        return Ok(received);
+    }
+    let choice = choice.filter(|_| incoming.unit_changed() == Changed::Both);
+    let sides = open_sides(site, &theirs, incoming, choice, opening)?;
+    let (mut received, changes) = Join::new(incoming, &sides).all(opening.is_strict)?;
+    let unit = unit_to_write(incoming, &sides, choice)?;
+    if let (Some(choice), Some(theirs), Some(ours)) = (choice, &sides.theirs, &sides.ours) {
+        let (lost, kept) = if choice == Choice::Ours { (theirs, ours) } else { (ours, theirs) };
+        received.remarks.extend(differences(lost, kept));
+    }
+    if choice == Some(Choice::Theirs) {
+        received.backup = Some(back_up(site, incoming)?);
+    }
+    received.unpushed = incoming.count_unpushed(&changes, &unit);
+    write(site, &changes, &unit)?;
+    let is_taken = |_: &&(&str, Vec<u8>)| !sides.keeps_ours;
+    received.taken.extend(unit.iter().filter(is_taken).map(|(path, _)| (*path).to_string()));
+    let forgets = opening.forgets || sides.takes_all;
+    received.project = if sides.keeps_ours { sides.ours } else { sides.theirs };
+    received.remember(&Opening { forgets, ..*opening });
+    Ok(received)
+}
+
+/// Accepts a state as it would be accepted in a clone, and more: a member of its epoch has made it
+/// (PROTOCOL 12.3). `None` if this device has no keys for that: what needs none is checked then.
+fn accept(theirs: &Site, manifest: &Manifest, opening: &Opening) -> Result<Option<Project>> {
+    let (config, _, roster) = theirs.claims()?;
+    if config.project != manifest.project || roster.epoch != manifest.epoch {
+        return Err(Error::new(Kind::Unauthentic, theirs.shown(ROSTER_FILE))); // PROTOCOL 3.4
+    }
+    let project = match Project::accept(theirs.clone(), opening) {
+        Err(error) if is_stranger(&error, &config.project) => None,
+        project => Some(project?),
+    };
+    check_maker(theirs, manifest, project)
+}
+
+/// The project, if a member of its epoch has made the manifest.
+fn check_maker(
+    theirs: &Site,
+    manifest: &Manifest,
+    project: Option<Project>,
+) -> Result<Option<Project>> {
+    match project.as_ref().and_then(|project| project.access.state_key()) {
+        None => check_texts(theirs, manifest).map(|()| None),
+        Some(key) if manifest.is_authentic(&key) => Ok(project),
+        Some(_) => {
+            let subject = format!("the manifest of revision {}", manifest.revision);
+            Err(Error::new(Kind::Unauthentic, subject)) // PROTOCOL 3.4
+        }
+    }
+}
+
+/// True for a newcomer. Who was a member is none: leaving is being removed (PROTOCOL 12.4).
+fn is_stranger(error: &Error, project: &str) -> bool {
+    let was_accepted = || {
+        let pin = Home::find().and_then(|home| home.pin(project));
+        pin.is_ok_and(|pin| pin.accepted.is_some())
+    };
+    match error.kind {
+        Kind::NoIdentity | Kind::NoHome => true,
+        Kind::NotMember => !was_accepted(),
+        _ => false,
+    }
+}
+
+/// What can be checked without any key: the texts are well formed and in their places.
+fn check_texts(theirs: &Site, manifest: &Manifest) -> Result<()> {
+    for file in &manifest.files {
+        let Some(name) = ScopeName::of_file(&file.path) else { continue };
+        if let Some(bytes) = theirs.read_if_there(&file.path, FILE_BYTES_MAX)? {
+            scope_file::read(&theirs.shown(&file.path), &bytes, &manifest.project, &name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens both sides, and decides whose roster and configuration stay (PROTOCOL 12.8).
+fn open_sides(
+    site: &Site,
+    theirs: &Site,
+    incoming: &Incoming,
+    choice: Option<Choice>,
+    opening: &Opening,
+) -> Result<Sides> {
+    let changed = incoming.unit_changed();
+    let both = |cause| Error::new(Kind::BothChanged, site.shown(ROSTER_FILE)).because(cause);
+    if changed == Changed::Both && choice.is_none() {
+        return Err(both("one of the two has to be taken as it is")); // PROTOCOL 12.8
+    }
+    let here = || Project::accept(site.clone(), &QUIET);
+    let mut ours = if changed == Changed::Here || choice.is_some() { here().ok() } else { None };
+    let mut takes_all = false;
+    let their = match (accept(theirs, incoming.manifest, opening), &ours) {
+        (Err(error), Some(ours)) if is_of_another_rotation(&error) => match choice {
+            // The keys that were rotated here are those of what the server still has.
+            None => check_maker(theirs, incoming.manifest, Some(ours.at_site(theirs.clone())?))?,
+            Some(Choice::Theirs) => {
+                takes_all = true;
+                accept(theirs, incoming.manifest, &Opening { forgets: true, ..*opening })?
+            }
+            Some(Choice::Ours) => return Err(both(ROTATED)),
+        },
+        (accepted, _) => accepted?,
+    };
+    let Some(their) = their else {
+        check_unchanged(site, incoming)?;
+        let (keeps_ours, crosses) = (false, false);
+        return Ok(Sides { theirs: None, ours: None, keeps_ours, crosses, takes_all });
+    };
+    let epoch = site.claimed_roster().map(|roster| roster.epoch);
+    let crosses = epoch.is_ok_and(|epoch| epoch != their.roster.epoch);
+    if ours.is_none() && crosses {
+        // By the pin, or by what the newer roster gives.
+        ours = here().or_else(|_| their.at_site(site.clone())).ok();
+    }
+    let keeps_ours = changed == Changed::Here || choice == Some(Choice::Ours);
+    if keeps_ours && ours.is_none() {
+        here()?;
+    }
+    if crosses && choice == Some(Choice::Ours) {
+        return Err(both(ROTATED));
+    }
+    Ok(Sides { theirs: Some(their), ours, keeps_ours, crosses, takes_all })
+}
+
+const ROTATED: &str = "one side has rotated the project key, so only the server's can be taken";
+
+fn is_of_another_rotation(error: &Error) -> bool {
+    matches!(error.kind, Kind::OldEpoch | Kind::ForkedEpoch)
+}
+
+/// Without keys nothing can be joined: what came is taken only where nothing was changed.
+fn check_unchanged(site: &Site, incoming: &Incoming) -> Result<()> {
+    let paths = incoming.scopes().into_iter().chain([CONFIG_FILE.into(), ROSTER_FILE.into()]);
+    for path in paths {
+        let is_ours = match incoming.changed(&path) {
+            Changed::Here => true,
+            Changed::Both => incoming.base.is_some() || incoming.ours.contains_key(&path),
+            _ => false,
+        };
+        if is_ours {
+            let error = Error::new(Kind::BothChanged, site.shown(&path));
+            return Err(error.because("only a member can join that")); // PROTOCOL 12.4
+        }
+    }
+    Ok(())
+}
+
+/// What is to be written of roster and configuration, in this order.
+fn unit_to_write(
+    incoming: &Incoming,
+    sides: &Sides,
+    choice: Option<Choice>,
+) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let mut unit = Vec::new();
+    if !sides.keeps_ours {
+        for path in [ROSTER_FILE, CONFIG_FILE] {
+            if incoming.here(path) != incoming.theirs(path) {
+                unit.push((path, incoming.their_bytes(path)?.to_vec()));
+            }
+        }
+    } else if let (Some(_), Some(ours), Some(theirs)) = (choice, &sides.ours, &sides.theirs) {
+        // What replaces a roster that was written in parallel comes after it.
+        let sequence = ours.roster.sequence.max(theirs.roster.sequence).saturating_add(1);
+        let draft = Draft { sequence, ..ours.draft() };
+        ours.check_config()?;
+        unit.push((ROSTER_FILE, ours.compose(&ours.access, draft, &ours.config.envs)?.into()));
+    }
+    Ok(unit)
+}
+
+/// What only the side has that is given up: members and environments.
+fn differences(lost: &Project, kept: &Project) -> Vec<Remark> {
+    let mut lines = Vec::new();
+    for member in &lost.roster.members {
+        let grants: Vec<_> = member.grants.iter().map(ToString::to_string).collect();
+        let is_kept = kept
+            .roster
+            .member(&member.id)
+            .is_some_and(|other| (&other.name, &other.grants) == (&member.name, &member.grants));
+        if !is_kept {
+            lines.push(format!("member {} {} ({})", member.id, member.name, grants.join(",")));
+        }
+    }
+    let removed = lost.roster.removed.iter().filter(|id| !kept.roster.removed.contains(id));
+    lines.extend(removed.map(|id| format!("member {id} removed")));
+    let envs = lost.config.envs.iter().filter(|env| !kept.config.is_env(env));
+    lines.extend(envs.map(|env| format!("environment {env}")));
+    if lines.is_empty() && lost.config.write() != kept.config.write() {
+        lines.push(CONFIG_FILE.to_string());
+    }
+    lines.into_iter().map(Remark::Repeat).collect()
+}
+
+/// Copies what is here, for its roster will be replaced.
+fn back_up(site: &Site, incoming: &Incoming) -> Result<PathBuf> {
+    let backup = disk::free_backup(&site.root.join(DIRECTORY));
+    let name = backup.file_name().unwrap_or_default();
+    disk::make_directories(&site.root, name.as_ref(), Mode::Public)?;
+    for path in incoming.ours.keys() {
+        disk::replace_below(&backup, path, incoming.bytes(incoming.here(path)), Mode::Public)?;
+    }
+    Ok(backup)
+}
+
+/// Writes in an order that is safe to stop in (PROTOCOL 12.10): scope files that serve readers of
+/// either roster, `access.json`, `kagi.json`, deletions, and what the new roster alone needs.
+fn write(site: &Site, changes: &[Change], unit: &[(&str, Vec<u8>)]) -> Result<()> {
+    let kagi = site.root.join(DIRECTORY);
+    let put = |path: &str, bytes: &[u8]| disk::replace_below(&kagi, path, bytes, Mode::Public);
+    for change in changes {
+        if let Some(bytes) = change.before.as_deref().or(change.after.as_deref()) {
+            put(&change.path, bytes)?;
+        }
+    }
+    for (path, bytes) in unit {
+        put(path, bytes)?;
+    }
+    for change in changes {
+        match &change.after {
+            None => disk::remove_with_directory(&site.path(&change.path))?,
+            Some(bytes) if change.before.is_some() => put(&change.path, bytes)?,
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+impl Received {
+    /// Pins what was accepted, after the files: a pull that was stopped before can be repeated
+    /// (PROTOCOL 12.11).
+    fn remember(&mut self, opening: &Opening) {
+        let gone: Vec<_> =
+            self.deleted.iter().filter_map(|path| ScopeName::of_file(path)).collect();
+        if let Some(project) = &mut self.project {
+            let remembered = project.forget(&gone).and_then(|()| project.remember(opening));
+            let remembered = remembered.and_then(|()| project.remember_seen());
+            project.unremembered = remembered.err();
+        }
+    }
+}
+
+impl Incoming<'_> {
+    /// How many files will not be what the server has.
+    fn count_unpushed(&self, changes: &[Change], unit: &[(&str, Vec<u8>)]) -> usize {
+        let mut files = self.ours.clone();
+        for (path, bytes) in unit {
+            files.insert((*path).to_string(), hash(bytes));
+        }
+        for change in changes {
+            match &change.after {
+                None => drop(files.remove(&change.path)),
+                Some(bytes) => drop(files.insert(change.path.clone(), hash(bytes))),
+            }
+        }
+        differing(&files, &super::state::listed(self.manifest))
+    }
+}
+
+/// How many paths do not have the same bytes on both sides.
+#[must_use]
+pub fn differing(one: &super::Files, other: &super::Files) -> usize {
+    let missing = other.keys().filter(|path| !one.contains_key(*path)).count();
+    missing + one.iter().filter(|(path, digest)| other.get(*path) != Some(digest)).count()
+}

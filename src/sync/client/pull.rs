@@ -1,0 +1,315 @@
+//! `pull`: asks, checks the history, and hands the state to `project`, which joins it.
+
+use crate::crypto::hash::{Digest, hash};
+use crate::disk::Lock;
+use crate::error::{Error, Kind, Result};
+use crate::format::key_text::Identity;
+use crate::format::message::manifest::{Manifest, follow};
+use crate::format::message::token::ProjectToken;
+use crate::format::request::{REQUESTS_MAX, Request};
+use crate::format::scope_file::ScopeName;
+use crate::keys::remote::KnownRemote;
+use crate::keys::{Holder, Home, holder_from_environment};
+use crate::project::{Blobs, Files, Incoming, Received, Site, differing, listed, receive};
+use crate::sync::channel::open_credential;
+use crate::sync::client::{Choice, Exchange, Options, PullReport, Remote};
+use crate::sync::protocol::{Operation, Pulled, Response};
+use crate::sync::remote::Server;
+use std::rc::Rc;
+
+/// Tries while another kagi pulls or writes at the same time.
+const TRIES_MAX: usize = 10;
+
+/// Brings what is here in step with the server (PROTOCOL 12). `site` is a project, or where it will
+/// be (`Site::at`).
+///
+/// # Errors
+/// Those of `Server::call`; `Denied`, `Refused`; `ServerOlder`, `ServerForked`; `BothChanged`;
+/// everything that makes a project unacceptable: nothing was written then. `Write`.
+pub fn pull(
+    home: Option<&Home>,
+    site: &Site,
+    remote: &Remote,
+    options: &Options,
+    server: &mut dyn Server,
+) -> Result<PullReport> {
+    Exchange::new(home, site, remote, options, server).pull()
+}
+
+/// What came, before anything of it is believed.
+struct Fetched {
+    manifest: Manifest,
+    base: Option<Manifest>,
+    blobs: Blobs,
+    pulled: Pulled,
+}
+
+impl Exchange<'_> {
+    /// One pull, again if what is here was changed meanwhile: nobody waits for a network with the
+    /// lock.
+    pub(super) fn pull(&mut self) -> Result<PullReport> {
+        check_place(self.site, &self.remote.project)?;
+        if let (Some(home), Some(token)) = (self.home, &self.remote.known.token) {
+            // Without a home that can be written, the identity itself has to bring them.
+            let _ = home.add_anchors(&self.remote.project, &token.anchors);
+        }
+        for _ in 0..TRIES_MAX {
+            let identity = own_identity(self.home)?;
+            let member = identity.as_ref().map_or("", |own| own.id.as_str());
+            let Some(fetched) = self.fetch(member)? else {
+                return Ok(PullReport::default());
+            };
+            if let Some(report) = self.take(fetched, identity.as_ref())? {
+                return Ok(report);
+            }
+        }
+        Err(Error::new(Kind::Changed, self.site.root.to_string_lossy()))
+    }
+
+    /// Asks for the state and for every blob of it that is not here. `None`: there is none yet.
+    fn fetch(&mut self, member: &str) -> Result<Option<Fetched>> {
+        let (base, seen) = (self.base()?, self.seen()?);
+        // What was not verified when it came has to come again (PROTOCOL 12.4).
+        let since = base.as_ref().map_or(0, |base| base.revision);
+        let mut since = if since <= seen.0 { since } else { 0 };
+        let mut pulled = self.ask_for(since, member)?;
+        let is_base = |id: Digest| base.as_ref().is_some_and(|base| base.id() == id);
+        if pulled.manifest.is_empty()
+            && pulled.standing.revision > 0
+            && !is_base(pulled.standing.id)
+        {
+            // Another history, in which that number is of another state.
+            since = 0;
+            pulled = self.ask_for(since, member)?;
+        }
+        let manifest = match &base {
+            _ if !pulled.manifest.is_empty() => {
+                Manifest::decode("the server's manifest", &pulled.manifest)?
+            }
+            Some(base) if pulled.standing.revision > 0 => base.clone(),
+            _ if seen.0 > 0 && !self.options.accepts_older => return Err(self.older(0, seen.0)),
+            _ => return Ok(None),
+        };
+        if manifest.project != self.remote.project {
+            return Err(Error::new(Kind::Unauthentic, "the server's manifest")); // PROTOCOL 12.2
+        }
+        self.check_history(&manifest, since, &pulled.links, seen)?;
+        let mut blobs = Blobs::new();
+        let ours = self.site.files(&mut blobs)?;
+        blobs.extend(std::mem::take(&mut pulled.blobs).into_iter().map(|one| (hash(&one), one)));
+        self.complete(&manifest, base.as_ref(), &ours, &mut blobs)?;
+        Ok(Some(Fetched { manifest, base, blobs, pulled }))
+    }
+
+    fn ask_for(&mut self, since: u64, member: &str) -> Result<Pulled> {
+        match self.call(Operation::Pull { since, member: member.to_string() })? {
+            Response::Pulled(pulled) => Ok(pulled),
+            other => Err(self.refused(other)),
+        }
+    }
+
+    /// Refuses a state that does not follow from the newest one that this device has seen
+    /// (PROTOCOL 12.5).
+    fn check_history(
+        &mut self,
+        manifest: &Manifest,
+        since: u64,
+        links: &[Digest],
+        seen: (u64, Digest),
+    ) -> Result<()> {
+        let (revision, id) = seen;
+        if revision == 0 || self.options.accepts_older {
+            return Ok(());
+        }
+        if manifest.revision < revision {
+            return Err(self.older(manifest.revision, revision));
+        }
+        let between = manifest.revision - revision;
+        let follows = match between {
+            0 => manifest.id() == id,
+            1 => manifest.previous == id,
+            _ => {
+                let asked =
+                    if since == revision { None } else { Some(self.ask_for(revision, "")?.links) };
+                let links = asked.as_deref().unwrap_or(links);
+                links.len() as u64 == between - 1
+                    && links.iter().fold(id, |id, link| follow(&id, link)) == manifest.previous
+            }
+        };
+        let forked = || Error::new(Kind::ServerForked, self.server.address());
+        follows.then_some(()).ok_or_else(forked)
+    }
+
+    /// Fetches the blobs that are missing: those of the new state that no side has, and those of the
+    /// base, as far as the server still has them, where the epoch has changed since.
+    fn complete(
+        &mut self,
+        manifest: &Manifest,
+        base: Option<&Manifest>,
+        ours: &Files,
+        blobs: &mut Blobs,
+    ) -> Result<()> {
+        let epoch = self.site.claimed_roster().map(|roster| roster.epoch);
+        let crosses = epoch.is_ok_and(|epoch| epoch != manifest.epoch);
+        let needs_all = ours.is_empty() || self.options.choice == Some(Choice::Theirs);
+        let is_wanted = |path: &str, digest: &Digest| {
+            let is_base =
+                base.and_then(|base| base.find(path)).is_some_and(|file| file.digest == *digest);
+            needs_all || !is_base || ScopeName::of_file(path).is_none()
+        };
+        let files = manifest.files.iter().filter(|file| is_wanted(&file.path, &file.digest));
+        let wanted: Vec<_> = files.map(|file| file.digest).collect();
+        self.fetch_all(wanted, blobs)?;
+        for file in base.into_iter().filter(|_| crosses).flat_map(|base| &base.files) {
+            let is_joined = ours.get(&file.path) != Some(&file.digest)
+                && ScopeName::of_file(&file.path).is_some();
+            if is_joined && !blobs.contains_key(&file.digest) {
+                // Without it, every difference is a conflict.
+                let _ = self.fetch_all(vec![file.digest], blobs);
+            }
+        }
+        Ok(())
+    }
+
+    fn fetch_all(&mut self, mut wanted: Vec<Digest>, blobs: &mut Blobs) -> Result<()> {
+        loop {
+            wanted.retain(|digest| !blobs.contains_key(digest));
+            let Some(first) = wanted.first().copied() else {
+                return Ok(());
+            };
+            match self.call(Operation::Fetch { digests: wanted.clone() })? {
+                Response::Blobs(fetched) => {
+                    blobs.extend(fetched.into_iter().map(|blob| (hash(&blob), blob)));
+                }
+                other => return Err(self.refused(other)),
+            }
+            if !blobs.contains_key(&first) {
+                let error = Error::new(Kind::Unauthentic, self.server.address());
+                return Err(error.because("a file is not what the manifest lists")); // PROTOCOL 12.2
+            }
+        }
+    }
+
+    /// Joins what came with what is here, with the lock. `None` if the base is another one by now, or
+    /// something is here that was not.
+    fn take(
+        &mut self,
+        fetched: Fetched,
+        identity: Option<&Identity>,
+    ) -> Result<Option<PullReport>> {
+        let Fetched { manifest, base, mut blobs, pulled } = fetched;
+        let is_new = self.site.is_new();
+        let mut lock = if is_new { None } else { Some(self.site.lock(self.options.waiting)?) };
+        let ours = self.site.files(&mut blobs)?;
+        let is_base =
+            |now: Option<Manifest>| now.map(|now| now.id()) == base.as_ref().map(Manifest::id);
+        if !is_base(self.base()?) {
+            return Ok(None);
+        }
+        let mut report =
+            PullReport { revision: manifest.revision, is_new, ..PullReport::default() };
+        let is_in_step = pulled.manifest.is_empty();
+        let opening = self.opening();
+        if is_in_step {
+            report.is_verified = self.seen()?.0 >= manifest.revision;
+            report.unpushed = differing(&ours, &listed(&manifest));
+        } else {
+            let base = base.as_ref().filter(|_| !is_new);
+            let blobs = Rc::new(blobs);
+            let incoming = Incoming { manifest: &manifest, base, ours: &ours, blobs };
+            let received =
+                receive(self.site, lock.as_ref(), &incoming, self.options.choice, &opening)?;
+            report.fill(received);
+        }
+        if lock.is_none() {
+            lock = Some(self.site.lock(self.options.waiting)?);
+        }
+        if let Some(lock) = lock.filter(|_| report.is_verified) {
+            report.requests = self.take_requests(&lock, &pulled.requests)?;
+        }
+        let own = identity.and_then(|own| self.take_credential(own, &pulled.sealed).transpose());
+        report.has_own_token = matches!(own, Some(Ok(())));
+        let failed = own.and_then(Result::err);
+        let failed = failed.or(self.remember(&manifest, report.is_verified).err());
+        report.unremembered = report.unremembered.or(failed);
+        Ok(Some(report))
+    }
+
+    /// Writes the requests of the mailbox that are not answered yet, and drops those that are.
+    fn take_requests(&self, lock: &Lock, waiting: &[Vec<u8>]) -> Result<Vec<Request>> {
+        let roster = self.site.claimed_roster()?;
+        let here = self.site.requests()?;
+        let mut count = here.len();
+        for request in here.into_iter().flatten() {
+            if roster.member(&request.id).is_some() {
+                self.site.remove_request(lock, &request.id)?;
+                count -= 1;
+            }
+        }
+        let mut requests = Vec::new();
+        for bytes in waiting.iter().take(REQUESTS_MAX.saturating_sub(count)) {
+            // What cannot be a request is no reason to stop: the state has been checked without it.
+            let Ok(request) = Request::read("a request", bytes) else { continue };
+            let is_answered =
+                roster.member(&request.id).is_some() || roster.removed.contains(&request.id);
+            if !is_answered && self.site.request(&request.id).is_err() {
+                self.site.write_request(lock, &request)?;
+                requests.push(request);
+            }
+        }
+        Ok(requests)
+    }
+
+    /// Keeps the credential that was sealed to this member, in place of the one that it asked with
+    /// (PROTOCOL 12.12). `None` if there is none that is new.
+    fn take_credential(&self, own: &Identity, sealed: &[u8]) -> Result<Option<()>> {
+        let (Some(home), false) = (self.home, self.remote.is_given) else {
+            return Ok(None);
+        };
+        let project = &self.remote.project;
+        let credential = open_credential(&own.id, &own.secret, &own.public, project, sealed);
+        let Some(credential) = credential else {
+            return Ok(None);
+        };
+        let mut is_new = false;
+        home.change_remote(project, |stored| {
+            let stored = stored.filter(|stored| stored.is_same(&self.remote.known))?;
+            let KnownRemote { address, token, revision, id } = stored;
+            let token = token.filter(|token| token.credential.id != credential.id)?;
+            is_new = true;
+            let token = Some(ProjectToken { credential, ..token });
+            Some(KnownRemote { address, token, revision, id })
+        })?;
+        Ok(is_new.then_some(()))
+    }
+}
+
+/// Refuses to pull into another project.
+fn check_place(site: &Site, project: &str) -> Result<()> {
+    match site.claimed_project() {
+        Ok(other) if other != project => {
+            Err(Error::new(Kind::ForeignCheckout, site.root.to_string_lossy()).because(other))
+        }
+        Err(error) if error.kind != Kind::Missing => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The identity of this process, if it has one.
+pub(super) fn own_identity(home: Option<&Home>) -> Result<Option<Identity>> {
+    match (holder_from_environment()?, home) {
+        (Some(Holder::Member(identity)), _) => Ok(Some(identity)),
+        (Some(_), _) | (None, None) => Ok(None),
+        (None, Some(home)) => home.identity(),
+    }
+}
+
+impl PullReport {
+    fn fill(&mut self, received: Received) {
+        let Received { project, taken, deleted, joined, remarks, unpushed, backup } = received;
+        self.is_verified = project.is_some();
+        self.unremembered = project.and_then(|project| project.unremembered);
+        (self.taken, self.deleted, self.joined) = (taken, deleted, joined);
+        (self.remarks, self.unpushed, self.backup) = (remarks, unpushed, backup);
+    }
+}

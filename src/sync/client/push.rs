@@ -1,0 +1,223 @@
+//! `push`: what is here becomes the next revision, if nobody else was faster.
+
+use crate::crypto::hash::Digest;
+use crate::crypto::random;
+use crate::error::{Error, Kind, Result};
+use crate::format::message::manifest::{Listed, Manifest};
+use crate::format::message::token::Credential;
+use crate::format::roster::{Member, Roster};
+use crate::format::scope_file::{self, ScopeName};
+use crate::keys::Home;
+use crate::project::{Blobs, Project, Site, differing, listed};
+use crate::sync::channel::seal_credential;
+use crate::sync::client::{Exchange, Options, PushReport, Remote};
+use crate::sync::protocol::{NewToken, Operation, Refusal, Response, Rights, Standing};
+use crate::sync::remote::Server;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Tries while others push at the same time.
+const TRIES_MAX: u32 = 100;
+/// The longest pause before the next try, in milliseconds, grows by this with every try.
+const PAUSE_STEP: u32 = 10;
+const PAUSE_MAX: u32 = 250;
+
+/// Brings the server in step with what is here; if others have pushed, pulls and tries again. Issues
+/// tokens to members that wait for theirs.
+///
+/// # Errors
+/// As `pull`; `NotFull` for who holds the key of one scope; `Unmerged`, `ConfigBehind`; `Behind` if
+/// others are always faster.
+pub fn push(
+    home: Option<&Home>,
+    site: &Site,
+    remote: &Remote,
+    options: &Options,
+    server: &mut dyn Server,
+) -> Result<PushReport> {
+    Exchange::new(home, site, remote, options, server).push()
+}
+
+/// A state that is ready to go.
+struct Outgoing {
+    project: Project,
+    manifest: Manifest,
+    base: Option<Manifest>,
+    blobs: Blobs,
+    /// Files that are not what the base lists.
+    changes: usize,
+}
+
+impl Exchange<'_> {
+    fn push(mut self) -> Result<PushReport> {
+        let mut report = PushReport::default();
+        let mut sends_all = false;
+        for attempt in 0..TRIES_MAX {
+            let outgoing = self.prepare()?;
+            let response = match outgoing.changes {
+                0 => self.call(Operation::Status)?,
+                _ => self.call(outgoing.operation(sends_all))?,
+            };
+            match response {
+                Response::Standing(standing) => {
+                    self.pushed(&outgoing, &standing, &mut report)?;
+                    return Ok(report);
+                }
+                Response::Refused(Refusal::Conflict, _) => {
+                    report.pulls.push(self.pull()?);
+                    pause(attempt)?;
+                }
+                Response::Refused(Refusal::Missing | Refusal::Malformed, _) if !sends_all => {
+                    sends_all = true;
+                }
+                Response::Refused(Refusal::Replayed, _) => {}
+                other => return Err(self.refused(other)),
+            }
+        }
+        Err(Error::new(Kind::Behind, self.server.address()).because("others are always faster"))
+    }
+
+    /// Collects what is here as the next revision, checked as its readers will check it.
+    fn prepare(&self) -> Result<Outgoing> {
+        let _lock = self.site.lock(self.options.waiting)?;
+        let project = Project::open(self.site.clone(), &self.opening())?;
+        if project.config.project != self.remote.project {
+            let error = Error::new(Kind::ForeignCheckout, self.site.root.to_string_lossy());
+            return Err(error.because(&project.config.project));
+        }
+        if project.is_config_behind {
+            return Err(Error::new(Kind::ConfigBehind, project.shown("kagi.json")));
+        }
+        let holder = || Error::new(Kind::NotFull, "the holder of the key of one scope");
+        let key = project.access().state_key().ok_or_else(holder)?;
+        let mut blobs = Blobs::new();
+        let files = self.site.files(&mut blobs)?;
+        check_merged(&project, &files, &blobs)?;
+        let base = self.base()?;
+        let list = |(path, digest): (&String, &Digest)| {
+            let size = blobs.get(digest).map_or(0, Vec::len);
+            Listed {
+                path: path.clone(),
+                size: u32::try_from(size).unwrap_or(u32::MAX),
+                digest: *digest,
+            }
+        };
+        let mut manifest = Manifest {
+            project: project.config.project.clone(),
+            epoch: project.roster.epoch,
+            revision: base.as_ref().map_or(0, |base| base.revision).saturating_add(1),
+            previous: base.as_ref().map_or([0; 32], Manifest::id),
+            files: files.iter().map(list).collect(),
+            mac: [0; 32],
+        };
+        manifest.authenticate(&key);
+        Manifest::decode("the state", &manifest.encode())?;
+        let changes = base.as_ref().map_or(files.len(), |base| differing(&files, &listed(base)));
+        Ok(Outgoing { project, manifest, base, blobs, changes })
+    }
+
+    /// What follows a push that was taken, or one that was not needed.
+    fn pushed(
+        &mut self,
+        outgoing: &Outgoing,
+        standing: &Standing,
+        report: &mut PushReport,
+    ) -> Result<()> {
+        report.revision = standing.revision;
+        report.files = outgoing.changes;
+        if outgoing.changes > 0 {
+            if standing.revision < outgoing.manifest.revision {
+                let error = Error::new(Kind::ServerOlder, self.server.address());
+                return Err(error.because("it does not have what it has just taken"));
+            }
+            report.revision = outgoing.manifest.revision;
+            report.unremembered = self.remember(&outgoing.manifest, true).err();
+        } else {
+            let base = outgoing.base.as_ref().map_or(0, |base| base.revision);
+            if standing.revision < base {
+                return Err(self.older(standing.revision, base)); // PROTOCOL 12.5
+            }
+            report.is_behind = standing.revision > base;
+        }
+        report.unissued = self.issue(outgoing, standing, &mut report.issued).err();
+        Ok(())
+    }
+
+    /// Gives members whose requests wait in the mailbox tokens of their own (PROTOCOL 12.12).
+    fn issue(
+        &mut self,
+        outgoing: &Outgoing,
+        standing: &Standing,
+        issued: &mut Vec<String>,
+    ) -> Result<()> {
+        let may = standing.rights.has(Rights::ROTATE) || standing.rights.has(Rights::ADMIN);
+        if !may || !outgoing.project.access().is_full() {
+            return Ok(());
+        }
+        for id in &standing.waiting {
+            let Some(member) = outgoing.project.roster.member(id) else { continue };
+            let token = new_token(member, &self.remote.project)?;
+            match self.call(Operation::Issue { token })? {
+                Response::Done => issued.push(id.clone()),
+                other => return Err(self.refused(other)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Outgoing {
+    fn operation(&self, sends_all: bool) -> Operation {
+        let listed = self.base.iter().filter(|_| !sends_all).flat_map(|base| &base.files);
+        let mut sent: BTreeSet<_> = listed.map(|file| file.digest).collect();
+        let missing = self.manifest.files.iter().filter(|file| sent.insert(file.digest));
+        let blobs = missing.filter_map(|file| self.blobs.get(&file.digest).cloned()).collect();
+        let access = self.project.access();
+        let members = if access.is_full() { rights(&self.project.roster) } else { Vec::new() };
+        let member = access.member().to_string();
+        Operation::Push { manifest: self.manifest.encode(), blobs, members, member }
+    }
+}
+
+fn rights_of(member: &Member) -> Rights {
+    if member.is_full() { Rights::MEMBER } else { Rights::LIMITED }
+}
+
+fn rights(roster: &Roster) -> Vec<(String, Rights)> {
+    roster.members.iter().map(|member| (member.id.clone(), rights_of(member))).collect()
+}
+
+fn new_token(member: &Member, project: &str) -> Result<NewToken> {
+    let credential = Credential::new(random::bytes()?, random::key()?);
+    let sealed = seal_credential(&member.id, &member.public, project, &credential)?;
+    Ok(NewToken {
+        credential,
+        rights: rights_of(member),
+        expires: 0,
+        member: member.id.clone(),
+        name: member.name.clone(),
+        sealed,
+    })
+}
+
+/// Refuses half of a merge: whoever pulls it could not see that.
+fn check_merged(project: &Project, files: &crate::project::Files, blobs: &Blobs) -> Result<()> {
+    for (path, digest) in files {
+        let (Some(name), Some(bytes)) = (ScopeName::of_file(path), blobs.get(digest)) else {
+            continue;
+        };
+        let shown = project.shown(path);
+        if scope_file::read(&shown, bytes, &project.config.project, &name)?.has_markers {
+            return Err(Error::new(Kind::Unmerged, shown)); // PROTOCOL 12.13
+        }
+    }
+    Ok(())
+}
+
+/// Waits for some time, so that many who push at once come one after the other.
+fn pause(attempt: u32) -> Result<()> {
+    let most = (PAUSE_STEP * (attempt + 1)).min(PAUSE_MAX);
+    let part = u32::from(u16::from_le_bytes(random::bytes()?));
+    std::thread::sleep(Duration::from_millis(u64::from(most * part / u32::from(u16::MAX))));
+    Ok(())
+}
