@@ -88,12 +88,17 @@ impl Local {
             }
             "no blobs" => pulled.blobs.clear(),
             "no links" => pulled.links.clear(),
-            "dropped file" => manifest.files.retain(|file| !file.path.starts_with("secrets/")),
+            "dropped file" => manifest
+                .files
+                .retain(|file| !file.path.starts_with("secrets/")),
             "foreign mac" => manifest.authenticate(&Key::new([7; 32])),
             "other revision" => manifest.revision += 5,
             "other epoch" => manifest.epoch.number += 1,
             path if path.starts_with("path ") => {
-                let at = manifest.files.iter().position(|file| file.path.starts_with("secrets/"));
+                let at = manifest
+                    .files
+                    .iter()
+                    .position(|file| file.path.starts_with("secrets/"));
                 manifest.files[at.expect("a scope")].path = path["path ".len()..].into();
                 manifest.files.sort_by(|one, next| one.path.cmp(&next.path));
             }
@@ -116,11 +121,17 @@ fn tell(report: &PullReport) {
         ("backup", report.backup.is_some()),
         ("forgetful", report.unremembered.is_some()),
     ];
-    let words: Vec<_> = words.iter().filter(|(_, is)| *is).map(|(word, _)| *word).collect();
+    let words: Vec<_> = words
+        .iter()
+        .filter(|(_, is)| *is)
+        .map(|(word, _)| *word)
+        .collect();
     say(&format!("pulled {}: {}", report.revision, words.join(", ")));
-    for (what, files) in
-        [("taken", &report.taken), ("deleted", &report.deleted), ("joined", &report.joined)]
-    {
+    for (what, files) in [
+        ("taken", &report.taken),
+        ("deleted", &report.deleted),
+        ("joined", &report.joined),
+    ] {
         for file in files {
             say(&format!("{what} {file}"));
         }
@@ -148,11 +159,16 @@ fn variable(name: &str) -> Option<String> {
 /// Not a test of its own: what the others start with `TEST_WORDS` set.
 #[test]
 fn child() {
-    let Some(words) = variable("TEST_WORDS") else { return };
+    let Some(words) = variable("TEST_WORDS") else {
+        return;
+    };
     let code = match act(&words) {
         Ok(()) => 0,
         Err(error) => {
-            say(&format!("error {:?} {} {}", error.kind, error.subject, error.cause));
+            say(&format!(
+                "error {:?} {} {}",
+                error.kind, error.subject, error.cause
+            ));
             1
         }
     };
@@ -167,21 +183,47 @@ fn act(words: &str) -> Result<()> {
     let home = Home::find().ok();
     let project = variable("TEST_PROJECT").expect("a project");
     let root = PathBuf::from(variable("TEST_STORE").expect("a store"));
-    let mut server = Local { root, tamper: variable("TEST_TAMPER").unwrap_or_default(), calls: 0 };
+    let mut server = Local {
+        root,
+        tamper: variable("TEST_TAMPER").unwrap_or_default(),
+        calls: 0,
+    };
     let choice = [("ours", Choice::Ours), ("theirs", Choice::Theirs)];
     let options = Options {
         accepts_older: has("older"),
-        choice: choice.into_iter().find(|(word, _)| has(*word)).map(|(_, choice)| choice),
+        choice: choice
+            .into_iter()
+            .find(|(word, _)| has(*word))
+            .map(|(_, choice)| choice),
         is_strict: has("strict"),
         confirm: &|_| variable("TEST_CONFIRM").is_some(),
         waiting: &|| (),
     };
-    let known = home.as_ref().map(|home| home.remote(&project)).transpose()?.flatten();
+    let known = home
+        .as_ref()
+        .map(|home| home.remote(&project))
+        .transpose()?
+        .flatten();
     let address = "/a/store".to_string();
-    let new = KnownRemote { address, token: None, revision: 0, id: [0; 32] };
-    let remote = Remote { project: project.clone(), known: known.unwrap_or(new), is_given: false };
+    let new = KnownRemote {
+        address,
+        token: None,
+        revision: 0,
+        id: [0; 32],
+    };
+    let remote = Remote {
+        project: project.clone(),
+        known: known.unwrap_or(new),
+        is_given: false,
+    };
     match words[0] {
-        "pull" => tell(&client::pull(home.as_ref(), &site, &remote, &options, &mut server)?),
+        "pull" => tell(&client::pull(
+            home.as_ref(),
+            &site,
+            &remote,
+            &options,
+            &mut server,
+        )?),
         "push" => {
             let report = client::push(home.as_ref(), &site, &remote, &options, &mut server)?;
             for pulled in &report.pulls {
@@ -198,14 +240,22 @@ fn act(words: &str) -> Result<()> {
         }
         "post" => {
             let identity = home.expect("a home").identity()?.expect("an identity");
-            let request = Request::new(identity.public, "newcomer").write().into_bytes();
+            let request = Request::new(identity.public, "newcomer")
+                .write()
+                .into_bytes();
             answer(&server.call(None, &project, Operation::Post { request })?);
         }
         "adopt" => {
             let id = variable("TEST_ANCHOR").expect("an anchor");
             let credential = Credential::new([9; 13], Key::new([9; 32]));
             let (remote, server, anchors) = ("http://localhost:1".into(), KEY, vec![id]);
-            let token = ProjectToken { remote, project, server, credential, anchors };
+            let token = ProjectToken {
+                remote,
+                project,
+                server,
+                credential,
+                anchors,
+            };
             client::adopt(&home.expect("a home"), token)?;
         }
         "changes" => {
@@ -255,9 +305,15 @@ impl Team {
         ada.kagi(&at, INIT).ok();
         ada.kagi(&at, "set A 1").ok();
         let store = world.root.join("store");
-        let team = Team { world, store, project: project_of(&at) };
+        let team = Team {
+            world,
+            store,
+            project: project_of(&at),
+        };
         team.sync(&ada, &at, "register", "").ok();
-        team.sync(&ada, &at, "push", "").ok().prints(&["pushed 3 to 1"]);
+        team.sync(&ada, &at, "push", "")
+            .ok()
+            .prints(&["pushed 3 to 1"]);
         (team, ada, at)
     }
 
@@ -265,12 +321,17 @@ impl Team {
         let mut command = device.command(std::env::current_exe().expect("a program"), at);
         command.args(["--exact", "child", "--nocapture", "--test-threads=1"]);
         command.env("TEST_WORDS", words).env("TEST_TAMPER", tamper);
-        command.env("TEST_STORE", &self.store).env("TEST_PROJECT", &self.project);
+        command
+            .env("TEST_STORE", &self.store)
+            .env("TEST_PROJECT", &self.project);
         command
     }
 
     fn sync(&self, device: &Device, at: &Path, words: &str, tamper: &str) -> Outcome {
-        outcome(&format!("{words} {tamper}"), &mut self.child(device, at, words, tamper))
+        outcome(
+            &format!("{words} {tamper}"),
+            &mut self.child(device, at, words, tamper),
+        )
     }
 
     fn push(&self, device: &Device, at: &Path) -> Outcome {
@@ -285,7 +346,8 @@ impl Team {
     fn member(&self, ada: &Device, at: &Path, name: &str, grants: &str) -> (Device, PathBuf) {
         let (new, its) = (self.world.device(name), self.world.directory(name));
         self.pull(&new, &its).prints(&["new"]);
-        new.kagi(&its, &format!("member join --name {name} --no-git")).ok();
+        new.kagi(&its, &format!("member join --name {name} --no-git"))
+            .ok();
         self.sync(&new, &its, "post", "").ok();
         let id = identity_of(&new).id;
         self.pull(ada, at).prints(&[&format!("request {id}")]);
@@ -309,7 +371,11 @@ impl Prints for Outcome {
     fn prints(self, texts: &[&str]) -> Self {
         let text = self.text();
         for one in texts {
-            assert!(text.contains(one), "\n{text}{}\nwithout: {one}", self.stderr);
+            assert!(
+                text.contains(one),
+                "\n{text}{}\nwithout: {one}",
+                self.stderr
+            );
         }
         self
     }
@@ -335,10 +401,14 @@ fn pairs(text: &str) -> BTreeMap<String, String> {
 /// Every file of the state, as it is on disk.
 fn state(at: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let kagi = at.join(".kagi");
-    let files = listing(&kagi).into_iter().filter(|(path, _)| path.is_file());
+    let files = listing(&kagi)
+        .into_iter()
+        .filter(|(path, _)| path.is_file());
     files
         .map(|(path, (_, bytes))| (path.strip_prefix(&kagi).expect("below").into(), bytes))
-        .filter(|(path, _): &(PathBuf, _)| !path.starts_with("requests") && path != Path::new(".gitattributes"))
+        .filter(|(path, _): &(PathBuf, _)| {
+            !path.starts_with("requests") && path != Path::new(".gitattributes")
+        })
         .collect()
 }
 
@@ -357,10 +427,15 @@ fn a_newcomer_comes_in_and_both_sides_see_what_the_other_sets() {
     assert_eq!(values(&bob, &his), pairs("A=1"));
     assert_eq!(state(&at), state(&his));
     bob.kagi(&his, "set B 2").ok();
-    team.sync(&bob, &his, "changes", "").ok().prints(&["changes Some(1)"]);
+    team.sync(&bob, &his, "changes", "")
+        .ok()
+        .prints(&["changes Some(1)"]);
     team.push(&bob, &his).prints(&["pushed 1 to 3"]);
-    team.pull(&ada, &at).prints(&["verified", "taken secrets/app/development.enc"]);
-    team.pull(&ada, &at).prints(&["verified"]).prints_not(&["taken"]);
+    team.pull(&ada, &at)
+        .prints(&["verified", "taken secrets/app/development.enc"]);
+    team.pull(&ada, &at)
+        .prints(&["verified"])
+        .prints_not(&["taken"]);
     assert_eq!(values(&ada, &at), pairs("A=1 B=2"));
     assert_eq!(state(&at), state(&his));
     let requests = at.join(".kagi/requests");

@@ -139,8 +139,8 @@ pub fn list(input: &mut Input) -> Result<u8, Failure> {
     let projects = projects(&mut admin(input)?)?;
     let text = if input.has("json") {
         let row = |ProjectInfo { id, name, is_approved, revision, bytes }| ProjectJson {
-            id,
-            name,
+            id: safe(&id),
+            name: safe(&name),
             is_approved,
             revision,
             bytes,

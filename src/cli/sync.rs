@@ -26,7 +26,7 @@ use crate::terminal;
 
 /// Where the project is synced to, if this device knows that.
 fn known(project: &str) -> Option<KnownRemote> {
-    Home::find().and_then(|home| home.remote(project)).ok().flatten()
+    client::remote(Home::find().ok().as_ref(), Some(project)).ok().map(|remote| remote.known)
 }
 
 /// True if this device knows where the project is synced to.
@@ -111,6 +111,10 @@ pub fn push(input: &mut Input) -> Result<u8, Failure> {
     });
     for member in &report.issued {
         terminal::note(&format!("issued a token to {}, for its next kagi pull", safe(member)));
+    }
+    if let Some(error) = report.unissued {
+        let why = Failure::from(error);
+        terminal::note(&format!("note: others wait for their tokens: {}", safe(why.message())));
     }
     note_forgetful(report.unremembered.as_ref());
     Ok(code)

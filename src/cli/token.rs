@@ -181,6 +181,7 @@ pub fn list(input: &mut Input) -> Result<u8, Failure> {
 
 fn row(project: Option<&Project>, token: TokenInfo) -> TokenJson {
     let TokenInfo { id, rights, issued, expires, member, name } = token;
+    let (id, member, name) = (safe(&id), safe(&member), safe(&name));
     let known = project.filter(|_| !member.is_empty());
     let member_name = known.map_or(String::new(), |project| author_name(project, &member));
     let rights = rights.words().split(',').map(String::from).collect();
@@ -188,7 +189,7 @@ fn row(project: Option<&Project>, token: TokenInfo) -> TokenJson {
 }
 
 fn line(token: &TokenJson) -> String {
-    let mut line = format!("{}  {}", safe(&token.id), token.rights.join(","));
+    let mut line = format!("{}  {}", token.id, token.rights.join(","));
     // Writing to a string cannot fail.
     let _ = write!(line, "  issued {}", terminal::date(token.issued));
     if token.expires > 0 {
@@ -197,7 +198,7 @@ fn line(token: &TokenJson) -> String {
     }
     let member = if token.member_name.is_empty() { &token.member } else { &token.member_name };
     if !member.is_empty() {
-        let _ = write!(line, "  of {}", safe(member));
+        let _ = write!(line, "  of {member}");
     }
     if !token.name.is_empty() {
         let _ = write!(line, "  {}", quoted(&token.name));
