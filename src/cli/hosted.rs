@@ -105,6 +105,7 @@ fn join_directory(input: &Input, project: &Project, address: &str) -> Result<u8,
     asking.tell(Operation::Register { name: project_name(input, project)? })?;
     let known = KnownRemote { address: address.to_string(), token: None, revision: 0, id: [0; 32] };
     home.set_remote(id, Some(&known))?;
+    home.set_base(&project.site.root, None)?;
     terminal::note(&format!("{} takes {id} in; next: kagi push", quoted(address)));
     let place = shell_word(address);
     terminal::note(&format!("then, elsewhere: kagi pull --remote {place} --project {id}"));

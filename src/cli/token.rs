@@ -62,15 +62,21 @@ pub fn print_token(token: &ProjectToken) -> Result<u8, Failure> {
 }
 
 /// The server, asked by a member about the project here, or by the administrator about the one of
-/// `--project`.
-fn asked(input: &Input, project: Option<&Project>) -> Result<Asking, Failure> {
-    let Some(id) = input.text("project")? else {
-        let here = project.map(|project| project.config.project.as_str()).unwrap_or_default();
-        return Ok(of_project(input, here)?.0);
+/// `--project`; with its public key.
+fn asked(input: &Input, project: Option<&Project>) -> Result<(Asking, [u8; 32]), Failure> {
+    let asking = match (input.text("project")?, project) {
+        (None, Some(project)) => of_project(input, &project.config.project)?.0,
+        (id, _) => {
+            let id = project_id(id.unwrap_or_default())?;
+            let mut asking = admin(input)?;
+            asking.project = id;
+            asking
+        }
     };
-    let mut asking = admin(input)?;
-    asking.project = project_id(id)?;
-    Ok(asking)
+    let key = asking.key.ok_or_else(|| {
+        Failure::new("a directory has no tokens: whoever can write it may do all")
+    })?;
+    Ok((asking, key))
 }
 
 /// The project here, unless `--project` names one.
@@ -89,10 +95,7 @@ pub fn issue(input: &mut Input) -> Result<u8, Failure> {
         check_member_name(name)?;
     }
     let project = project_here(input)?;
-    let mut asking = asked(input, project.as_ref())?;
-    let Some(server) = asking.key else {
-        return Err(Failure::new("a directory has no tokens: whoever can write it may do all"));
-    };
+    let (mut asking, server) = asked(input, project.as_ref())?;
     let full = project.iter().flat_map(|project| &project.roster.members);
     let full = full.filter(|member| member.is_full());
     let anchors = full.map(|member| member.id.clone()).collect();
@@ -168,7 +171,7 @@ struct TokenJson {
 /// A token that does not allow it; no remote.
 pub fn list(input: &mut Input) -> Result<u8, Failure> {
     let project = project_here(input)?;
-    let mut asking = asked(input, project.as_ref())?;
+    let (mut asking, _) = asked(input, project.as_ref())?;
     let tokens = asking.ask(Operation::Tokens, |answer| match answer {
         Response::Tokens(tokens) => Some(tokens),
         _ => None,
@@ -217,11 +220,11 @@ pub fn revoke(input: &mut Input) -> Result<u8, Failure> {
             .hint("kagi token list"));
     }
     let project = project_here(input)?;
-    let mut asking = asked(input, project.as_ref())?;
+    let (mut asking, _) = asked(input, project.as_ref())?;
     if asking.is_own(&id) {
         may_delete(input, "that is the token of this device; end it?")?;
     }
     asking.tell(Operation::Revoke { token: id.clone() })?;
-    terminal::note(&format!("{id} is none any more"));
+    terminal::note(&format!("revoked {id}"));
     Ok(0)
 }
