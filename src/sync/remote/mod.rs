@@ -90,8 +90,8 @@ pub fn server_key(address: &str, options: Options) -> Result<Option<[u8; 32]>> {
     match Wire::new(&address, options)? {
         Wire::Ssh(session) => Ok(Some(session.key)),
         Wire::Web(fetch) => {
-            let answer = accepted(&address, fetch(&address, KEY_PATH, None)?, 0)?;
-            key_of_page(&answer).map(Some).ok_or_else(|| address.not_kagi())
+            let page = accepted(&address, fetch(&address, KEY_PATH, None)?)?;
+            key_of_page(&page).map(Some).ok_or_else(|| address.not_kagi())
         }
     }
 }
@@ -147,10 +147,11 @@ impl Server for Remote {
         };
         let (bytes, expecting) = seal_request(&self.server, &request.encode())?;
         let answer = match &mut self.wire {
-            Wire::Web(fetch) => {
-                let answer = fetch(&self.address, RPC_PATH, Some(&bytes))?;
-                accepted(&self.address, answer, bytes.len())?
-            }
+            Wire::Web(fetch) => match fetch(&self.address, RPC_PATH, Some(&bytes))? {
+                // It could not open the request: its key is another one.
+                (400, _) => return Err(self.address.wrong_server()),
+                answer => accepted(&self.address, answer)?,
+            },
             Wire::Ssh(session) => session.exchange(&self.address, bytes)?,
         };
         let answer = expecting.open(&answer).ok_or_else(|| self.address.wrong_server())?;
@@ -163,19 +164,12 @@ impl Server for Remote {
 }
 
 /// The body of an answer that says that all is well (PROTOCOL 11.3).
-fn accepted(address: &Address, (code, body): (u16, Vec<u8>), sent: usize) -> Result<Vec<u8>> {
-    match code {
-        200 => Ok(body),
-        // It could not open the request: its key is another one.
-        400 => Err(address.wrong_server()),
-        413 => {
-            let error = Error::new(Kind::TooLarge, format!("the request to {}", address.text()));
-            Err(error.because(format!("it has {sent} bytes; see kagi serve --max-body")))
-        }
-        300..400 => {
-            Err(address
-                .unreachable(format!("it redirects (code {code}), and that is not followed")))
-        }
-        _ => Err(address.unreachable(format!("it answers with code {code}"))),
-    }
+fn accepted(address: &Address, (code, body): (u16, Vec<u8>)) -> Result<Vec<u8>> {
+    Err(match code {
+        200 => return Ok(body),
+        413 => Error::new(Kind::TooLarge, format!("the request to {}", address.text()))
+            .because("kagi serve --max-body, or the proxy before it, allows less"),
+        300..400 => address.unreachable(format!("it redirects (code {code}); name where to")),
+        _ => address.unreachable(format!("it answers with code {code}")),
+    })
 }

@@ -148,3 +148,34 @@ fn size(value: &str) -> Option<usize> {
 fn digits(text: &str) -> Option<&str> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn neither_drops_nor_silence_are_waited_for_longer_than_the_deadline() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let place = listener.local_addr().expect("an address");
+        std::thread::spawn(move || {
+            let (mut dripping, _) = listener.accept().expect("a connection");
+            let silent = listener.accept();
+            while dripping.write_all(b"H").is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            drop(silent);
+        });
+        let timed = || {
+            let stream = TcpStream::connect(place).expect("a connection");
+            Timed { stream, end: Instant::now() + Duration::from_millis(300) }
+        };
+        let (dripping, mut silent) = (timed(), timed());
+        let read = receive(&mut BufReader::new(dripping)).expect_err("no answer");
+        let written = silent.write_all(&vec![0; 64 * 1024 * 1024]).expect_err("nobody reads");
+        assert!(silent.end.elapsed() < Duration::from_secs(5));
+        for error in [read, written] {
+            assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+        }
+    }
+}
