@@ -253,12 +253,16 @@ impl<'a> Exchange<'a> {
         let (remote, (revision, id)) = (self.remote, self.seen);
         home.change_remote(&remote.project, |stored| match stored {
             Some(stored) if !stored.is_same(&remote.known) => None,
+            Some(stored) if (stored.revision, stored.id) == (revision, id) => None,
             Some(stored) => Some(KnownRemote { revision, id, ..stored }),
             None => {
                 let address = remote.known.address.clone();
                 Some(KnownRemote { address, token: None, revision, id })
             }
         })?;
+        if home.base(&self.site.root)?.is_some_and(|base| base.id() == manifest.id()) {
+            return Ok(());
+        }
         home.set_base(&self.site.root, Some(manifest))
     }
 }
