@@ -26,6 +26,7 @@ struct Serving {
     child: Child,
     url: String,
     admin: String,
+    print: String,
 }
 
 impl Serving {
@@ -44,6 +45,7 @@ impl Serving {
             child,
             url: String::new(),
             admin: String::new(),
+            print: String::new(),
         };
         let end = Instant::now() + Duration::from_secs(20);
         while serving.url.is_empty() {
@@ -58,6 +60,8 @@ impl Serving {
         let first = fs::read_to_string(first).expect("the first token");
         let token = first.split_once("admin token ").expect("the first token").1;
         serving.admin = token.trim().to_string();
+        let print = first.split_once("fingerprint ").expect("a fingerprint").1;
+        serving.print = print.lines().next().unwrap_or_default().to_string();
         serving
     }
 }
@@ -138,7 +142,7 @@ fn a_token_is_nowhere_but_where_it_was_asked_for() {
     );
     told.all(&ada.kagi(&shop, "init --name Ada --no-git").ok());
     told.all(&ada.kagi(&shop, "set KEY value").ok());
-    let print = told_fingerprint(&told);
+    let print = &serving.print;
     let joined = ada
         .kagi(
             &shop,
@@ -226,15 +230,6 @@ fn check_texts(told: &Told) {
             assert!(window != prefix.as_bytes() || !is_content, "{prefix}");
         }
     }
-}
-
-fn told_fingerprint(told: &Told) -> String {
-    let text = String::from_utf8_lossy(&told.0);
-    let (_, rest) = text.split_once("fingerprint ").expect("a fingerprint");
-    rest.split_whitespace()
-        .next()
-        .expect("a fingerprint")
-        .to_string()
 }
 
 /// A program that says what it was called with.
@@ -390,6 +385,50 @@ fn tokens() -> Response {
         name: EVIL.into(),
     };
     Response::Tokens(vec![token(0), token(1), token(u64::MAX)])
+}
+
+/// A log whose chain does not hold is shown, and refused.
+#[test]
+fn a_log_with_a_line_taken_out_is_refused() {
+    let world = World::new();
+    let serving = Serving::start(&world);
+    let at = world.directory("at");
+    let mut device = world.device("root");
+    device
+        .variables
+        .push(("KAGI_ADMIN_TOKEN", serving.admin.clone()));
+    let url = &serving.url;
+    let audit = |words: &str| device.kagi(&at, &format!("remote audit --remote {url} {words}"));
+    device.kagi(&at, "init --name Ada --no-git").ok();
+    let join = format!(
+        "project join --remote {url} --fingerprint {}",
+        serving.print
+    );
+    let id = device.kagi(&at, &join).ok().text();
+    let id = id.split_whitespace().last().expect("an id");
+    device
+        .kagi(&at, &format!("project approve {id} --remote {url}"))
+        .ok();
+    let lines = audit("").ok().text();
+    assert!(lines.lines().count() > 3, "{lines}");
+
+    let path = world.root.join("store/audit.log");
+    let log = fs::read_to_string(&path).expect("a log");
+    let taken = log.lines().nth(1).expect("a line");
+    // As long as it was: the server has it open.
+    let edits = [
+        log.replacen("register", "registed", 1),
+        log.replacen("127.0.0.1", "127.0.0.2", 1),
+        log.replacen(taken, &"x".repeat(taken.len()), 1),
+    ];
+    for edit in edits {
+        assert_ne!(edit, log);
+        fs::write(&path, edit).expect("another log");
+        audit("").fails(&["the log is not whole"]);
+        audit("--json").fails(&["the log is not whole"]);
+    }
+    fs::write(&path, log).expect("the log");
+    audit("").ok();
 }
 
 /// Names, log lines, ids and reasons of a server are text to it, and to the terminal.
