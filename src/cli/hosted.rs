@@ -96,7 +96,7 @@ fn join_directory(input: &Input, project: &Project, address: &str) -> Result<u8,
         let (old, new) = (quoted(&known.address), quoted(address));
         may_delete(
             input,
-            &format!("sync with {new} in place of {old}, and forget the token for that?"),
+            &format!("sync with {new} from now on, and forget {old} and its token?"),
         )?;
     }
     let mut asking = Asking::new(input, address, None, None)?;

@@ -64,6 +64,9 @@ pub fn print_token(token: &ProjectToken) -> Result<u8, Failure> {
 /// The server, asked by a member about the project here, or by the administrator about the one of
 /// `--project`; with its public key.
 fn asked(input: &Input, project: Option<&Project>) -> Result<(Asking, [u8; 32]), Failure> {
+    if input.has("remote") && !input.has("project") {
+        return Err(Failure::usage("--remote goes with --project, for the server's administrator"));
+    }
     let asking = match (input.text("project")?, project) {
         (None, Some(project)) => of_project(input, &project.config.project)?.0,
         (id, _) => {
@@ -89,7 +92,8 @@ fn project_here(input: &Input) -> Result<Option<Project>, Failure> {
 /// # Errors
 /// Usage; rights that this device's token does not have; a directory.
 pub fn issue(input: &mut Input) -> Result<u8, Failure> {
-    let (rights, expires) = (rights(input)?, expires(input)?);
+    let rights = rights(input)?;
+    let expires = expires(input, rights)?;
     let name = input.text("name")?.unwrap_or_default();
     if !name.is_empty() {
         check_member_name(name)?;
@@ -132,10 +136,9 @@ fn rights(input: &Input) -> Result<Rights, Failure> {
 }
 
 /// When the new token ends; 0 for never.
-fn expires(input: &Input) -> Result<u64, Failure> {
+fn expires(input: &Input, rights: Rights) -> Result<u64, Failure> {
     let Some(text) = input.text("expires")? else {
-        let is_short = input.has("join");
-        return Ok(if is_short { now() + JOIN_DAYS * DAY_SECONDS } else { 0 });
+        return Ok(if rights == Rights::JOIN { now() + JOIN_DAYS * DAY_SECONDS } else { 0 });
     };
     if text == "never" {
         return Ok(0);
