@@ -5,7 +5,6 @@
 //! and to take half of a server, a store without its key or a key without its store, for a new one.
 
 use crate::cli::args::Input;
-use crate::cli::command::{Command, flag};
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::{counted, now};
 use crate::crypto::random;
@@ -28,43 +27,6 @@ const KEY_FILE_BYTES_MAX: usize = 1024;
 /// Bytes of the largest request, unless `--max-body` says otherwise, and what it may say.
 const BODY_BYTES_MAX: usize = 16 << 20;
 const BODY_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=256 << 20;
-
-/// `kagi serve`.
-pub static SERVE: Command = Command {
-    name: "serve",
-    words: "",
-    about: "be a server that other devices push to and pull from, and that can open nothing",
-    details: "The first start makes the store and its key file, and shows an administrator's token: keep it, it is\n\
-              not shown again. Other machines reach it through a proxy that speaks TLS, or through ssh.\n\
-              The key file is not in the store: a copy of the store alone lets nobody in.",
-    examples: &[
-        "kagi serve --store /var/lib/kagi/store",
-        "kagi serve --store /data/store --bind 0.0.0.0:8787 --behind-proxy",
-        "kagi serve --store /var/lib/kagi/store --check",
-    ],
-    flags: &[
-        flag("store", "DIR", "where the server keeps everything"),
-        flag("db", "DIR", "another name of --store"),
-        flag("key-file", "FILE", "the server's keys (default: the store's path with .key)"),
-        flag("bind", "ADDRESS", "where to listen (default: 127.0.0.1:8787; port 0: any)"),
-        flag("max-body", "BYTES", "the largest request (default: 16M)"),
-        flag(
-            "behind-proxy",
-            "",
-            "a proxy with TLS stands in front, and says who requests are from",
-        ),
-        flag("allow-insecure-http", "", "be reached from other machines without TLS"),
-        flag("init", "", "only make the store and the key file"),
-        flag("stdio", "", "serve one client on standard input and output, as ssh calls it"),
-        flag("check", "", "only verify the store; its server must not run"),
-        flag(
-            "health",
-            "[=ADDRESS]",
-            "only ask the server of --bind whether it is well: exit 0 or 1",
-        ),
-    ],
-    run: serve,
-};
 
 /// `kagi serve`.
 ///
