@@ -178,7 +178,9 @@ impl Site {
     fn commit(&self) -> Option<&Commit> {
         match &self.source {
             Source::Commit(commit) => Some(commit),
-            _ => None,
+            #[cfg(feature = "server")]
+            Source::State(_) => None,
+            Source::Tree => None,
         }
     }
 
