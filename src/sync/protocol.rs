@@ -165,7 +165,7 @@ pub struct Pulled {
     pub sealed: Vec<u8>,
 }
 
-/// A token, without what only its holder knows (PROTOCOL 5.10).
+/// A token, without what only its holder knows.
 pub struct TokenInfo {
     /// `kgt_…`.
     pub id: String,
