@@ -6,18 +6,16 @@
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::disk;
-use crate::error::{Error, Kind};
 use crate::format::message::token::{AdminToken, Credential, TOKEN_BYTES_MAX};
 use crate::format::names::is_id;
-use crate::keys::Home;
 use crate::keys::remote::KnownRemote;
+use crate::keys::{Home, from_environment};
 use crate::process;
 use crate::secret::Secret;
 use crate::sync::client::{self, Remote};
-use crate::sync::protocol::{Operation, Refusal, Response, Standing};
+use crate::sync::protocol::{Operation, Response, Standing};
 use crate::sync::remote::{self, Address, Options, Server};
 use crate::terminal;
-use std::path::Path;
 
 /// A server, who asks it, and about which project.
 pub struct Asking {
@@ -62,7 +60,7 @@ impl Asking {
         self.credential.as_ref().is_some_and(|credential| credential.id == id)
     }
 
-    /// Asks, and gives back what the answer should be.
+    /// Asks, and gives back what the answer should hold.
     ///
     /// # Errors
     /// `Unreachable`, `WrongServer`; a refusal in words.
@@ -72,12 +70,11 @@ impl Asking {
         expected: impl FnOnce(Response) -> Option<T>,
     ) -> Result<T, Failure> {
         let answer = self.server.call(self.credential.as_ref(), &self.project, operation)?;
-        let address = self.server.address();
-        if let Response::Refused(refusal, about) = answer {
-            return Err(refused(address, refusal, &about).into());
+        let failed = |answer| client::refused(self.server.address(), answer);
+        match answer {
+            Response::Refused(..) => Err(failed(answer).into()),
+            answer => Ok(expected(answer).ok_or_else(|| failed(Response::Done))?),
         }
-        let other = || Error::new(Kind::Unreachable, address).because("it answers something else");
-        Ok(expected(answer).ok_or_else(other)?)
     }
 
     /// Asks for something to be done.
@@ -85,7 +82,10 @@ impl Asking {
     /// # Errors
     /// As `ask`.
     pub fn tell(&mut self, operation: Operation) -> Result<(), Failure> {
-        self.ask(operation, |answer| matches!(answer, Response::Done).then_some(()))
+        self.ask(operation, |answer| match answer {
+            Response::Done => Some(()),
+            _ => None,
+        })
     }
 
     /// Asks where the project stands, or who asks.
@@ -98,22 +98,6 @@ impl Asking {
             _ => None,
         })
     }
-}
-
-/// A refusal of a server's.
-fn refused(address: &str, refusal: Refusal, about: &str) -> Error {
-    let cause = match refusal {
-        Refusal::Denied => return Error::new(Kind::Denied, address),
-        Refusal::Conflict => return Error::new(Kind::Behind, address),
-        Refusal::Forbidden => "the token does not allow that",
-        Refusal::Missing => "there is no such project, revision or token",
-        Refusal::Malformed => "it does not understand the request",
-        Refusal::Limit => "a limit is reached",
-        Refusal::Storage => "it cannot write",
-        Refusal::Replayed => "it had the same request before",
-    };
-    let about = if about.is_empty() { String::new() } else { format!(" ({about})") };
-    Error::new(Kind::Refused, address).because(format!("{cause}{about}"))
 }
 
 /// How a remote is opened.
@@ -166,24 +150,13 @@ pub fn token_text(given: &str) -> Result<(&'static str, Secret), Failure> {
     Ok(("standard input", text))
 }
 
-/// The administrator's token that the environment has, if any.
-///
-/// # Errors
-/// `BadText` for what is none, and if both variables are set; `Missing`, `Read` for the file.
-fn admin_variable() -> Result<Option<AdminToken>, Failure> {
-    let name = "KAGI_ADMIN_TOKEN";
-    let file = format!("{name}_FILE");
-    let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let (subject, text) = match (value(name), value(&file)) {
-        (None, None) => return Ok(None),
-        (Some(text), None) => (name, Secret::from_vec(text.into_encoded_bytes())),
-        (None, Some(path)) => (file.as_str(), disk::read_given(Path::new(&path), TOKEN_BYTES_MAX)?),
-        (Some(_), Some(_)) => {
-            let cause = format!("{file} is set as well, and only one can be meant");
-            return Err(Error::new(Kind::BadText, name).because(cause).into());
-        }
+/// The administrator's token that the environment brings.
+fn admin_token() -> Result<Option<AdminToken>, Failure> {
+    let names = ["KAGI_ADMIN_TOKEN", "KAGI_ADMIN_TOKEN_FILE"];
+    let Some((name, text)) = from_environment(&names, TOKEN_BYTES_MAX)? else {
+        return Ok(None);
     };
-    Ok(Some(AdminToken::from_text(subject, text.expose_str(subject)?)?))
+    Ok(Some(AdminToken::from_text(name, text.expose_str(name)?.trim_ascii())?))
 }
 
 /// The server that the administrator means, to be asked with the administrator's token: the one of
@@ -192,7 +165,7 @@ fn admin_variable() -> Result<Option<AdminToken>, Failure> {
 /// # Errors
 /// No login; several and no `--remote`; what keeps a remote from being opened.
 pub fn admin(input: &Input) -> Result<Asking, Failure> {
-    let variable = admin_variable()?;
+    let variable = admin_token()?;
     let home = Home::find()?;
     let address = match given_address(input)? {
         Some(address) => address,

@@ -96,7 +96,7 @@ fn join_directory(input: &Input, project: &Project, address: &str) -> Result<u8,
         let (old, new) = (quoted(&known.address), quoted(address));
         may_delete(
             input,
-            &format!("sync with {new} in place of {old}, and forget the token for that?"),
+            &format!("sync with {new} from now on, and forget {old} and its token?"),
         )?;
     }
     let mut asking = Asking::new(input, address, None, None)?;
@@ -105,6 +105,7 @@ fn join_directory(input: &Input, project: &Project, address: &str) -> Result<u8,
     asking.tell(Operation::Register { name: project_name(input, project)? })?;
     let known = KnownRemote { address: address.to_string(), token: None, revision: 0, id: [0; 32] };
     home.set_remote(id, Some(&known))?;
+    home.set_base(&project.site.root, None)?;
     terminal::note(&format!("{} takes {id} in; next: kagi push", quoted(address)));
     let place = shell_word(address);
     terminal::note(&format!("then, elsewhere: kagi pull --remote {place} --project {id}"));
@@ -139,8 +140,8 @@ pub fn list(input: &mut Input) -> Result<u8, Failure> {
     let projects = projects(&mut admin(input)?)?;
     let text = if input.has("json") {
         let row = |ProjectInfo { id, name, is_approved, revision, bytes }| ProjectJson {
-            id,
-            name,
+            id: safe(&id),
+            name: safe(&name),
             is_approved,
             revision,
             bytes,

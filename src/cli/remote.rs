@@ -83,10 +83,10 @@ pub fn status(input: &mut Input) -> Result<u8, Failure> {
         fingerprint: asking.key.as_ref().map(fingerprint).unwrap_or_default(),
         revision: standing.revision,
         seen: known.revision,
-        token: standing.token,
+        token: safe(&standing.token),
         rights: rights.words().split(',').map(String::from).collect(),
-        member: standing.member,
-        waiting: standing.waiting,
+        member: safe(&standing.member),
+        waiting: standing.waiting.iter().map(|id| safe(id)).collect(),
     };
     let text = if input.has("json") { json::write(&status) } else { status_text(&status) };
     terminal::print(text.as_bytes())?;
@@ -166,13 +166,13 @@ pub fn audit(input: &mut Input) -> Result<u8, Failure> {
         for text in more {
             let line = Line::parse(&text).filter(|line| line.follows(lines.len() as u64, &last));
             (is_whole, last) = (is_whole && line.is_some(), line.map_or(last, |line| line.hash));
-            lines.push(text);
+            lines.push(safe(&text));
         }
     }
     let text = if input.has("json") {
         json::write(&AuditJson { remote: asking.address(), lines })
     } else {
-        lines.iter().map(|line| safe(&readable(line)) + "\n").collect()
+        lines.iter().map(|line| readable(line) + "\n").collect()
     };
     terminal::print(text.as_bytes())?;
     if is_whole {

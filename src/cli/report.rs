@@ -234,7 +234,10 @@ fn membership_sentence(kind: Kind, subject: &str, cause: &str, because: &str) ->
 fn hint(kind: Kind, subject: &str) -> String {
     let path = safe(subject);
     match kind {
-        // What a commit holds is not mended.
+        Kind::UnknownProject if path.starts_with("server:") => {
+            "kagi trust ID, once that member has shown the id itself; then kagi pull".to_string()
+        }
+        // What a commit, or a server, holds is not mended.
         _ if path.contains(":.kagi/") => String::new(),
         Kind::Exposed => format!("chmod 600 {}", shell_word(subject)),
         Kind::NotCanonical

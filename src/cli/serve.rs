@@ -1,13 +1,12 @@
 //! `serve`: a store and its key file are made at the first start, then requests are answered.
 //!
-//! Promises: the administrator's token is shown once, and the key file is written after that: where
-//! it is, the first start was complete. Refuses to be reached from other machines unless told what
-//! stands in front of it, and to take half of a server, a store without its key or a key without
-//! its store, for a new one.
+//! Promises: the administrator's token is shown once; a first start that was stopped is made up for
+//! by the next. Refuses to be reached from other machines unless told what stands in front of it,
+//! and to take half of a server, a store without its key or a key without its store, for a new one.
 
 use crate::cli::args::Input;
-use crate::cli::now;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
+use crate::cli::{counted, now};
 use crate::crypto::random;
 use crate::disk::{self, Mode};
 use crate::format::message::token::{AdminToken, Credential, ServerKeys, fingerprint};
@@ -15,7 +14,8 @@ use crate::format::text::HEX;
 use crate::secret::Secret;
 use crate::sync::handler;
 use crate::sync::server::{self, Answer, Settings};
-use crate::sync::store::{self, Store};
+use crate::sync::store::Store;
+use crate::sync::store::check;
 use crate::terminal;
 use std::ffi::OsString;
 use std::io;
@@ -40,22 +40,23 @@ pub fn serve(input: &mut Input) -> Result<u8, Failure> {
     }
     let place = Place::of(input)?;
     if input.has("check") {
-        return check(&place);
+        return verify(&place);
     }
     let body_bytes_max = body_bytes_max(input)?;
     if input.has("stdio") {
-        let (keys, store) = place.open(true)?;
+        let (keys, store) = place.open()?;
         let public = keys.public;
         let (stdin, stdout) = (io::stdin(), io::stdout().lock());
         server::serve_frames(stdin, stdout, &public, body_bytes_max, &*answer(store, keys))?;
         return Ok(0);
     }
-    let is_new = !place.has_keys() && !place.has_store()?;
     if input.has("init") {
-        return init(&place, is_new);
+        let (keys, _) = place.open_or_make()?;
+        terminal::note(&format!("the server is {}", fingerprint(&keys.public)));
+        return Ok(0);
     }
     let listener = listen(input, &bind)?;
-    let (keys, store) = if is_new { place.make()? } else { place.open(false)? };
+    let (keys, store) = place.open_or_make()?;
     let address = listener.local_addr().map_or(bind, |address| address.to_string());
     let shown = fingerprint(&keys.public);
     terminal::note(&format!("serving on http://{} ({shown})", safe(&address)));
@@ -74,11 +75,8 @@ fn body_bytes_max(input: &Input) -> Result<usize, Failure> {
     let Some(typed) = input.text("max-body")? else {
         return Ok(BODY_BYTES_MAX);
     };
-    let (number, unit) = match typed.split_at(typed.len().saturating_sub(1)) {
-        (number, "K") => (number, 1 << 10),
-        (number, "M") => (number, 1 << 20),
-        _ => (typed, 1),
-    };
+    let unit = |letter, unit| typed.strip_suffix(letter).map(|number| (number, unit));
+    let (number, unit) = unit('K', 1 << 10).or(unit('M', 1 << 20)).unwrap_or((typed, 1));
     let number = number.parse().ok().and_then(|number: usize| number.checked_mul(unit));
     number.filter(|bytes| BODY_BYTES.contains(bytes)).ok_or_else(|| {
         Failure::usage(format!("--max-body cannot be {}", quoted(typed)))
@@ -153,11 +151,6 @@ impl Place {
         Ok(Place { store, key_file })
     }
 
-    /// True if something is where the key file should be.
-    fn has_keys(&self) -> bool {
-        disk::exists(&self.key_file)
-    }
-
     /// True if something is in the store's directory.
     fn has_store(&self) -> Result<bool, Failure> {
         Ok(disk::exists(&self.store) && !disk::list(&self.store)?.is_empty())
@@ -177,80 +170,78 @@ impl Place {
     /// The keys of a server that an earlier start has made.
     fn made(&self) -> Result<ServerKeys, Failure> {
         let (store, key_file) = (Place::shown(&self.store), Place::shown(&self.key_file));
-        match (self.keys()?, self.has_store()?) {
-            (Some(keys), true) => Ok(keys),
-            (None, false) => {
+        match self.keys()? {
+            Some(keys) if self.has_store()? => Ok(keys),
+            Some(_) => Err(Failure::new(format!("the store {store} of {key_file} is missing"))
+                .hint("bring it back from its backup; to start anew, move the key file away")),
+            None => {
                 let directory = shell_word(&self.store.to_string_lossy());
-                Err(Failure::new(format!("there is no server in {store}"))
+                Err(Failure::new(format!("there is no key file {key_file}"))
                     .hint(format!("kagi serve --init --store {directory}")))
             }
-            (None, true) => Err(Failure::new(format!("the key file {key_file} of {store} is missing"))
-                .hint("bring it back from its backup; if it is lost, move the store away, start anew, and push from a checkout")),
-            (Some(_), false) => Err(Failure::new(format!("the store {store} of {key_file} is missing"))
-                .hint("bring it back from its backup; to start anew, move the key file away")),
         }
     }
 
-    fn open(&self, waits: bool) -> Result<(ServerKeys, Store), Failure> {
+    /// Opens what is there, perhaps after a wait.
+    fn open(&self) -> Result<(ServerKeys, Store), Failure> {
         let keys = self.made()?;
-        let store = Store::open(&self.store, keys.pepper.duplicate(), waits)?;
+        let store = Store::open(&self.store, keys.pepper.duplicate(), true)?;
         Ok((keys, store))
     }
 
-    /// Makes the store and the key file, and shows what nobody can ask for again.
-    fn make(&self) -> Result<(ServerKeys, Store), Failure> {
-        let keys = ServerKeys::new(random::key()?, random::key()?);
-        for parent in [&self.store, &self.key_file].into_iter().filter_map(|path| path.parent()) {
-            disk::make_home(parent)?;
-        }
+    /// Opens what is there, or makes it. A first start that was stopped has no administrator yet, so
+    /// it is made up for: the order is key file, showing the token, administrator.
+    fn open_or_make(&self) -> Result<(ServerKeys, Store), Failure> {
+        let had_keys = disk::exists(&self.key_file);
+        let keys =
+            if had_keys { self.made()? } else { ServerKeys::new(random::key()?, random::key()?) };
         let store = Store::open(&self.store, keys.pepper.duplicate(), false)?;
-        if self.has_keys() {
-            return Err(Failure::new("another first start was faster").hint("run it again"));
-        }
-        match self.complete(&keys, &store) {
-            Ok(()) => Ok((keys, store)),
-            Err(failure) => {
-                drop(store);
-                // It was not there before; what cannot be removed says so at the next start.
-                let _ = disk::remove_tree(&self.store);
-                Err(failure.and("no server was made"))
+        match (had_keys, store.is_new()) {
+            (true, false) => return Ok((keys, store)),
+            (true, true) => {}
+            (false, true) => {
+                if let Some(parent) = self.key_file.parent() {
+                    disk::make_home(parent)?;
+                }
+                disk::replace(&self.key_file, keys.to_text().expose(), Mode::Private)?;
+            }
+            (false, false) => {
+                let (store, key_file) = (Place::shown(&self.store), Place::shown(&self.key_file));
+                return Err(Failure::new(format!("the key file {key_file} of {store} is missing"))
+                    .hint("bring it back from its backup; if it is lost, move the store away, start anew, and push from a checkout"));
             }
         }
-    }
-
-    fn complete(&self, keys: &ServerKeys, store: &Store) -> Result<(), Failure> {
-        let credential = Credential::new(random::bytes()?, random::key()?);
-        store.add_admin(credential.duplicate(), now())?;
-        let token = AdminToken { server: keys.public, credential }.to_text();
-        let mut shown = Secret::with_capacity(1024);
-        shown.push(format!("fingerprint {}\nadmin token ", fingerprint(&keys.public)).as_bytes());
-        shown.push(token.expose());
-        shown.push(b"\n");
-        terminal::print_once(shown.expose())?;
-        // Shown first: a token that was never seen would be of no use for ever.
-        Ok(disk::replace(&self.key_file, keys.to_text().expose(), Mode::Private)?)
+        show_token(&keys, &store)?;
+        Ok((keys, store))
     }
 }
 
-/// `kagi serve --init`; where a server is, it stays.
-fn init(place: &Place, is_new: bool) -> Result<u8, Failure> {
-    if is_new {
-        place.make()?;
-    } else {
-        let keys = place.made()?;
-        terminal::note(&format!("the server is there already ({})", fingerprint(&keys.public)));
-    }
-    Ok(0)
+/// Makes the administrator, and shows what nobody can ask for again.
+fn show_token(keys: &ServerKeys, store: &Store) -> Result<(), Failure> {
+    let credential = Credential::new(random::bytes()?, random::key()?);
+    let token = AdminToken { server: keys.public, credential: credential.duplicate() }.to_text();
+    let mut shown = Secret::with_capacity(1024);
+    shown.push(format!("fingerprint {}\nadmin token ", fingerprint(&keys.public)).as_bytes());
+    shown.push(token.expose());
+    shown.push(b"\n");
+    terminal::print_once(shown.expose())?;
+    Ok(store.add_admin(credential, now())?)
 }
 
 /// `kagi serve --check`.
-fn check(place: &Place) -> Result<u8, Failure> {
-    let problems = store::check(&place.store)?;
-    for problem in &problems {
+fn verify(place: &Place) -> Result<u8, Failure> {
+    let report = check::check(&place.store)?;
+    for problem in &report.problems {
         terminal::note(&safe(problem));
     }
-    if problems.is_empty() {
-        terminal::note(&format!("the store {} is sound", Place::shown(&place.store)));
-    }
-    Ok(u8::from(!problems.is_empty()))
+    let (problems, projects) =
+        (counted(report.problems.len(), "problem"), counted(report.projects, "project"));
+    let (revisions, tokens) =
+        (counted(report.revisions, "revision"), counted(report.tokens, "token"));
+    let store = Place::shown(&place.store);
+    terminal::note(&format!(
+        "{store}: {projects}, {revisions}, {tokens}, {} lines of audit: {problems}",
+        report.lines
+    ));
+    Ok(u8::from(!report.problems.is_empty()))
 }

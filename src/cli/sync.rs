@@ -26,7 +26,7 @@ use crate::terminal;
 
 /// Where the project is synced to, if this device knows that.
 fn known(project: &str) -> Option<KnownRemote> {
-    Home::find().and_then(|home| home.remote(project)).ok().flatten()
+    client::remote(Home::find().ok().as_ref(), Some(project)).ok().map(|remote| remote.known)
 }
 
 /// True if this device knows where the project is synced to.
@@ -77,11 +77,8 @@ pub fn post(input: &Input, project: &str, request: &Request) -> bool {
 /// `Write`.
 pub fn forget(home: &Home, site: &Site, project: Option<&str>) -> Result<(), Failure> {
     home.set_base(&site.root, None)?;
-    if let Some(known) = project.and_then(known) {
-        let place = quoted(&known.address);
-        terminal::note(&format!(
-            "note: {place} still has what was pushed, and this device its token"
-        ));
+    if let Some(project) = project.filter(|project| is_known(project)) {
+        terminal::note(&format!("note: kagi pull --project {project} brings back what was pushed"));
     }
     Ok(())
 }
@@ -98,7 +95,7 @@ pub fn push(input: &mut Input) -> Result<u8, Failure> {
     let report = client::push(home.as_ref(), &site, &remote, &options, server.as_mut())?;
     let mut code = 0;
     for pulled in &report.pulls {
-        code |= tell(pulled, &remote);
+        code |= tell(pulled, &remote, true);
     }
     let place = safe(&remote.known.address);
     terminal::note(&match (report.files, report.is_behind) {
@@ -111,6 +108,10 @@ pub fn push(input: &mut Input) -> Result<u8, Failure> {
     });
     for member in &report.issued {
         terminal::note(&format!("issued a token to {}, for its next kagi pull", safe(member)));
+    }
+    if let Some(error) = report.unissued {
+        let why = Failure::from(error);
+        terminal::note(&format!("note: others wait for their tokens: {}", safe(why.message())));
     }
     note_forgetful(report.unremembered.as_ref());
     Ok(code)
@@ -132,7 +133,7 @@ pub fn pull(input: &mut Input) -> Result<u8, Failure> {
     let mut server = opened(input, &remote.known)?;
     let options = options(input, choice);
     let report = client::pull(home.as_ref(), &site, &remote, &options, server.as_mut())?;
-    Ok(tell(&report, &remote))
+    Ok(tell(&report, &remote, false))
 }
 
 fn choice(input: &Input) -> Result<Option<Choice>, Failure> {
@@ -182,7 +183,7 @@ fn remote(input: &Input, home: Option<&Home>, site: Option<&Site>) -> Result<Rem
             let token = ProjectToken::from_text(subject, text.expose_str(subject)?)?;
             match project.filter(|project| *project != token.project) {
                 Some(project) => Err(another(&token.project, &project)),
-                None => adopt(input, token),
+                None => adopt(input, site, token),
             }
         }
         _ => Err(Failure::usage("pull takes a token, or --remote DIR, or neither")
@@ -198,13 +199,17 @@ fn another(asked: &str, here: &str) -> Failure {
 }
 
 /// Keeps a token, once its server has accepted it: a wrong one does not replace a right one.
-fn adopt(input: &Input, token: ProjectToken) -> Result<Remote, Failure> {
+fn adopt(input: &Input, site: Option<&Site>, token: ProjectToken) -> Result<Remote, Failure> {
     let (server, credential) = (token.server, token.credential.duplicate());
     let mut asking = Asking::new(input, &token.remote, Some(server), Some(credential))?;
     asking.project.clone_from(&token.project);
     asking.standing(Operation::Status)?;
-    let (id, place) = (token.project.clone(), asking.address());
-    let remote = client::adopt(&Home::find()?, token)?;
+    let (id, place, home) = (token.project.clone(), asking.address(), Home::find()?);
+    let before = home.remote(&id)?;
+    let remote = client::adopt(&home, token)?;
+    if let Some(site) = site.filter(|_| before.is_some_and(|one| !one.is_same(&remote.known))) {
+        home.set_base(&site.root, None)?;
+    }
     terminal::note(&format!("this device keeps the token for {id} on {place}"));
     Ok(remote)
 }
@@ -243,8 +248,8 @@ fn only_project(asking: &mut Asking) -> Result<String, Failure> {
     }
 }
 
-/// Says what a pull has done; the exit code.
-fn tell(report: &PullReport, remote: &Remote) -> u8 {
+/// Says what a pull has done; the exit code. `is_pushed`: a push follows.
+fn tell(report: &PullReport, remote: &Remote, is_pushed: bool) -> u8 {
     let (id, place) = (&remote.project, safe(&remote.known.address));
     let counts =
         [("took", &report.taken), ("joined", &report.joined), ("removed", &report.deleted)];
@@ -252,7 +257,7 @@ fn tell(report: &PullReport, remote: &Remote) -> u8 {
     let counts: Vec<_> =
         counts.map(|(done, files)| format!("{done} {}", counted(files.len(), "file"))).collect();
     terminal::note(&match (report.revision, report.is_new, counts.join(", ").as_str()) {
-        (0, ..) => format!("{place} has nothing of {id} yet; next: kagi push"),
+        (0, ..) => format!("{place} has nothing of {id} yet; a member's kagi push brings it there"),
         (revision, true, _) => {
             format!("made the project {id} here, from revision {revision} of {place}")
         }
@@ -279,7 +284,7 @@ fn tell(report: &PullReport, remote: &Remote) -> u8 {
     if report.has_own_token {
         terminal::note("this device has a token of its own now");
     }
-    if report.unpushed > 0 && report.revision > 0 {
+    if report.unpushed > 0 && report.revision > 0 && !is_pushed {
         let files = counted(report.unpushed, "file");
         terminal::note(&format!("note: {files} changed here: kagi push"));
     }

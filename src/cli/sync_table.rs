@@ -1,7 +1,7 @@
 //! The commands that sync without Git: names, flags, help. They are in the table of a kagi that was
 //! built without the feature `server` as well, so that it can say what it lacks.
 
-use crate::cli::command::{Command, Flag, JSON, YES, flag};
+use crate::cli::command::{Command, Flag, JSON, STRICT, YES, flag};
 
 #[cfg(feature = "server")]
 macro_rules! does {
@@ -229,7 +229,7 @@ pub static SYNC_COMMANDS: &[Command] = &[
         details: "Nothing is lost: values are joined key by key, as Git would join two branches; kagi resolve chooses where\n\
                   both sides set one key. With a token, the project is made here if the directory is empty, and the token is\n\
                   kept on this device. - reads it from standard input, or it is typed without being shown.\n\
-                  In CI, KAGI_PROJECT_TOKEN(_FILE) is enough.",
+                  In CI, KAGI_PROJECT_TOKEN(_FILE) is enough. Exits 1 if a key is in conflict.",
         examples: &[
             "kagi pull",
             "kagi pull - < project-token",
@@ -249,6 +249,7 @@ pub static SYNC_COMMANDS: &[Command] = &[
             ),
             flag("remote", "DIR", "a directory in place of a server"),
             flag("project", "ID", "the project, where the directory holds several"),
+            STRICT,
             INSECURE,
             YES,
         ],

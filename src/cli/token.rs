@@ -62,15 +62,24 @@ pub fn print_token(token: &ProjectToken) -> Result<u8, Failure> {
 }
 
 /// The server, asked by a member about the project here, or by the administrator about the one of
-/// `--project`.
-fn asked(input: &Input, project: Option<&Project>) -> Result<Asking, Failure> {
-    let Some(id) = input.text("project")? else {
-        let here = project.map(|project| project.config.project.as_str()).unwrap_or_default();
-        return Ok(of_project(input, here)?.0);
+/// `--project`; with its public key.
+fn asked(input: &Input, project: Option<&Project>) -> Result<(Asking, [u8; 32]), Failure> {
+    if input.has("remote") && !input.has("project") {
+        return Err(Failure::usage("--remote goes with --project, for the server's administrator"));
+    }
+    let asking = match (input.text("project")?, project) {
+        (None, Some(project)) => of_project(input, &project.config.project)?.0,
+        (id, _) => {
+            let id = project_id(id.unwrap_or_default())?;
+            let mut asking = admin(input)?;
+            asking.project = id;
+            asking
+        }
     };
-    let mut asking = admin(input)?;
-    asking.project = project_id(id)?;
-    Ok(asking)
+    let key = asking.key.ok_or_else(|| {
+        Failure::new("a directory has no tokens: whoever can write it may do all")
+    })?;
+    Ok((asking, key))
 }
 
 /// The project here, unless `--project` names one.
@@ -83,16 +92,14 @@ fn project_here(input: &Input) -> Result<Option<Project>, Failure> {
 /// # Errors
 /// Usage; rights that this device's token does not have; a directory.
 pub fn issue(input: &mut Input) -> Result<u8, Failure> {
-    let (rights, expires) = (rights(input)?, expires(input)?);
+    let rights = rights(input)?;
+    let expires = expires(input, rights)?;
     let name = input.text("name")?.unwrap_or_default();
     if !name.is_empty() {
         check_member_name(name)?;
     }
     let project = project_here(input)?;
-    let mut asking = asked(input, project.as_ref())?;
-    let Some(server) = asking.key else {
-        return Err(Failure::new("a directory has no tokens: whoever can write it may do all"));
-    };
+    let (mut asking, server) = asked(input, project.as_ref())?;
     let full = project.iter().flat_map(|project| &project.roster.members);
     let full = full.filter(|member| member.is_full());
     let anchors = full.map(|member| member.id.clone()).collect();
@@ -129,10 +136,9 @@ fn rights(input: &Input) -> Result<Rights, Failure> {
 }
 
 /// When the new token ends; 0 for never.
-fn expires(input: &Input) -> Result<u64, Failure> {
+fn expires(input: &Input, rights: Rights) -> Result<u64, Failure> {
     let Some(text) = input.text("expires")? else {
-        let is_short = input.has("join");
-        return Ok(if is_short { now() + JOIN_DAYS * DAY_SECONDS } else { 0 });
+        return Ok(if rights == Rights::JOIN { now() + JOIN_DAYS * DAY_SECONDS } else { 0 });
     };
     if text == "never" {
         return Ok(0);
@@ -168,7 +174,7 @@ struct TokenJson {
 /// A token that does not allow it; no remote.
 pub fn list(input: &mut Input) -> Result<u8, Failure> {
     let project = project_here(input)?;
-    let mut asking = asked(input, project.as_ref())?;
+    let (mut asking, _) = asked(input, project.as_ref())?;
     let tokens = asking.ask(Operation::Tokens, |answer| match answer {
         Response::Tokens(tokens) => Some(tokens),
         _ => None,
@@ -181,6 +187,7 @@ pub fn list(input: &mut Input) -> Result<u8, Failure> {
 
 fn row(project: Option<&Project>, token: TokenInfo) -> TokenJson {
     let TokenInfo { id, rights, issued, expires, member, name } = token;
+    let (id, member, name) = (safe(&id), safe(&member), safe(&name));
     let known = project.filter(|_| !member.is_empty());
     let member_name = known.map_or(String::new(), |project| author_name(project, &member));
     let rights = rights.words().split(',').map(String::from).collect();
@@ -188,7 +195,7 @@ fn row(project: Option<&Project>, token: TokenInfo) -> TokenJson {
 }
 
 fn line(token: &TokenJson) -> String {
-    let mut line = format!("{}  {}", safe(&token.id), token.rights.join(","));
+    let mut line = format!("{}  {}", token.id, token.rights.join(","));
     // Writing to a string cannot fail.
     let _ = write!(line, "  issued {}", terminal::date(token.issued));
     if token.expires > 0 {
@@ -197,7 +204,7 @@ fn line(token: &TokenJson) -> String {
     }
     let member = if token.member_name.is_empty() { &token.member } else { &token.member_name };
     if !member.is_empty() {
-        let _ = write!(line, "  of {}", safe(member));
+        let _ = write!(line, "  of {member}");
     }
     if !token.name.is_empty() {
         let _ = write!(line, "  {}", quoted(&token.name));
@@ -216,11 +223,11 @@ pub fn revoke(input: &mut Input) -> Result<u8, Failure> {
             .hint("kagi token list"));
     }
     let project = project_here(input)?;
-    let mut asking = asked(input, project.as_ref())?;
+    let (mut asking, _) = asked(input, project.as_ref())?;
     if asking.is_own(&id) {
         may_delete(input, "that is the token of this device; end it?")?;
     }
     asking.tell(Operation::Revoke { token: id.clone() })?;
-    terminal::note(&format!("{id} is none any more"));
+    terminal::note(&format!("revoked {id}"));
     Ok(0)
 }

@@ -44,6 +44,8 @@ pub(super) struct Change<'a> {
     pub before: Option<Vec<u8>>,
     /// What it holds in the end; `None`: it is deleted.
     pub after: Option<Cow<'a, [u8]>>,
+    /// True if it is deleted before the new roster is in place, which could not open it.
+    pub goes_first: bool,
 }
 
 impl Incoming<'_> {
@@ -152,7 +154,7 @@ impl<'a> Join<'a> {
         let (crosses, keeps_ours) = (self.sides.crosses, self.sides.keeps_ours);
         match changed {
             Changed::There if theirs.is_none() => {
-                self.change(path, None, None);
+                self.delete(name, path);
                 self.received.deleted.push(path.to_string());
                 Ok(())
             }
@@ -171,7 +173,14 @@ impl<'a> Join<'a> {
     }
 
     fn change(&mut self, path: &str, before: Option<Vec<u8>>, after: Option<Cow<'a, [u8]>>) {
-        self.changes.push(Change { path: path.to_string(), before, after });
+        self.changes.push(Change { path: path.to_string(), before, after, goes_first: false });
+    }
+
+    /// Of an environment that goes as well, the old roster may need it till the end.
+    fn delete(&mut self, name: &ScopeName, path: &str) {
+        let stays = self.sides.target().is_some_and(|target| target.config.is_env(&name.env));
+        let goes_first = stays && self.sides.crosses;
+        self.changes.push(Change { path: path.to_string(), before: None, after: None, goes_first });
     }
 
     fn remark(&mut self, remark: Remark) {
@@ -281,7 +290,7 @@ impl<'a> Join<'a> {
             Ok(Merged { text: None, .. }) if sides.keeps_ours => Ok(()),
             Ok(Merged { text: None, .. }) if own.is_some() => self.take(name, path, is_strict),
             Ok(Merged { text: None, .. }) => {
-                self.change(path, None, None);
+                self.delete(name, path);
                 Ok(())
             }
             Ok(Merged { text: Some(text), conflicts }) => {

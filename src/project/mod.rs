@@ -56,6 +56,8 @@ use std::path::{Path, PathBuf};
 pub const DIRECTORY: &str = ".kagi";
 const CONFIG_FILE: &str = "kagi.json";
 const ROSTER_FILE: &str = "access.json";
+/// The `kagi.json` that comes with a new roster, until it is in its place (PROTOCOL 12.10).
+const NEXT_CONFIG_FILE: &str = "kagi.json.next";
 /// `.kagi/secrets/<service>/` lies two below `.kagi/`.
 const DEPTH: usize = 2;
 
@@ -174,10 +176,7 @@ impl Site {
     }
 
     fn commit(&self) -> Option<&Commit> {
-        match &self.source {
-            Source::Commit(commit) => Some(commit),
-            _ => None,
-        }
+        if let Source::Commit(commit) = &self.source { Some(commit) } else { None }
     }
 
     /// The project id that `kagi.json` names; nothing vouches for it yet.
@@ -190,7 +189,11 @@ impl Site {
 
     /// `kagi.json`, which nothing vouches for yet, and its hash.
     fn claimed_config(&self) -> Result<(Config, Digest)> {
-        let (shown, bytes) = self.read(CONFIG_FILE, CONFIG_BYTES_MAX)?;
+        self.config_in(CONFIG_FILE)
+    }
+
+    fn config_in(&self, name: &str) -> Result<(Config, Digest)> {
+        let (shown, bytes) = self.read(name, CONFIG_BYTES_MAX)?;
         Ok((Config::read(&shown, &bytes)?, hash(&bytes)))
     }
 
@@ -213,7 +216,23 @@ impl Site {
         let lock = disk::lock(&directory, waiting)?;
         disk::sweep(&directory, DEPTH)?;
         disk::remove_all(&self.root.join(found::UNBORN))?;
+        self.finish_config()?;
         Ok(lock)
+    }
+
+    /// Puts the `kagi.json` in its place that a stopped pull has left, if the roster is the one that
+    /// it came with.
+    fn finish_config(&self) -> Result<()> {
+        let next = self.path(NEXT_CONFIG_FILE);
+        if !disk::exists(&next) {
+            return Ok(());
+        }
+        let digest = self.read(NEXT_CONFIG_FILE, CONFIG_BYTES_MAX).map(|(_, bytes)| hash(&bytes));
+        let is_meant = self.claimed_roster().and_then(|roster| Ok(roster.config == digest?));
+        if is_meant.unwrap_or(false) {
+            return disk::rename(&next, &self.path(CONFIG_FILE));
+        }
+        disk::remove(&next)
     }
 
     /// Reads a file below `.kagi/`; an error names it as it is shown.
@@ -251,17 +270,26 @@ impl Site {
     /// `kagi.json` with its hash, and the roster: well formed, and no more than that.
     fn claims(&self) -> Result<(Config, Digest, Roster)> {
         let (config, config_hash) = self.claimed_config()?;
-        let roster = self.claimed_beside(&config)?;
-        Ok((config, config_hash, roster))
+        self.claims_beside(config, config_hash)
     }
 
-    /// The roster that stands beside a configuration.
-    fn claimed_beside(&self, config: &Config) -> Result<Roster> {
+    /// The roster that stands beside a configuration; and if that is not the one that the roster
+    /// vouches for, the one that a pull is about to put in its place, or has put there meanwhile.
+    fn claims_beside(&self, config: Config, hash: Digest) -> Result<(Config, Digest, Roster)> {
         let roster = self.claimed_roster()?;
         if roster.project != config.project {
             return Err(Error::new(Kind::ConfigMismatch, self.shown(ROSTER_FILE))); // FORMAT 5.11
         }
-        Ok(roster)
+        let mut claims = (config, hash);
+        if ![roster.config, roster.config_before].contains(&hash) {
+            let others = [NEXT_CONFIG_FILE, CONFIG_FILE].map(|name| self.config_in(name).ok());
+            let mut others = others.into_iter().flatten();
+            let is_meant = |(config, hash): &(Config, Digest)| {
+                *hash == roster.config && config.project == roster.project
+            };
+            claims = others.find(is_meant).unwrap_or(claims);
+        }
+        Ok((claims.0, claims.1, roster))
     }
 
     /// A path below `.kagi/` as it is shown: relative to the working directory.
@@ -300,7 +328,8 @@ impl Project {
         if let Some(home) = &home {
             (pin, is_new_checkout) = known(home, &site, &config)?;
         }
-        let (shown, roster) = (site.shown(ROSTER_FILE), site.claimed_beside(&config)?);
+        let (config, config_hash, roster) = site.claims_beside(config, config_hash)?;
+        let shown = site.shown(ROSTER_FILE);
         if opening.forgets {
             pin = Pin::default();
         }

@@ -12,7 +12,9 @@ use crate::format::message::manifest::Manifest;
 use crate::format::scope_file::{self, FILE_BYTES_MAX, ScopeName};
 use crate::keys::Home;
 use crate::project::incoming::{Change, Changed, Incoming, Join};
-use crate::project::{CONFIG_FILE, DIRECTORY, Opening, Project, ROSTER_FILE, Site, State};
+use crate::project::{
+    CONFIG_FILE, DIRECTORY, NEXT_CONFIG_FILE, Opening, Project, ROSTER_FILE, Site, State,
+};
 use crate::team::Draft;
 use std::path::PathBuf;
 
@@ -170,11 +172,7 @@ fn is_stranger(error: &Error, project: &str) -> bool {
         let pin = Home::find().and_then(|home| home.pin(project));
         pin.is_ok_and(|pin| pin.accepted.is_some())
     };
-    match error.kind {
-        Kind::NoIdentity | Kind::NoHome => true,
-        Kind::NotMember => !was_accepted(),
-        _ => false,
-    }
+    matches!(error.kind, Kind::NoIdentity | Kind::NoHome | Kind::NotMember) && !was_accepted()
 }
 
 /// What can be checked without any key: the texts are well formed and in their places.
@@ -318,17 +316,23 @@ fn back_up(site: &Site, incoming: &Incoming) -> Result<PathBuf> {
 }
 
 /// Writes in an order that is safe to stop in (PROTOCOL 12.10): scope files that serve readers of
-/// either roster, `access.json`, `kagi.json`, deletions, and what the new roster alone needs.
+/// either roster, `kagi.json` aside, `access.json` (the commit), `kagi.json` in its place, deletions,
+/// and what the new roster alone needs.
 fn write(site: &Site, changes: &[Change], unit: &[(&str, Vec<u8>)]) -> Result<()> {
     let kagi = site.root.join(DIRECTORY);
     let put = |path: &str, bytes: &[u8]| disk::replace_below(&kagi, path, bytes, Mode::Public);
     for change in changes {
-        if let Some(bytes) = change.before.as_deref().or(change.after.as_deref()) {
-            put(&change.path, bytes)?;
+        match change.before.as_deref().or(change.after.as_deref()) {
+            Some(bytes) => put(&change.path, bytes)?,
+            None if change.goes_first => disk::remove_with_directory(&site.path(&change.path))?,
+            None => {}
         }
     }
-    for (path, bytes) in unit {
-        put(path, bytes)?;
+    for (path, bytes) in unit.iter().rev() {
+        put(if *path == CONFIG_FILE { NEXT_CONFIG_FILE } else { path }, bytes)?;
+    }
+    if unit.iter().any(|(path, _)| *path == CONFIG_FILE) {
+        disk::rename(&site.path(NEXT_CONFIG_FILE), &site.path(CONFIG_FILE))?;
     }
     for change in changes {
         match &change.after {

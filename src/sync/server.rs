@@ -444,9 +444,10 @@ impl Connection<'_> {
         let mut pace = Pace::new();
         while left > 0 {
             let time = pace.left(all - left);
-            let can_wait = time.is_some_and(|_| self.stream.set_write_timeout(time).is_ok());
+            if time.is_none() || self.stream.set_write_timeout(time).is_err() {
+                return false;
+            }
             match (&*self.stream).write_vectored(slices) {
-                _ if !can_wait => return false,
                 Ok(0) => return false,
                 Ok(written) => {
                     left -= written;
@@ -472,7 +473,7 @@ impl Connection<'_> {
             return;
         }
         let end = Instant::now() + DRAINING;
-        let mut bytes = vec![0; FIRST_READ_BYTES];
+        let mut bytes = [0; 4 * 1024];
         let mut drained = 0;
         while drained < DRAINED_BYTES_MAX {
             let left = end.duration_since(Instant::now());
@@ -483,7 +484,6 @@ impl Connection<'_> {
                 Ok(0) | Err(_) => return,
                 Ok(read) => drained += read,
             }
-            bytes.resize(READ_BYTES.min(DRAINED_BYTES_MAX - drained), 0);
         }
     }
 }

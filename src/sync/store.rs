@@ -294,14 +294,6 @@ impl Store {
     }
 }
 
-/// Stub.
-///
-/// # Errors
-/// None.
-pub fn check(_root: &Path) -> Result<Vec<String>> {
-    Ok(Vec::new())
-}
-
 /// What the token that asks is.
 #[must_use]
 pub fn standing(actor: &Actor) -> Standing {

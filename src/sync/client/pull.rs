@@ -15,6 +15,7 @@ use crate::sync::channel::open_credential;
 use crate::sync::client::{Choice, Exchange, Options, PullReport, Remote};
 use crate::sync::protocol::{Operation, Pulled, Response};
 use crate::sync::remote::Server;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// Tries while another kagi pulls or writes at the same time.
@@ -88,17 +89,36 @@ impl Exchange<'_> {
             }
             Some(base) if pulled.standing.revision > 0 => base.clone(),
             _ if seen.0 > 0 && !self.options.accepts_older => return Err(self.older(0, seen.0)),
-            _ => return Ok(None),
+            _ => {
+                self.begin_anew()?;
+                return Ok(None);
+            }
         };
         if manifest.project != self.remote.project {
             return Err(Error::new(Kind::Unauthentic, "the server's manifest")); // PROTOCOL 12.2
         }
         self.check_history(&manifest, since, &pulled.links, seen)?;
         let mut blobs = Blobs::new();
-        let ours = self.site.files(&mut blobs)?;
-        blobs.extend(std::mem::take(&mut pulled.blobs).into_iter().map(|one| (hash(&one), one)));
-        self.complete(&manifest, base.as_ref(), &ours, &mut blobs)?;
+        if !pulled.manifest.is_empty() {
+            let ours = self.site.files(&mut blobs)?;
+            let sent = std::mem::take(&mut pulled.blobs);
+            blobs.extend(sent.into_iter().map(|blob| (hash(&blob), blob)));
+            self.complete(&manifest, base.as_ref(), &ours, &mut blobs)?;
+        }
         Ok(Some(Fetched { manifest, base, blobs, pulled }))
+    }
+
+    /// Forgets what was seen of a server that has nothing (any more): a push begins with revision 1.
+    fn begin_anew(&mut self) -> Result<()> {
+        (self.seen, self.base) = ((0, [0; 32]), None);
+        let (Some(home), remote) = (self.home, self.remote) else {
+            return Ok(());
+        };
+        home.change_remote(&remote.project, |stored| {
+            let stored = stored.filter(|stored| stored.is_same(&remote.known));
+            stored.map(|stored| KnownRemote { revision: 0, id: [0; 32], ..stored })
+        })?;
+        home.set_base(&self.site.root, None)
     }
 
     fn ask_for(&mut self, since: u64, member: &str) -> Result<Pulled> {
@@ -224,40 +244,45 @@ impl Exchange<'_> {
         if lock.is_none() {
             lock = Some(self.site.lock(self.options.waiting)?);
         }
+        let mut failed = None;
         if let Some(lock) = lock.filter(|_| report.is_verified) {
-            report.requests = self.take_requests(&lock, &pulled.requests)?;
+            let taken = self.take_requests(&lock, &pulled.requests, &mut report.requests);
+            failed = taken.err();
         }
         let own = identity.and_then(|own| self.take_credential(own, &pulled.sealed).transpose());
         report.has_own_token = matches!(own, Some(Ok(())));
-        let failed = own.and_then(Result::err);
+        let failed = failed.or(own.and_then(Result::err));
         let failed = failed.or(self.remember(&manifest, report.is_verified).err());
         report.unremembered = report.unremembered.or(failed);
         Ok(Some(report))
     }
 
     /// Writes the requests of the mailbox that are not answered yet, and drops those that are.
-    fn take_requests(&self, lock: &Lock, waiting: &[Vec<u8>]) -> Result<Vec<Request>> {
+    fn take_requests(
+        &self,
+        lock: &Lock,
+        waiting: &[Vec<u8>],
+        new: &mut Vec<Request>,
+    ) -> Result<()> {
         let roster = self.site.claimed_roster()?;
-        let here = self.site.requests()?;
-        let mut count = here.len();
-        for request in here.into_iter().flatten() {
-            if roster.member(&request.id).is_some() {
+        let is_answered = |id: &String| roster.member(id).is_some() || roster.removed.contains(id);
+        let mut ids = BTreeSet::new();
+        for request in self.site.requests()?.into_iter().flatten() {
+            if is_answered(&request.id) {
                 self.site.remove_request(lock, &request.id)?;
-                count -= 1;
             }
+            ids.insert(request.id);
         }
-        let mut requests = Vec::new();
-        for bytes in waiting.iter().take(REQUESTS_MAX.saturating_sub(count)) {
-            // What cannot be a request is no reason to stop: the state has been checked without it.
+        for bytes in waiting {
+            // What cannot be a request is no reason to stop: the state was checked without it.
             let Ok(request) = Request::read("a request", bytes) else { continue };
-            let is_answered =
-                roster.member(&request.id).is_some() || roster.removed.contains(&request.id);
-            if !is_answered && self.site.request(&request.id).is_err() {
+            let is_new = !is_answered(&request.id) && ids.insert(request.id.clone());
+            if is_new && ids.len() <= REQUESTS_MAX {
                 self.site.write_request(lock, &request)?;
-                requests.push(request);
+                new.push(request);
             }
         }
-        Ok(requests)
+        Ok(())
     }
 
     /// Keeps the credential that was sealed to this member, in place of the one that it asked with
