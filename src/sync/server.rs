@@ -29,12 +29,11 @@ const ANSWERING_MAX: usize = 16;
 const STACK_BYTES: usize = 256 * 1024;
 /// Bytes of requests and responses that are held at once, unless one alone may be larger.
 const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// How long a peer may do nothing, and how long everything may take that is short.
+/// How long a request or response may stand still, or move more slowly than it must.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What takes longer must move this much, on average since its start.
-const BYTES_A_SECOND_MIN: usize = 64 * 1024;
-/// Bytes of one read.
-const READ_BYTES: usize = 256 * 1024;
+const BYTES_A_SECOND_MIN: u128 = 64 * 1024;
+/// Bytes of a body that are read or written at once: after each of them the pace is looked at.
+const PIECE_BYTES: usize = 256 * 1024;
 /// Bytes of a read before the request's length is known: most requests are smaller. They are on the
 /// stack, so that a connection that sends nothing has no buffer.
 const FIRST_READ_BYTES: usize = 1024;
@@ -279,24 +278,29 @@ impl Drop for Connection<'_> {
     }
 }
 
-/// When what is going on must have come further.
+/// How fast something moves: the last time that it was fast enough, and the bytes since.
 struct Pace {
-    started: Instant,
-    moved: Instant,
+    since: Instant,
+    bytes: usize,
 }
 
 impl Pace {
     fn new() -> Self {
-        let now = Instant::now();
-        Pace { started: now, moved: now }
+        Pace { since: Instant::now(), bytes: 0 }
     }
 
-    /// The time that is left for the next step after so many bytes (PROTOCOL 9.8).
-    fn left(&self, bytes: usize) -> Option<Duration> {
-        let millis = bytes.saturating_mul(1000) / BYTES_A_SECOND_MIN;
-        let allowed = Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX));
-        let end = (self.started + PATIENCE.max(allowed)).min(self.moved + PATIENCE);
-        let left = end.duration_since(Instant::now());
+    /// Counts bytes that have moved.
+    fn moved(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        let (now, bytes) = (Instant::now(), u128::try_from(self.bytes).unwrap_or(u128::MAX));
+        if bytes * 1000 >= now.duration_since(self.since).as_millis() * BYTES_A_SECOND_MIN {
+            *self = Pace { since: now, bytes: 0 };
+        }
+    }
+
+    /// The time that is left to be fast enough again (PROTOCOL 9.8).
+    fn left(&self) -> Option<Duration> {
+        let left = (self.since + PATIENCE).duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
     }
 }
@@ -363,7 +367,7 @@ impl Connection<'_> {
         };
         while bytes.len() < head.end {
             // One more than is needed, to notice what does not belong there.
-            let (length, room) = (bytes.len(), (head.end + 1 - bytes.len()).min(READ_BYTES));
+            let (length, room) = (bytes.len(), (head.end + 1 - bytes.len()).min(PIECE_BYTES));
             if !self.turn(Stage::Reading, length + room) {
                 return Err(None);
             }
@@ -384,12 +388,12 @@ impl Connection<'_> {
     ) -> std::result::Result<usize, Option<Status>> {
         let broken = |status| if before == 0 { None } else { Some(status) };
         loop {
-            let left = pace.left(before).ok_or(broken(Status::TIMEOUT))?;
+            let left = pace.left().ok_or(broken(Status::TIMEOUT))?;
             self.stream.set_read_timeout(Some(left)).map_err(|_| None)?;
             match (&*self.stream).read(into) {
                 Ok(0) => return Err(broken(Status::BAD)),
                 Ok(read) => {
-                    pace.moved = Instant::now();
+                    pace.moved(read);
                     return Ok(read);
                 }
                 Err(cause) if may_go_on(&cause) => {}
@@ -437,22 +441,19 @@ impl Connection<'_> {
     /// Sends a response. False if it did not arrive in time.
     fn send(&self, status: Status, content_type: &str, body: &[u8]) -> bool {
         let head = status.head(content_type, body.len());
-        let mut slices = [IoSlice::new(&head), IoSlice::new(body)];
-        let mut slices = slices.as_mut_slice();
-        let mut left = head.len() + body.len();
-        let all = left;
+        let (mut head, mut body) = (head.as_slice(), body);
         let mut pace = Pace::new();
-        while left > 0 {
-            let time = pace.left(all - left);
+        while !head.is_empty() || !body.is_empty() {
+            let time = pace.left();
             if time.is_none() || self.stream.set_write_timeout(time).is_err() {
                 return false;
             }
-            match (&*self.stream).write_vectored(slices) {
-                Ok(0) => return false,
+            let piece = &body[..body.len().min(PIECE_BYTES)];
+            match (&*self.stream).write_vectored(&[IoSlice::new(head), IoSlice::new(piece)]) {
                 Ok(written) => {
-                    left -= written;
-                    IoSlice::advance_slices(&mut slices, written);
-                    pace.moved = Instant::now();
+                    let of_head = written.min(head.len());
+                    (head, body) = (&head[of_head..], &body[written - of_head..]);
+                    pace.moved(written);
                 }
                 Err(cause) if may_go_on(&cause) => {}
                 Err(_) => return false,
