@@ -1,6 +1,7 @@
 //! `kagi serve` as a process: its first start, half a server, what it may bind; and what it must
 //! survive: connections that send nothing, little by little, or do not read; no descriptors left;
 //! wrong tokens. Timing is asserted tightly only with `KAGI_TEST_SCALE=full`.
+#![cfg(feature = "server")]
 #![cfg(all(unix, feature = "server"))]
 
 mod common;

@@ -1,5 +1,6 @@
 //! The store and the handler, asked through the channel: every operation with good and bad input,
 //! who may do what, and that nothing is said to who may do nothing.
+#![cfg(feature = "server")]
 
 mod common;
 #[path = "common/store.rs"]

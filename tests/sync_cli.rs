@@ -1,5 +1,6 @@
 //! What the transcripts cannot say of the commands that sync: that a token is nowhere but where it was
 //! asked for, and that nothing of a server's reaches the terminal as it is.
+#![cfg(feature = "server")]
 #![cfg(all(unix, feature = "server"))]
 
 mod common;
