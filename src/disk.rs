@@ -5,12 +5,13 @@
 //! write below a directory that is a link, and to read a private file that others can read.
 
 mod held;
+mod program;
 
 pub use held::{Held, hold};
+pub use program::find_program;
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
-use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -325,32 +326,6 @@ pub fn exists(path: &Path) -> bool {
 #[must_use]
 pub fn is_directory(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|info| info.is_dir())
-}
-
-/// Where a program is: a name with a separator is a path already, others are looked up in the
-/// directories of `PATH`. `None` if none of them has it.
-#[must_use]
-pub fn find_program(program: &OsStr, path: &OsStr) -> Option<PathBuf> {
-    if program.as_encoded_bytes().contains(&b'/') || cfg!(windows) {
-        return Some(PathBuf::from(program));
-    }
-    let path = if path.is_empty() { OsStr::new("/usr/bin:/bin") } else { path };
-    // An empty entry means the working directory, which must stay a path when it is joined.
-    let here =
-        |directory: PathBuf| if directory.as_os_str().is_empty() { ".".into() } else { directory };
-    let mut candidates = std::env::split_paths(path).map(|directory| here(directory).join(program));
-    candidates.find(|candidate| is_program(candidate))
-}
-
-#[cfg(unix)]
-fn is_program(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    fs::metadata(path).is_ok_and(|info| info.is_file() && info.permissions().mode() & 0o111 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_program(path: &Path) -> bool {
-    path.is_file()
 }
 
 /// One entry of a directory.
