@@ -481,14 +481,20 @@ fn a_newcomer_asks_is_answered_and_fetches_what_was_sealed() {
         Refusal::Malformed,
     );
     refused(post("{}".into()), Refusal::Malformed);
-    assert_eq!(rig.standing(&who, &project).waiting, [request.id.clone()]);
+    assert_eq!(
+        rig.standing(&who, &project).waiting,
+        std::slice::from_ref(&request.id)
+    );
     assert_eq!(
         rig.pull(&who, &project, 0).requests,
         [request.write().into_bytes()]
     );
 
     let rig = rig.again(|_| {});
-    assert_eq!(rig.standing(&who, &project).waiting, [request.id.clone()]);
+    assert_eq!(
+        rig.standing(&who, &project).waiting,
+        std::slice::from_ref(&request.id)
+    );
     let fresh = credential();
     let mut new = token(&fresh, Rights::MEMBER, &request.id);
     new.sealed = seal_credential(&request.id, &request.public, &project, &fresh).unwrap();

@@ -237,6 +237,11 @@ fn hint(kind: Kind, subject: &str) -> String {
         Kind::UnknownProject if path.starts_with("server:") => {
             "kagi trust ID, once that member has shown the id itself; then kagi pull".to_string()
         }
+        Kind::OldEpoch if path.starts_with("server:") => {
+            "it was taken back behind a rotation: its administrator can make the project anew \
+             (kagi project del), for kagi project join"
+                .to_string()
+        }
         // What a commit, or a server, holds is not mended.
         _ if path.contains(":.kagi/") => String::new(),
         Kind::Exposed => format!("chmod 600 {}", shell_word(subject)),

@@ -13,7 +13,7 @@ use crate::format::message::token::{AdminToken, Credential, ServerKeys, fingerpr
 use crate::format::text::HEX;
 use crate::secret::Secret;
 use crate::sync::handler;
-use crate::sync::server::{self, Answer, Settings};
+use crate::sync::server::{self, Answer, Settings, pipe};
 use crate::sync::store::Store;
 use crate::sync::store::check;
 use crate::terminal;
@@ -47,7 +47,7 @@ pub fn serve(input: &mut Input) -> Result<u8, Failure> {
         let (keys, store) = place.open()?;
         let public = keys.public;
         let (stdin, stdout) = (io::stdin(), io::stdout().lock());
-        server::serve_frames(stdin, stdout, &public, body_bytes_max, &*answer(store, keys))?;
+        pipe::serve(stdin, stdout, &public, body_bytes_max, &*answer(store, keys))?;
         return Ok(0);
     }
     if input.has("init") {

@@ -1,26 +1,28 @@
-//! The server: connections, threads, limits and deadlines; and the same over a pipe.
+//! The server: connections, threads, limits and deadlines; in `pipe`, the same over a pipe.
 //!
 //! Promises: one request a connection; every wait has an absolute end; threads, memory and what is
 //! held back are bounded, and where a bound is reached it is the oldest request that is not
-//! complete that goes, so that complete ones are answered. Workers accept for themselves: no
-//! connection is handed from thread to thread. Refuses to end: there is no code for shutting down,
+//! complete that goes, so that complete ones are answered. Threads accept for themselves as long as
+//! there is more than one to do so. Refuses to end: there is no code for shutting down,
 //! and the store is safe at every instant.
 
+pub mod pipe;
+
 use crate::error::{Error, Kind, Result};
-use crate::secret::Secret;
 use crate::sync::handler::Exchange;
 use crate::sync::http::{CHANNEL_TYPE, Head, Parser, Route, Status, TEXT_TYPE};
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Connections that are served at once, each by a thread.
 const CONNECTIONS_MAX: usize = 512;
+/// Connections that wait for a thread, which is on its way to them.
+const QUEUED_MAX: usize = 128;
 /// Threads that are kept for what comes next.
 const SPARE_WORKERS_MAX: usize = 16;
 /// Requests that are answered at once: the others wait for a moment.
@@ -46,11 +48,7 @@ const DENIED_AFTER: Duration = Duration::from_secs(1);
 const DENIED_MAX: usize = 1024;
 const DENIED_PER_ADDRESS_MAX: usize = 16;
 /// How long nothing is accepted if the system gives no more descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long a client may do nothing that has the store to itself.
-const FRAME_PATIENCE: Duration = Duration::from_secs(60);
-/// The first bytes on a pipe (PROTOCOL 10.1).
-const GREETING: &[u8] = b"kagi-server 1\n";
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// Answers the bytes of a request from an address; `None` if they do not open.
 pub type Answer = dyn Fn(&[u8], &str) -> Result<Option<Exchange>> + Send + Sync;
@@ -86,13 +84,34 @@ struct Place {
     bytes: usize,
 }
 
-/// Who is being served.
+/// A connection that nobody serves yet.
+struct Arrival {
+    stream: Arc<TcpStream>,
+    address: IpAddr,
+}
+
+/// What became of a connection that was accepted.
+enum Taken {
+    Back(Arrival),
+    ForNewWorker,
+    Queued,
+}
+
+/// What a worker does next.
+enum Next {
+    Serve(Arrival),
+    Accept,
+    End,
+}
+
+/// Who is being served, and who is not yet.
 #[derive(Default)]
 struct Places {
     /// By the order of their arrival.
     open: BTreeMap<u64, Place>,
     arrived: u64,
-    /// Threads, and those of them that wait for a connection.
+    queue: VecDeque<Arrival>,
+    /// Threads, and those of them that accept.
     workers: usize,
     waiting: usize,
     answering: usize,
@@ -135,7 +154,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// # Errors
 /// `NotStarted` if there can be no thread at all.
 pub fn serve(listener: TcpListener, settings: Settings, answer: Box<Answer>) -> Result<Infallible> {
-    let places = Places { workers: 1, waiting: 1, ..Places::default() };
+    let places = Places { workers: 1, ..Places::default() };
     let server = Arc::new(Server {
         listener,
         settings,
@@ -156,29 +175,47 @@ fn spawn(server: &Arc<Server>) -> io::Result<()> {
     worker.spawn(move || work(&server)).map(|_| ())
 }
 
-/// Accepts and serves, one connection after the other.
+/// Serves and accepts, one connection after the other.
 fn work(server: &Arc<Server>) {
+    loop {
+        let arrival = match server.next() {
+            Next::Serve(arrival) => arrival,
+            Next::Accept => accept(server),
+            Next::End => return,
+        };
+        Connection::new(server, arrival).serve();
+    }
+}
+
+/// Accepts a connection for this thread. As long as no other thread waits for the next one this one
+/// stays: there may be many, and none of them should wait for a thread to wake.
+fn accept(server: &Arc<Server>) -> Arrival {
     loop {
         match server.listener.accept() {
             Ok((stream, from)) => {
-                let (connection, is_last) = server.enter(stream, from.ip().to_canonical());
-                if is_last && spawn(server).is_err() {
-                    let mut places = lock(&server.places);
-                    (places.workers, places.waiting) = (places.workers - 1, places.waiting - 1);
-                    places.close_oldest(0);
-                }
-                connection.serve();
-                drop(connection);
-                if !server.may_stay() {
-                    return;
+                let arrival =
+                    Arrival { stream: Arc::new(stream), address: from.ip().to_canonical() };
+                match server.take_in(arrival) {
+                    Taken::Back(arrival) => return arrival,
+                    Taken::Queued => {}
+                    Taken::ForNewWorker if spawn(server).is_ok() => {}
+                    Taken::ForNewWorker => {
+                        let mut places = lock(&server.places);
+                        places.workers -= 1;
+                        places.close_oldest(0);
+                    }
                 }
             }
-            Err(cause) if matches!(cause.kind(), ErrorKind::ConnectionAborted) => {}
+            Err(cause) if cause.kind() == ErrorKind::ConnectionAborted => {}
             // No more descriptors, or no memory: some are given back, and this is no busy loop.
             Err(_) => {
-                lock(&server.places).close_oldest(0);
-                lock(&server.denied).pop_front();
-                thread::sleep(ACCEPT_PAUSE);
+                let was_denied = lock(&server.denied).pop_front();
+                let mut places = lock(&server.places);
+                if was_denied.is_none() && places.queue.pop_front().is_none() {
+                    places.close_oldest(0);
+                    drop(places);
+                    thread::sleep(ACCEPT_PAUSE);
+                }
             }
         }
     }
@@ -204,35 +241,38 @@ impl Places {
 }
 
 impl Server {
-    /// Takes a connection in; true if a worker is needed to wait for the next one. Where all are
-    /// there that may be, one is freed.
-    fn enter(&self, stream: TcpStream, address: IpAddr) -> (Connection<'_>, bool) {
-        let stream = Arc::new(stream);
+    /// Gives a connection back to the thread that accepted it if others wait for the next one, and
+    /// otherwise finds a thread for it: a new one, or that of the oldest that can be spared.
+    fn take_in(&self, arrival: Arrival) -> Taken {
         let mut places = lock(&self.places);
-        let number = places.arrived;
-        places.arrived += 1;
-        places.waiting -= 1;
-        let needs_worker = places.waiting == 0 && places.workers < CONNECTIONS_MAX;
-        if needs_worker {
-            (places.workers, places.waiting) = (places.workers + 1, places.waiting + 1);
-        } else if places.waiting == 0 {
-            places.close_oldest(0);
+        if places.waiting > 1 {
+            places.waiting -= 1;
+            return Taken::Back(arrival);
         }
-        let place = Place { stream: Arc::clone(&stream), stage: Stage::Reading, bytes: 0 };
-        places.open.insert(number, place);
-        (Connection { server: self, number, stream, address }, needs_worker)
+        places.queue.push_back(arrival);
+        if places.queue.len() > QUEUED_MAX {
+            places.queue.pop_front();
+        }
+        if places.workers <= CONNECTIONS_MAX {
+            places.workers += 1;
+            return Taken::ForNewWorker;
+        }
+        places.close_oldest(0);
+        Taken::Queued
     }
 
-    /// True if a worker that is done is needed for the next connection.
-    fn may_stay(&self) -> bool {
+    /// What a thread is to do that has nothing to do.
+    fn next(&self) -> Next {
         let mut places = lock(&self.places);
-        let stays = places.waiting < SPARE_WORKERS_MAX;
-        if stays {
+        if let Some(arrival) = places.queue.pop_front() {
+            Next::Serve(arrival)
+        } else if places.waiting < SPARE_WORKERS_MAX {
             places.waiting += 1;
+            Next::Accept
         } else {
             places.workers -= 1;
+            Next::End
         }
-        stays
     }
 
     /// Holds an answer back, and the connection with it, but no worker. What does not fit is
@@ -266,6 +306,17 @@ impl Server {
                 }
             };
         }
+    }
+}
+
+impl<'a> Connection<'a> {
+    fn new(server: &'a Server, Arrival { stream, address }: Arrival) -> Self {
+        let mut places = lock(&server.places);
+        let number = places.arrived;
+        places.arrived += 1;
+        let place = Place { stream: Arc::clone(&stream), stage: Stage::Reading, bytes: 0 };
+        places.open.insert(number, place);
+        Connection { server, number, stream, address }
     }
 }
 
@@ -492,75 +543,6 @@ impl Connection<'_> {
 /// The time is up, which `Pace` finds as well, or a signal came.
 fn may_go_on(cause: &io::Error) -> bool {
     matches!(cause.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
-}
-
-/// Serves one client over a pipe until it closes, or does nothing for a while.
-///
-/// # Errors
-/// `Read` or `Write` if the pipe breaks; `TooLarge` for a request over the limit.
-pub fn serve_frames(
-    input: impl Read + Send + 'static,
-    mut output: impl Write,
-    server: &[u8; 32],
-    body_bytes_max: usize,
-    answer: &Answer,
-) -> Result<()> {
-    let failed = |kind| move |cause: io::Error| Error::new(kind, "the client").because_of(&cause);
-    let mut send = |bytes: &[u8]| output.write_all(bytes).and_then(|()| output.flush());
-    // PROTOCOL 10.1
-    send(&[GREETING, server].concat()).map_err(failed(Kind::Write))?;
-    let frames = frames(input, body_bytes_max);
-    loop {
-        let request = match frames.recv_timeout(FRAME_PATIENCE) {
-            Ok(frame) => frame?,
-            Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => return Ok(()),
-        };
-        let exchange = answer(request.expose(), "a pipe")?;
-        if exchange.as_ref().is_some_and(|exchange| exchange.is_denied) {
-            thread::sleep(DENIED_AFTER);
-        }
-        // PROTOCOL 10.3
-        let bytes = exchange.map(|exchange| exchange.bytes).unwrap_or_default();
-        let length = u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes();
-        send(&[&length, bytes.as_slice()].concat()).map_err(failed(Kind::Write))?;
-    }
-}
-
-/// The frames that arrive, read by a thread of their own: a pipe has no timeout.
-fn frames(
-    mut input: impl Read + Send + 'static,
-    bytes_max: usize,
-) -> mpsc::Receiver<Result<Secret>> {
-    let (sender, receiver) = mpsc::sync_channel(1);
-    thread::spawn(move || {
-        while let Some(frame) = frame(&mut input, bytes_max).transpose() {
-            let is_last = frame.is_err();
-            if sender.send(frame).is_err() || is_last {
-                return;
-            }
-        }
-    });
-    receiver
-}
-
-/// One frame; `None` at the end of the input (PROTOCOL 10.2).
-fn frame(input: &mut impl Read, bytes_max: usize) -> Result<Option<Secret>> {
-    let failed = |cause: io::Error| Error::new(Kind::Read, "the client").because_of(&cause);
-    let mut length = [0; 4];
-    match input.read_exact(&mut length) {
-        Err(cause) if cause.kind() == ErrorKind::UnexpectedEof => return Ok(None),
-        read => read.map_err(failed)?,
-    }
-    let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
-    if length > bytes_max {
-        return Err(Error::new(Kind::TooLarge, "a request"));
-    }
-    let mut bytes = Vec::new();
-    let read = input.take(u64::try_from(length).unwrap_or(0)).read_to_end(&mut bytes);
-    if read.map_err(failed)? < length {
-        return Err(failed(ErrorKind::UnexpectedEof.into()));
-    }
-    Ok(Some(Secret::from_vec(bytes)))
 }
 
 /// True if a server at an address says that it is well.
