@@ -56,7 +56,11 @@ fn no_such_flag(flag: &str) -> Failure {
 pub fn find(name: &str) -> Option<&'static Command> {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
     let name = alias.map_or(name, |(_, meant)| meant);
-    COMMANDS.iter().chain([&crate::cli::serve::SERVE]).find(|command| command.name == name)
+    #[cfg(feature = "server")]
+    let more = [&crate::cli::serve::SERVE];
+    #[cfg(not(feature = "server"))]
+    let more = [];
+    COMMANDS.iter().chain(more).find(|command| command.name == name)
 }
 
 fn unknown(name: &str) -> Failure {
