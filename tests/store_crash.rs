@@ -17,7 +17,7 @@ use kagi::format::message::token::Credential;
 use kagi::format::request::Request;
 use kagi::secret::Key;
 use kagi::sync::handler;
-use kagi::sync::protocol::{Operation, Refusal, Response, Rights};
+use kagi::sync::protocol::{Operation, ProjectInfo, Refusal, Response, Rights};
 use kagi::sync::store::Store;
 use kagi::sync::store::audit::{Actor, Audit};
 use kagi::sync::store::check::check;
@@ -465,4 +465,319 @@ fn a_rollback_that_was_stopped_is_finished() {
         Refusal::Storage,
     );
     assert_eq!(revisions(&rig, &project).len(), 6);
+}
+
+// --- What is killed, and what finds the disk full ---
+
+/// Changes, in words.
+const CHANGES: [&str; 9] = [
+    "push",
+    "push-and-drop",
+    "push-members",
+    "rollback",
+    "approve",
+    "issue",
+    "revoke",
+    "delete",
+    "post",
+];
+/// The calls that change files.
+const CALLS: [&str; 8] = [
+    "write",
+    "fsync",
+    "fdatasync",
+    "rename",
+    "unlink",
+    "unlinkat",
+    "mkdir",
+    "ftruncate",
+];
+const TIME: u64 = NOW + 10 * KEPT_SECONDS;
+const BEGIN: &str = "/kagi-test-begins";
+const END: &str = "/kagi-test-ends";
+
+fn open(root: &Path) -> Store {
+    Store::open(root, Key::new([8; 32]), false).expect("a store that opens")
+}
+
+fn request(seed: u8) -> Request {
+    Request::new(public_key(&Key::new([seed; 32])), "laptop")
+}
+
+fn local(store: &Store, project: &str, operation: Operation) -> Response {
+    handler::local(store, project, operation, TIME)
+}
+
+fn numbered(number: u8) -> Credential {
+    Credential::new([number; 13], Key::new([number; 32]))
+}
+
+fn project_of_tests() -> String {
+    kagi::format::names::project_id([1; 13])
+}
+
+/// The state after so many pushes.
+fn state_at(revision: u8) -> State {
+    let first = State::first(&project_of_tests()).with("secrets/app/constant.enc", "constant");
+    (2..=revision).fold(first, |state, number| {
+        state.next(
+            &format!("secrets/app/e{}.enc", number % 3),
+            format!("{number}"),
+        )
+    })
+}
+
+/// A store with a project of some revisions, tokens of two members, and a request that waits.
+fn prepare(root: &Path) {
+    let store = open(root);
+    let project = project_of_tests();
+    let name = "shop".to_string();
+    done(local(&store, &project, Operation::Register { name }));
+    for revision in 1..=37 {
+        let operation = state_at(revision).push();
+        standing(handler::local(&store, &project, operation, NOW));
+    }
+    for seed in 1..=3 {
+        let token = token(&numbered(seed), Rights::MEMBER, &request(seed).id);
+        done(local(&store, &project, Operation::Issue { token }));
+    }
+    let request = request(9).write().into_bytes();
+    done(local(&store, &project, Operation::Post { request }));
+}
+
+/// The operation of a change.
+fn change(word: &str) -> Operation {
+    let next = state_at(38).push();
+    match (word, next) {
+        (
+            "push-members",
+            Operation::Push {
+                manifest,
+                blobs,
+                member,
+                ..
+            },
+        ) => {
+            let members = vec![
+                (request(1).id, Rights::MEMBER),
+                (request(2).id, Rights::LIMITED),
+            ];
+            Operation::Push {
+                manifest,
+                blobs,
+                members,
+                member,
+            }
+        }
+        ("push" | "push-and-drop", next) => next,
+        ("rollback", _) => Operation::Rollback { revision: 34 },
+        ("approve", _) => Operation::Approve {
+            token: token(&numbered(7), Rights::MEMBER, ""),
+        },
+        ("issue", _) => {
+            let mut token = token(&numbered(7), Rights::MEMBER, &request(9).id);
+            token.sealed = vec![7; 100];
+            Operation::Issue { token }
+        }
+        ("revoke", _) => Operation::Revoke {
+            token: numbered(3).id,
+        },
+        ("delete", _) => Operation::Delete,
+        ("post", _) => Operation::Post {
+            request: request(10).write().into_bytes(),
+        },
+        _ => panic!("{word}"),
+    }
+}
+
+/// Not a test of its own: what is killed. It makes one change and leaves a file that says how it went.
+#[test]
+fn the_program_that_is_killed() {
+    let Some(root) = std::env::var_os("KAGI_TEST_STORE").map(PathBuf::from) else {
+        return;
+    };
+    let word = std::env::var("KAGI_TEST_CHANGE").unwrap();
+    let store = open(&root);
+    let project = match word.as_str() {
+        "approve" => kagi::format::names::project_id([2; 13]),
+        _ => project_of_tests(),
+    };
+    // Only this one lets the oldest revisions go.
+    let now = if word == "push-and-drop" {
+        TIME
+    } else {
+        NOW + 1
+    };
+    let operation = change(&word);
+    // The thread that runs the tests writes as well: what is counted is beyond that.
+    for _ in 0..100 {
+        fs::write("/dev/null", "x").unwrap();
+    }
+    let _ = fs::metadata(BEGIN);
+    let response = handler::local(&store, &project, operation, now);
+    let _ = fs::metadata(END);
+    let how = match response {
+        Response::Refused(Refusal::Storage, _) => "refused",
+        Response::Done | Response::Standing(_) => "done",
+        other => panic!("{}", shown(&other)),
+    };
+    fs::write(root.with_extension(how), "").unwrap();
+}
+
+fn helper(root: &Path, word: &str, options: &[&str]) -> String {
+    let log = root.with_extension("log");
+    let mut command = Command::new("strace");
+    command.arg("-f").arg("-o").arg(&log).args(options);
+    command.arg(std::env::current_exe().unwrap());
+    command.args(["--exact", "the_program_that_is_killed", "--test-threads=1"]);
+    command
+        .env("KAGI_TEST_STORE", root)
+        .env("KAGI_TEST_CHANGE", word);
+    command.output().expect("strace");
+    fs::read_to_string(&log).expect("a log")
+}
+
+/// The calls of a change, each with how often its thread had made it by then.
+fn calls(log: &str) -> Vec<(String, usize)> {
+    let thread = log
+        .lines()
+        .find(|line| line.contains(BEGIN))
+        .expect("a beginning");
+    let thread = thread.split(' ').next().unwrap();
+    let (mut counts, mut has_begun) = (std::collections::BTreeMap::new(), false);
+    let mut calls = Vec::new();
+    for line in log.lines().filter(|line| line.starts_with(thread)) {
+        has_begun |= line.contains(BEGIN);
+        if line.contains(END) {
+            break;
+        }
+        let call = line[thread.len()..]
+            .trim_start()
+            .split('(')
+            .next()
+            .unwrap_or_default();
+        if CALLS.contains(&call) {
+            let count = counts.entry(call.to_string()).or_insert(0);
+            *count += 1;
+            calls.extend(has_begun.then(|| (call.to_string(), *count)));
+        }
+    }
+    calls
+}
+
+/// What can be seen of a store, in parts of which each must be the old one or the new one.
+fn parts(root: &Path) -> Vec<String> {
+    let store = open(root);
+    let project = project_of_tests();
+    let mut parts = Vec::new();
+    match local(&store, "", Operation::Projects) {
+        Response::Projects(list) => {
+            let shown = |one: &ProjectInfo| format!("{} {}", one.id, one.revision);
+            parts.push(list.iter().map(shown).collect::<Vec<_>>().join(" "));
+        }
+        other => panic!("{}", shown(&other)),
+    }
+    let pull = Operation::Pull {
+        since: 0,
+        member: String::new(),
+    };
+    match local(&store, &project, pull) {
+        Response::Pulled(pulled) => {
+            let at = &pulled.standing;
+            parts.push(format!(
+                "{} {:?} {:?}",
+                at.revision, pulled.manifest, pulled.blobs
+            ));
+            parts.push(format!("{:?}", at.waiting));
+        }
+        other => parts.extend([shown(&other), String::new()]),
+    }
+    for number in [1, 2, 3, 7] {
+        let token = store.token(&numbered(number), TIME);
+        parts.push(token.map_or(String::new(), |token| token.info.rights.words()));
+    }
+    drop(store);
+    sound(root);
+    parts
+}
+
+fn fresh_copy(from: &Path, to: &Path) {
+    for how in ["done", "refused"] {
+        let _ = fs::remove_file(to.with_extension(how));
+    }
+    let _ = fs::remove_dir_all(to);
+    common::copy(from, to);
+}
+
+#[test]
+fn a_change_that_is_killed_or_finds_the_disk_full_is_made_or_not() {
+    if common::find_program("strace").is_none() {
+        return common::say("store: killing is skipped, it needs strace");
+    }
+    let world = World::new();
+    let (before, root) = (world.root.join("before"), world.root.join("store"));
+    prepare(&before);
+    let old = parts(&before);
+    let mut tries = 0;
+    for word in CHANGES {
+        fresh_copy(&before, &root);
+        let log = helper(&root, word, &[]);
+        assert!(root.with_extension("done").exists(), "{word}");
+        let new = parts(&root);
+        assert!(new != old, "{word}");
+        let syncs = calls(&log)
+            .iter()
+            .filter(|(call, _)| call.ends_with("sync"))
+            .count();
+        // The syncs of a push: the file, and the directory that it is in.
+        assert!(word != "push" || syncs == 2, "{syncs} syncs");
+        for (call, at) in calls(&log) {
+            for fault in ["signal=SIGKILL", "error=ENOSPC"] {
+                fresh_copy(&before, &root);
+                let inject = format!("inject={call}:{fault}:when={at}");
+                helper(
+                    &root,
+                    word,
+                    &["-e", &format!("trace={call}"), "-e", &inject],
+                );
+                let what = format!("{word}: {call} {at} {fault}");
+                let is_done = root.with_extension("done").exists();
+                let is_refused = root.with_extension("refused").exists();
+                assert_eq!(is_done || is_refused, fault != "signal=SIGKILL", "{what}");
+                for ((found, new), old) in parts(&root).iter().zip(&new).zip(&old) {
+                    let is_whole = found == new || (found == old && !is_done);
+                    assert!(is_whole, "{what}: {found}\nnot {new}\nnor {old}");
+                    // What was refused is not there: whoever asked tries again.
+                    assert!(
+                        !is_refused || word != "push" || found == old,
+                        "{what}: {found}"
+                    );
+                }
+                goes_on(&root, &what);
+                tries += 1;
+            }
+        }
+    }
+    common::say(&format!(
+        "store: {tries} changes were killed, or found the disk full"
+    ));
+    assert!(tries > 100);
+}
+
+/// The store takes the next push.
+fn goes_on(root: &Path, what: &str) {
+    let store = open(root);
+    let project = project_of_tests();
+    let at = match local(&store, &project, Operation::Status) {
+        Response::Standing(at) => at,
+        Response::Refused(Refusal::Missing, _) => return,
+        other => panic!("{what}: {}", shown(&other)),
+    };
+    let mut state = State::first(&project).with("kagi.json", "goes on");
+    (state.revision, state.previous) = (at.revision + 1, at.id);
+    assert_eq!(
+        standing(local(&store, &project, state.push())).revision,
+        state.revision,
+        "{what}"
+    );
 }
