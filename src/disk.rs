@@ -4,13 +4,22 @@
 //! the old bytes or the new, and is on disk when it returns; one writer at a time. Refuses: to
 //! write below a directory that is a link, and to read a private file that others can read.
 
+mod held;
+mod lock;
+#[cfg(feature = "server")]
+mod pieces;
+
+pub use held::{Held, hold};
+pub use lock::{Lock, lock, lock_within};
+#[cfg(feature = "server")]
+pub use pieces::Pieces;
+
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use std::ffi::OsStr;
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 /// Who may read a file that is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,6 +33,8 @@ pub enum Mode {
 /// Begins and ends the name of a file that is being written.
 const TEMP_PREFIX: &str = ".kagi-";
 const TEMP_SUFFIX: &str = ".tmp";
+/// Holds the lock where a directory cannot be opened.
+const LOCK_FILE: &str = ".kagi-lock";
 
 fn failed(kind: Kind, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     move |cause| Error::new(kind, path.to_string_lossy()).because_of(&cause)
@@ -161,6 +172,12 @@ pub fn replace_below(root: &Path, name: &str, bytes: &[u8], mode: Mode) -> Resul
 
 /// Writes a file that must not be there yet, synced.
 fn write_new(path: &Path, bytes: &[u8], mode: Mode) -> std::io::Result<()> {
+    let mut file = create_new(path, mode)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn create_new(path: &Path, mode: Mode) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -170,9 +187,7 @@ fn write_new(path: &Path, bytes: &[u8], mode: Mode) -> std::io::Result<()> {
     }
     #[cfg(not(unix))]
     let _ = mode;
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    options.open(path)
 }
 
 /// Makes the entries of a directory durable.
@@ -392,180 +407,6 @@ pub fn bytes_below(path: &Path) -> Result<u64> {
     Ok(sum)
 }
 
-/// A plain file that is read in pieces, or that only grows.
-pub struct Pieces {
-    file: File,
-    path: PathBuf,
-    length: u64,
-}
-
-impl Pieces {
-    /// Opens a file to be read; `None` if there is none.
-    ///
-    /// # Errors
-    /// `Read`, `NotPlain`.
-    pub fn open(path: &Path) -> Result<Option<Self>> {
-        let opened = plain(path)?;
-        Ok(opened.map(|(file, info)| Pieces { file, path: path.into(), length: info.len() }))
-    }
-
-    /// Opens a file that grows, and makes an empty one where nothing is.
-    ///
-    /// # Errors
-    /// `Read`, `NotPlain`, `Write`.
-    pub fn growing(path: &Path) -> Result<Self> {
-        if plain(path)?.is_none() {
-            replace(path, b"", Mode::Private)?;
-        }
-        let options = OpenOptions::new().read(true).write(true).open(path);
-        let file = options.map_err(failed(Kind::Write, path))?;
-        let length = file.metadata().map_err(failed(Kind::Read, path))?.len();
-        Ok(Pieces { file, path: path.into(), length })
-    }
-
-    /// Bytes of the file.
-    #[must_use]
-    pub fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// `length` bytes from `offset` on.
-    ///
-    /// # Errors
-    /// `Read`, also if the file ends before.
-    pub fn read(&mut self, offset: u64, length: usize) -> Result<Vec<u8>> {
-        let is_there = offset.checked_add(length as u64).is_some_and(|end| end <= self.length);
-        if !is_there {
-            let error = Error::new(Kind::Read, self.path.to_string_lossy());
-            return Err(error.because("it is shorter than it was"));
-        }
-        let mut bytes = vec![0; length];
-        let read = self.file.seek(SeekFrom::Start(offset));
-        let read = read.and_then(|_| self.file.read_exact(&mut bytes));
-        read.map_err(failed(Kind::Read, &self.path))?;
-        Ok(bytes)
-    }
-
-    /// Cuts the file to `length` bytes.
-    ///
-    /// # Errors
-    /// `Write`.
-    pub fn cut(&mut self, length: u64) -> Result<()> {
-        self.file.set_len(length).map_err(failed(Kind::Write, &self.path))?;
-        self.length = length;
-        Ok(())
-    }
-
-    /// Appends, without a sync: all of it, or nothing.
-    ///
-    /// # Errors
-    /// `Write`.
-    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = self.file.seek(SeekFrom::Start(self.length));
-        if let Err(cause) = written.and_then(|_| self.file.write_all(bytes)) {
-            // What cannot be cut off now is overwritten by what comes next.
-            let _ = self.file.set_len(self.length);
-            return Err(failed(Kind::Write, &self.path)(cause));
-        }
-        self.length += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Makes what was appended durable.
-    ///
-    /// # Errors
-    /// `Write`.
-    pub fn sync(&mut self) -> Result<()> {
-        self.file.sync_data().map_err(failed(Kind::Write, &self.path))
-    }
-}
-
-/// The right to write below a directory; given back when dropped, or when the process ends.
-pub struct Lock(File);
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Closing the file unlocks it as well.
-        let _ = self.0.unlock();
-    }
-}
-
-/// Waits until nobody else writes below a directory. The lock is on the directory itself, so
-/// nothing is left behind; where a directory cannot be opened, on a file in it. `waiting` is
-/// called if somebody else holds it.
-///
-/// # Errors
-/// `Write` naming the directory.
-pub fn lock(directory: &Path, waiting: &dyn Fn()) -> Result<Lock> {
-    loop {
-        let lock = lock_once(directory, waiting)?;
-        // While this process waited, another may have put a new directory in its place.
-        if is_same(&lock.0, directory) {
-            return Ok(lock);
-        }
-    }
-}
-
-/// As `lock`, but gives up: `Busy` if somebody else still holds it after `patience`.
-///
-/// # Errors
-/// `Busy` or `Write`, naming the directory.
-pub fn lock_within(directory: &Path, patience: Duration) -> Result<Lock> {
-    let start = Instant::now();
-    let file = open_lock(directory)?;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(Lock(file)),
-            Err(TryLockError::WouldBlock) if start.elapsed() < patience => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::new(Kind::Busy, directory.to_string_lossy()));
-            }
-            Err(TryLockError::Error(cause)) => return Err(failed(Kind::Write, directory)(cause)),
-        }
-    }
-}
-
-#[cfg(unix)]
-fn is_same(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let place = |info: &fs::Metadata| (info.dev(), info.ino());
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(held), Ok(there)) => place(&held) == place(&there),
-        // It is gone: what the caller does next says so.
-        _ => true,
-    }
-}
-
-#[cfg(not(unix))]
-fn is_same(_: &File, _: &Path) -> bool {
-    true
-}
-
-fn open_lock(directory: &Path) -> Result<File> {
-    let file = if cfg!(unix) {
-        File::open(directory)
-    } else {
-        let path = directory.join(".kagi-lock");
-        OpenOptions::new().create(true).truncate(false).write(true).open(path)
-    };
-    file.map_err(failed(Kind::Write, directory))
-}
-
-fn lock_once(directory: &Path, waiting: &dyn Fn()) -> Result<Lock> {
-    let file = open_lock(directory)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Lock(file)),
-        Err(TryLockError::WouldBlock) => {
-            waiting();
-            file.lock().map_err(failed(Kind::Write, directory))?;
-            Ok(Lock(file))
-        }
-        Err(TryLockError::Error(cause)) => Err(failed(Kind::Write, directory)(cause)),
-    }
-}
-
 /// Removes the temp files that a killed writer left, down to `depth` directories. The caller
 /// holds the lock.
 ///
@@ -586,4 +427,10 @@ pub fn sweep(directory: &Path, depth: usize) -> Result<()> {
 /// True for the name of a temp file.
 fn is_temp(name: &str) -> bool {
     name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX)
+}
+
+/// True for the name of a file that this room makes beside those of its callers.
+#[must_use]
+pub fn is_own(name: &str) -> bool {
+    is_temp(name) || name == LOCK_FILE
 }

@@ -7,11 +7,11 @@
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use std::ffi::{OsStr, OsString};
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// kagi's variables that hold secrets, or where they are.
 const OWN_VARIABLES: [&str; 8] = [
@@ -38,25 +38,30 @@ pub fn become_program(
     arguments: &[OsString],
     variables: &[(&str, &[u8])],
 ) -> Result<u8> {
-    let mut command = Command::new(path);
+    let mut command = without_own_variables(path);
     command.args(arguments);
-    for name in OWN_VARIABLES {
-        command.env_remove(name);
-    }
     for (name, value) in variables {
         command.env(name, os_string(value));
     }
-    start(&mut command, program).map_err(|cause| not_started(program, variables, &cause))
+    replace(&mut command, program).map_err(|cause| not_started(program, variables, &cause))
+}
+
+fn without_own_variables(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for name in OWN_VARIABLES {
+        command.env_remove(name);
+    }
+    command
 }
 
 #[cfg(unix)]
-fn start(command: &mut Command, program: &OsStr) -> std::io::Result<u8> {
+fn replace(command: &mut Command, program: &OsStr) -> std::io::Result<u8> {
     use std::os::unix::process::CommandExt;
     Err(command.arg0(program).exec())
 }
 
 #[cfg(not(unix))]
-fn start(command: &mut Command, _: &OsStr) -> std::io::Result<u8> {
+fn replace(command: &mut Command, _: &OsStr) -> std::io::Result<u8> {
     let code = command.status()?.code();
     Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
@@ -112,7 +117,7 @@ pub fn git(directory: &Path, arguments: &[&str]) -> Option<String> {
 /// repository inside the checkout) or to fetch what a partial clone lacks is off.
 #[must_use]
 pub fn git_bytes(directory: &Path, arguments: &[&str], bytes_max: usize) -> Option<Vec<u8>> {
-    let mut child = Command::new("git")
+    let mut child = without_own_variables("git")
         .arg("--no-optional-locks")
         .args(GIT_OFF.iter().flat_map(|setting| ["-c", setting]))
         .args(arguments)
@@ -134,15 +139,120 @@ pub fn git_bytes(directory: &Path, arguments: &[&str], bytes_max: usize) -> Opti
 
 fn read_with_deadline(child: &mut Child, deadline: Duration, bytes_max: usize) -> Option<Vec<u8>> {
     let stdout = child.stdout.take()?;
+    within(deadline, move || read_capped(stdout, bytes_max))?
+}
+
+/// All that can be read; `None` for more than `bytes_max`.
+fn read_capped(source: impl Read, bytes_max: usize) -> Option<Vec<u8>> {
     let cap = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    source.take(cap).read_to_end(&mut bytes).ok()?;
+    (bytes.len() <= bytes_max).then_some(bytes)
+}
+
+/// What `work` gives, if it is done before the deadline; else it goes on, and nobody waits for it.
+pub fn within<T: Send + 'static>(
+    deadline: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let read = stdout.take(cap).read_to_end(&mut bytes);
-        // The receiver is gone only when nobody wants the bytes any more.
-        let _ = sender.send(read.ok().map(|_| bytes));
+        // The receiver is gone only when nobody wants the result any more.
+        let _ = sender.send(work());
     });
-    receiver.recv_timeout(deadline).ok()?.filter(|bytes| bytes.len() <= bytes_max)
+    receiver.recv_timeout(deadline).ok()
+}
+
+/// What a program has said.
+pub struct Said {
+    /// Its exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub stdout: Vec<u8>,
+    /// Its standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// Bytes of messages that a program may print, and of input that it is given: what a pipe holds.
+const PIPE_BYTES_MAX: usize = 64 * 1024;
+
+/// Runs a program with a little input to its end; `None` if it takes longer than `deadline` or says more
+/// than `bytes_max`.
+///
+/// # Errors
+/// `Missing` or `NotStarted` naming the program.
+pub fn ask(
+    program: &str,
+    arguments: &[&str],
+    input: &[u8],
+    deadline: Duration,
+    bytes_max: usize,
+) -> Result<Option<Said>> {
+    let (mut running, mut to, from, errors) = spawn(program, arguments, Stdio::piped())?;
+    // A program that reads no input says why when it ends.
+    let _ = to.write_all(input);
+    drop(to);
+    let read = move || Some((read_capped(from, bytes_max)?, read_capped(errors?, PIPE_BYTES_MAX)?));
+    let said = within(deadline, read).flatten();
+    Ok(said.map(|(stdout, stderr)| Said { code: running.code(), stdout, stderr }))
+}
+
+/// Starts a program that runs beside kagi and complains on the same terminal, with the ends of the
+/// pipes to it and from it.
+///
+/// # Errors
+/// As `ask`.
+pub fn start(
+    program: &str,
+    arguments: &[&str],
+) -> Result<(Running, impl Write + Send + 'static, impl Read + Send + 'static)> {
+    let (running, to, from, _) = spawn(program, arguments, Stdio::inherit())?;
+    Ok((running, to, from))
+}
+
+fn spawn(
+    program: &str,
+    arguments: &[&str],
+    errors: Stdio,
+) -> Result<(Running, ChildStdin, ChildStdout, Option<ChildStderr>)> {
+    let mut command = without_own_variables(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
+    let failed = |cause: &std::io::Error| not_started(program.as_ref(), &[], cause);
+    let mut running = Running(command.spawn().map_err(|cause| failed(&cause))?);
+    match (running.0.stdin.take(), running.0.stdout.take()) {
+        (Some(to), Some(from)) => {
+            let errors = running.0.stderr.take();
+            Ok((running, to, from, errors))
+        }
+        _ => Err(failed(&ErrorKind::BrokenPipe.into())),
+    }
+}
+
+/// A program that ends when this is dropped.
+pub struct Running(Child);
+
+impl Running {
+    /// Its exit code once its pipes are closed; `None` if a signal ended it, or it does not end.
+    pub fn code(&mut self) -> Option<i32> {
+        const ENDING_MAX: Duration = Duration::from_secs(1);
+        let end = Instant::now() + ENDING_MAX;
+        loop {
+            match self.0.try_wait() {
+                Ok(Some(status)) => return status.code(),
+                Ok(None) if Instant::now() < end => std::thread::sleep(Duration::from_millis(2)),
+                _ => return None,
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.code();
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Turns the terminal's echo off until its standard input closes, whatever ends kagi.

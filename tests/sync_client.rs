@@ -3,6 +3,7 @@
 //!
 //! A device's home comes from its environment, so each pull and push is a process of its own: this
 //! test program, started again as `child` with a server of the test's in it.
+#![cfg(feature = "server")]
 #![cfg(unix)]
 
 mod common;

@@ -60,6 +60,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "sync::store",
             "sync::handler",
             "format::message",
+            "format::text",
             "crypto",
             "disk",
             "process",

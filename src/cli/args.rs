@@ -4,7 +4,7 @@
 
 use crate::cli::command::{Command, Flag};
 use crate::cli::report::{Failure, quoted};
-use crate::cli::table::{ALIASES, COMMANDS};
+use crate::cli::table::{ALIASES, commands};
 use crate::cli::words::nearest;
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
@@ -34,7 +34,7 @@ pub fn command(mut parser: Parser) -> Result<Option<Input>, Failure> {
     let mut name = first.clone();
     let is_group =
         |command: &Command| command.name.split_once(' ').is_some_and(|(group, _)| group == first);
-    if COMMANDS.iter().any(is_group) && find(&name).is_none() {
+    if commands().any(is_group) && find(&name).is_none() {
         match parser.next()? {
             Some(Arg::Value(second)) => name = format!("{first} {}", second.to_string_lossy()),
             Some(Arg::Short('h') | Arg::Long("help")) => {
@@ -56,13 +56,12 @@ fn no_such_flag(flag: &str) -> Failure {
 pub fn find(name: &str) -> Option<&'static Command> {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
     let name = alias.map_or(name, |(_, meant)| meant);
-    COMMANDS.iter().find(|command| command.name == name)
+    commands().find(|command| command.name == name)
 }
 
 fn unknown(name: &str) -> Failure {
     let group = name.split(' ').next().unwrap_or(name);
-    let members: Vec<_> = COMMANDS
-        .iter()
+    let members: Vec<_> = commands()
         .map(|command| command.name)
         .filter(|other| other.split_once(' ').is_some_and(|(first, _)| first == group))
         .collect();
@@ -72,7 +71,7 @@ fn unknown(name: &str) -> Failure {
         Failure::usage(format!("there is no command {}", quoted(name)))
     };
     let aliases = ALIASES.iter().map(|(alias, _)| *alias);
-    let known = COMMANDS.iter().map(|command| command.name).chain(aliases);
+    let known = commands().map(|command| command.name).chain(aliases);
     match (nearest(name, known), members.as_slice()) {
         (Some(near), _) => failure.hint(format!("kagi {near}")),
         (None, []) => failure.hint("kagi help"),

@@ -3,7 +3,7 @@
 use crate::cli::args::{Input, find};
 use crate::cli::command::{Command, Flag};
 use crate::cli::report::{Failure, quoted};
-use crate::cli::table::{ALIASES, COMMANDS, FOR_GIT, HEADINGS};
+use crate::cli::table::{ALIASES, FOR_GIT, HEADINGS, commands};
 use crate::cli::words::nearest;
 use crate::terminal;
 use std::fmt::Write;
@@ -18,13 +18,13 @@ pub fn help(input: &mut Input) -> Result<u8, Failure> {
         return overview();
     }
     let in_group: Vec<_> =
-        COMMANDS.iter().filter(|command| command.name.starts_with(&format!("{name} "))).collect();
+        commands().filter(|command| command.name.starts_with(&format!("{name} "))).collect();
     if let Some(command) = find(&name).filter(|_| in_group.len() < 2) {
         return page(command);
     }
     if in_group.is_empty() {
         let failure = Failure::usage(format!("there is no command {}", quoted(&name)));
-        let near = nearest(&name, COMMANDS.iter().map(|command| command.name));
+        let near = nearest(&name, commands().map(|command| command.name));
         let page = near.map_or(String::new(), |near| format!(" {near}"));
         return Err(failure.hint(format!("kagi help{page}")));
     }
@@ -52,7 +52,7 @@ pub fn overview() -> Result<u8, Failure> {
          kagi init --nested --envs\n  kagi set api DATABASE_URL postgres://localhost/api\n  \
          kagi get\n  kagi run api bun dev\n",
     );
-    for command in COMMANDS.iter().filter(|command| !FOR_GIT.contains(&command.name)) {
+    for command in commands().filter(|command| !FOR_GIT.contains(&command.name)) {
         if let Some((heading, _)) = HEADINGS.iter().find(|(_, first)| *first == command.name) {
             let _ = write!(text, "\n{heading}\n");
         }

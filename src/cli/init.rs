@@ -4,7 +4,9 @@ use crate::cli::args::Input;
 use crate::cli::driver::git_setup;
 use crate::cli::migrate::{self, Candidate};
 use crate::cli::report::{Failure, quoted};
-use crate::cli::{counted, lock, marked_envs, may_delete, note_opening, now, working_directory};
+use crate::cli::{
+    counted, lock, marked_envs, may_delete, note_opening, now, sync, ways, working_directory,
+};
 use crate::disk;
 use crate::error::Kind;
 use crate::format::config::Config;
@@ -221,7 +223,9 @@ pub fn uninit(input: &mut Input) -> Result<u8, Failure> {
     let site = Site::find()?;
     let path = site.root.join(DIRECTORY);
     let place = quoted(&path.to_string_lossy());
-    terminal::note("note: what of it is not committed to Git is lost");
+    let project = site.claimed_project().ok();
+    let shared = ways(project.as_deref().unwrap_or_default()).shared;
+    terminal::note(&format!("note: what of it is not {shared} is lost"));
     may_delete(input, &format!("remove {place} and all secrets in it?"))?;
     {
         let _lock = lock(&site)?;
@@ -229,6 +233,7 @@ pub fn uninit(input: &mut Input) -> Result<u8, Failure> {
     }
     if let Ok(home) = Home::find() {
         home.set_checkout(&site.root, None)?;
+        sync::forget(&home, &site, project.as_deref())?;
     }
     terminal::note(&format!("removed {place}"));
     Ok(0)

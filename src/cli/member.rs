@@ -11,7 +11,9 @@ use crate::cli::identity::trust_member;
 use crate::cli::init::device_name;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::words::{did_you_mean, nearest, unknown_env};
-use crate::cli::{counted, lock, may_delete, not_confirmed, note_opening, open, open_to_write};
+use crate::cli::{
+    counted, lock, may_delete, not_confirmed, note_opening, open, open_to_write, sync, ways,
+};
 use crate::crypto::random;
 use crate::disk::Lock;
 use crate::error::{Error, Kind};
@@ -53,14 +55,17 @@ pub fn join(input: &mut Input) -> Result<u8, Failure> {
         )
         .hint("kagi member list, by a member"));
     }
-    site.write_request(&lock, &Request::new(identity.public, &name))?;
+    let request = Request::new(identity.public, &name);
+    site.write_request(&lock, &request)?;
     if let Some(anchor) = input.text("trust")? {
         trust_member(&home, &roster.project, anchor)?;
     }
     if !input.has("no-git") {
         git_setup(&site.root);
     }
-    terminal::note(&format!("wrote .kagi/{}; commit and push it", Request::file(id)));
+    let is_posted = sync::post(input, &roster.project, &request);
+    let rest = if is_posted { "" } else { "; commit and push it" };
+    terminal::note(&format!("wrote .kagi/{}{rest}", Request::file(id)));
     terminal::note("and send this to a member, in a way that nobody can change:");
     terminal::print(
         format!(
@@ -168,7 +173,8 @@ pub fn approve(input: &mut Input) -> Result<u8, Failure> {
     draft.admit(request.public, name, grants_of(&project, input)?)?;
     project.change_roster(&lock, draft)?;
     sweep_requests(&project, &lock)?;
-    terminal::note(&format!("approved {id} as {}; commit and push .kagi", quoted(name)));
+    let next = ways(&project.config.project).share;
+    terminal::note(&format!("approved {id} as {}; {next}", quoted(name)));
     terminal::note(&format!(
         "its first opening may ask for this device's id: {}",
         project.access().member()
@@ -212,7 +218,9 @@ fn requested(project: &Project, input: &Input) -> Result<Request, Failure> {
         [id] if is_id("kgm_", id) => project.site.request(id).map_err(|error| {
             let is_missing = error.kind == Kind::Missing;
             let failure = Failure::from(error);
-            if is_missing { failure.hint("git pull, then kagi member list") } else { failure }
+            let fetch = ways(&project.config.project).fetch;
+            let hint = || format!("{fetch}, then kagi member list");
+            if is_missing { failure.hint(hint()) } else { failure }
         }),
         [] if terminal::can_ask() => {
             let mut sound: Vec<_> = pending(project)?.into_iter().filter_map(Result::ok).collect();
@@ -357,7 +365,7 @@ pub fn del(input: &mut Input) -> Result<u8, Failure> {
     let was_full = project.roster.member(&id).is_some_and(Member::is_full);
     draft.remove(&id, project.next_epoch())?;
     let project = rotate(input, project, &lock, draft)?;
-    terminal::note(&format!("removed {id}; commit and push .kagi"));
+    terminal::note(&format!("removed {id}; {}", ways(&project.config.project).share));
     if was_full && project.roster.members.len() > 1 {
         terminal::note(
             "note: an identity that kagi member add made before may still believe it: make it anew",
@@ -464,13 +472,14 @@ pub fn grant(input: &mut Input) -> Result<u8, Failure> {
     let takes_away = draft.takes_away(&id, &grants);
     draft.regrant(&id, grants, project.next_epoch())?;
     let grants = draft.member_mut(&id)?.grants.clone();
+    let next = ways(&project.config.project).share;
     if takes_away {
         let project = rotate(input, project, &lock, draft)?;
         note_exposures(&project, &id)?;
     } else {
         project.change_roster(&lock, draft)?;
     }
-    terminal::note(&format!("{id} may open {} now; commit and push .kagi", shown(&grants)));
+    terminal::note(&format!("{id} may open {} now; {next}", shown(&grants)));
     Ok(0)
 }
 
@@ -516,7 +525,8 @@ pub fn add(input: &mut Input) -> Result<u8, Failure> {
         text.push(b"\n");
         text
     };
-    terminal::note(&format!("added {} as {}; commit and push .kagi", identity.id, quoted(name)));
+    let next = ways(&project.config.project).share;
+    terminal::note(&format!("added {} as {}; {next}", identity.id, quoted(name)));
     terminal::note(if is_offline {
         "its identity is shown this once: write it down, for kagi identity import"
     } else {
@@ -542,7 +552,7 @@ pub fn rotate_key(input: &mut Input) -> Result<u8, Failure> {
     )?;
     let (project, lock) = open_to_write(input)?;
     let draft = project.draft();
-    rotate(input, project, &lock, draft)?;
-    terminal::note("commit and push .kagi");
+    let project = rotate(input, project, &lock, draft)?;
+    terminal::note(ways(&project.config.project).share);
     Ok(0)
 }

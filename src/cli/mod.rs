@@ -3,7 +3,11 @@
 //! Promises: the only place, with `terminal`, that prints; results to standard output, everything
 //! else to standard error; asks before it reveals or deletes, and never without a terminal.
 
+#[cfg(not(feature = "server"))]
+pub mod absent;
 pub mod args;
+#[cfg(feature = "server")]
+pub mod asking;
 pub mod backup;
 pub mod command;
 pub mod diff;
@@ -14,21 +18,35 @@ pub mod exposure;
 pub mod get;
 pub mod health;
 pub mod help;
+#[cfg(feature = "server")]
+pub mod hosted;
 pub mod identity;
 pub mod init;
 pub mod keytext;
 pub mod log;
 pub mod member;
 pub mod migrate;
+#[cfg(feature = "server")]
+pub mod remote;
 pub mod report;
 pub mod resolve;
 pub mod restore;
 pub mod run;
+#[cfg(feature = "server")]
+pub mod serve;
 pub mod status;
+#[cfg(feature = "server")]
+pub mod sync;
+pub mod sync_table;
 pub mod table;
+#[cfg(feature = "server")]
+pub mod token;
 pub mod values;
 pub mod variables;
 pub mod words;
+
+#[cfg(not(feature = "server"))]
+use absent as sync;
 
 use crate::disk::Lock;
 use crate::error::Error;
@@ -413,6 +431,25 @@ pub fn not_confirmed(hint: &str) -> Failure {
     } else {
         hint
     })
+}
+
+/// How changes get from one device to another.
+pub struct Ways {
+    /// What brings a change of this device to the others.
+    pub share: &'static str,
+    /// What brings theirs here.
+    pub fetch: &'static str,
+    /// What a change is then.
+    pub shared: &'static str,
+}
+
+/// The ways of a project: Git, unless this device knows a remote of it.
+#[must_use]
+pub fn ways(project: &str) -> Ways {
+    if sync::is_known(project) {
+        return Ways { share: "kagi push", fetch: "kagi pull", shared: "pushed" };
+    }
+    Ways { share: "commit and push .kagi", fetch: "git pull", shared: "committed to Git" }
 }
 
 /// A number with its noun.

@@ -234,7 +234,15 @@ fn membership_sentence(kind: Kind, subject: &str, cause: &str, because: &str) ->
 fn hint(kind: Kind, subject: &str) -> String {
     let path = safe(subject);
     match kind {
-        // What a commit holds is not mended.
+        Kind::UnknownProject if path.starts_with("server:") => {
+            "kagi trust ID, once that member has shown the id itself; then kagi pull".to_string()
+        }
+        Kind::OldEpoch if path.starts_with("server:") => {
+            "it was taken back behind a rotation: its administrator can make the project anew \
+             (kagi project del), for kagi project join"
+                .to_string()
+        }
+        // What a commit, or a server, holds is not mended.
         _ if path.contains(":.kagi/") => String::new(),
         Kind::Exposed => format!("chmod 600 {}", shell_word(subject)),
         Kind::NotCanonical
@@ -284,6 +292,25 @@ fn way_on(kind: Kind) -> &'static str {
         Kind::LastFull => "kagi member approve ID, for another one first",
         Kind::Conflict => "kagi resolve",
         Kind::NoHome => "set KAGI_HOME to a directory of your own",
+        kind => remote_way_on(kind),
+    }
+}
+
+/// The same for remotes.
+fn remote_way_on(kind: Kind) -> &'static str {
+    match kind {
+        Kind::NoRemote => "kagi pull - takes a token; kagi project join --remote URL asks for one",
+        Kind::Unreachable => "check the address, and that kagi serve runs there",
+        Kind::WrongServer => {
+            "ask its administrator: a server with a new key needs new tokens (kagi token issue)"
+        }
+        Kind::Denied => "kagi token issue, by a member, makes another one for kagi pull -",
+        Kind::Behind => "kagi pull",
+        Kind::ServerOlder | Kind::ServerForked => {
+            "ask its administrator what was done (kagi remote audit); kagi pull --accept-older takes it"
+        }
+        Kind::BothChanged => "kagi pull --ours keeps it as it is here, --theirs takes the server's",
+        Kind::Busy => "stop that one first: a store has one server",
         _ => "",
     }
 }

@@ -6,7 +6,7 @@ use crate::cli::exposure::{Exposure, exposures};
 use crate::cli::health::{unmerged, unmerged_line};
 use crate::cli::member::pending;
 use crate::cli::report::{Failure, safe};
-use crate::cli::{GONE, UNLISTED, counted, marked_envs, open, remarks, remember, single};
+use crate::cli::{GONE, UNLISTED, counted, marked_envs, open, remarks, remember, single, sync};
 use crate::format::json::{self, Serialize};
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::Project;
@@ -27,6 +27,9 @@ struct StatusJson {
     attention: Vec<String>,
     exposed: Vec<Exposure>,
     merges: &'static str,
+    remote: String,
+    revision_seen: u64,
+    files_changed: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -43,6 +46,7 @@ struct ScopeJson {
 /// Everything that keeps the project shut.
 pub fn status(input: &mut Input) -> Result<u8, Failure> {
     let project = open(input)?;
+    let (remote, revision_seen, files_changed) = sync::standing(&project).unwrap_or_default();
     let mut status = StatusJson {
         project: project.config.project.clone(),
         root: project.site.root.to_string_lossy().into_owned(),
@@ -60,6 +64,9 @@ pub fn status(input: &mut Input) -> Result<u8, Failure> {
             Some(true) => "key by key",
             Some(false) => "line by line, losing nothing; kagi doctor --fix sets up more",
         },
+        remote,
+        revision_seen,
+        files_changed,
     };
     let is_sound = add_scopes(&project, &mut status)?;
     for scope in project.unlisted_scopes(ScopeKind::Values)? {
@@ -80,7 +87,9 @@ pub fn status(input: &mut Input) -> Result<u8, Failure> {
     Ok(u8::from(!is_sound))
 }
 
-fn asking(count: usize) -> String {
+/// How many devices ask.
+#[must_use]
+pub fn asking(count: usize) -> String {
     counted(count, "device") + if count == 1 { " asks" } else { " ask" }
 }
 
@@ -136,6 +145,15 @@ fn text(project: &Project, status: &StatusJson) -> String {
     let _ = writeln!(text, "environments  {}", marked_envs(&project.config).join(", "));
     if !status.merges.is_empty() {
         let _ = writeln!(text, "Git merges    {}", status.merges);
+    }
+    if !status.remote.is_empty() {
+        let changed = match status.files_changed {
+            None => "nothing was pulled or pushed here yet".to_string(),
+            Some(0) => "nothing was changed here since".to_string(),
+            Some(count) => format!("{} changed here since: kagi push", counted(count, "file")),
+        };
+        let (remote, revision) = (safe(&status.remote), status.revision_seen);
+        let _ = writeln!(text, "remote        {remote}, revision {revision}; {changed}");
     }
     for (at, scope) in status.scopes.iter().enumerate() {
         let head = if at == 0 { "scopes" } else { "" };

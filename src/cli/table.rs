@@ -4,13 +4,19 @@
 use crate::cli::command::{
     ACCEPT_OLDER, Command, ENV, JSON, NO_GIT, SERVICE, STRICT, UNSAFE_NAME, YES, flag, short,
 };
+use crate::cli::sync_table::SYNC_COMMANDS;
 use crate::cli::{
     backup, diff, dotenv, driver, envs, get, health, help, identity, init, keytext, log, member,
     migrate, resolve, restore, run, status, values,
 };
 
-/// The commands, in the order of the overview.
-pub static COMMANDS: &[Command] = &[
+/// Every command, in the order of the overview.
+pub fn commands() -> impl Iterator<Item = &'static Command> {
+    COMMANDS.iter().chain(SYNC_COMMANDS).chain(LAST_COMMANDS)
+}
+
+/// The commands that need no server.
+static COMMANDS: &[Command] = &[
     Command {
         name: "init",
         words: "",
@@ -474,6 +480,10 @@ pub static COMMANDS: &[Command] = &[
         flags: &[SERVICE, ENV],
         run: keytext::export_key,
     },
+];
+
+/// What stands last: what Git calls, and kagi itself.
+static LAST_COMMANDS: &[Command] = &[
     Command {
         name: "merge-driver",
         words: "BASE OURS THEIRS PATH",
@@ -515,13 +525,14 @@ pub static COMMANDS: &[Command] = &[
 ];
 
 /// Headings of the overview, each with the command that it stands before.
-pub static HEADINGS: [(&str, &str); 7] = [
+pub static HEADINGS: [(&str, &str); 8] = [
     ("project", "init"),
     ("values", "set"),
     ("running", "run"),
     ("dotenv", "import"),
     ("environments", "env list"),
     ("team", "member join"),
+    ("server", "serve"),
     ("kagi", "help"),
 ];
 
@@ -529,5 +540,16 @@ pub static HEADINGS: [(&str, &str); 7] = [
 pub static FOR_GIT: [&str; 2] = ["merge-driver", "textconv"];
 
 /// Other names: alias, command.
-pub static ALIASES: [(&str, &str); 3] =
-    [("env remove", "env del"), ("member remove", "member del"), ("member request", "member join")];
+pub static ALIASES: [(&str, &str); 11] = [
+    ("env remove", "env del"),
+    ("member remove", "member del"),
+    ("member request", "member join"),
+    ("remote register", "project join"),
+    ("remote projects", "project list"),
+    ("remote approve", "project approve"),
+    ("remote remove", "project del"),
+    ("remote tokens", "token list"),
+    ("remote revoke-token", "token revoke"),
+    ("remote push", "push"),
+    ("remote pull", "pull"),
+];

@@ -82,8 +82,11 @@ impl KnownRemote {
             text => Some(ProjectToken::from_text(subject, text)?),
         };
         let id = HEX.decode(&rest.manifest).and_then(|id| id.expose().try_into().ok());
-        let id =
-            id.filter(|_| rest.format == 1 && is_remote(&rest.remote)).ok_or_else(malformed)?;
+        let id: Digest = id.ok_or_else(malformed)?;
+        let is_one_state = (rest.revision == 0) == (id == [0; 32]);
+        if rest.format != 1 || !is_remote(&rest.remote) || !is_one_state {
+            return Err(malformed());
+        }
         Ok(KnownRemote { address: rest.remote, token, revision: rest.revision, id })
     }
 }
@@ -170,7 +173,7 @@ impl Home {
     /// # Errors
     /// `Exposed`, `Read`, `NotCanonical`, `BadText`, naming the file.
     pub fn login(&self, address: &str) -> Result<Option<AdminToken>> {
-        Ok(read_login(&self.login_path(address))?.map(|(_, token)| token))
+        Ok(self.read_login(&self.login_path(address))?.map(|(_, token)| token))
     }
 
     /// The addresses that this device has an administrator's token for.
@@ -182,8 +185,8 @@ impl Home {
         let mut addresses = Vec::new();
         for file in disk::list(&directory)? {
             if Path::new(&file.name).extension().is_some_and(|end| end == "json") {
-                addresses
-                    .extend(read_login(&directory.join(file.name))?.map(|(address, _)| address));
+                let login = self.read_login(&directory.join(file.name))?;
+                addresses.extend(login.map(|(address, _)| address));
             }
         }
         Ok(addresses)
@@ -198,6 +201,21 @@ impl Home {
         let rest = json::write(&LoginText { format: 1, remote: address.to_string() });
         let text = with_secret("token", &token.to_text(), &rest);
         disk::replace(&self.login_path(address), text.expose(), Mode::Private)
+    }
+
+    fn read_login(&self, path: &Path) -> Result<Option<(String, AdminToken)>> {
+        let shown = path.to_string_lossy();
+        let Some(bytes) = disk::read_private(path, FILE_BYTES_MAX)? else {
+            return Ok(None);
+        };
+        let malformed = || Error::new(Kind::NotCanonical, shown.as_ref());
+        let (token, rest) = without_secret("token", bytes.expose()).ok_or_else(malformed)?;
+        let rest: LoginText = json::read(&shown, &rest, FILE_BYTES_MAX)?;
+        let is_its_own = is_remote(&rest.remote) && self.login_path(&rest.remote) == path;
+        if rest.format != 1 || !is_its_own || token.trim_ascii() != token {
+            return Err(malformed());
+        }
+        Ok(Some((rest.remote, AdminToken::from_text(&shown, token)?)))
     }
 
     fn base_path(&self, root: &Path) -> PathBuf {
@@ -226,18 +244,4 @@ impl Home {
         let _lock = self.lock("checkouts")?;
         disk::replace(&path, &base.encode(), Mode::Private)
     }
-}
-
-fn read_login(path: &Path) -> Result<Option<(String, AdminToken)>> {
-    let shown = path.to_string_lossy();
-    let Some(bytes) = disk::read_private(path, FILE_BYTES_MAX)? else {
-        return Ok(None);
-    };
-    let malformed = || Error::new(Kind::NotCanonical, shown.as_ref());
-    let (token, rest) = without_secret("token", bytes.expose()).ok_or_else(malformed)?;
-    let rest: LoginText = json::read(&shown, &rest, FILE_BYTES_MAX)?;
-    if rest.format != 1 || !is_remote(&rest.remote) || token.trim_ascii() != token {
-        return Err(malformed());
-    }
-    Ok(Some((rest.remote, AdminToken::from_text(&shown, token)?)))
 }

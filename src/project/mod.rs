@@ -176,10 +176,7 @@ impl Site {
     }
 
     fn commit(&self) -> Option<&Commit> {
-        match &self.source {
-            Source::Commit(commit) => Some(commit),
-            _ => None,
-        }
+        if let Source::Commit(commit) = &self.source { Some(commit) } else { None }
     }
 
     /// The project id that `kagi.json` names; nothing vouches for it yet.

@@ -29,13 +29,23 @@ pub struct Expecting {
 /// # Errors
 /// `Random`; `BadText` for a public key that is refused.
 pub fn seal_request(server: &[u8; 32], plaintext: &Secret) -> Result<(Vec<u8>, Expecting)> {
-    let ephemeral = random::key()?;
-    let head = public_key(&ephemeral);
     let refused = || Error::new(Kind::BadText, "the server's public key").because("it is refused");
-    let shared = agree(&ephemeral, server).ok_or_else(refused)?;
+    seal_request_with(random::key()?, server, plaintext).ok_or_else(refused)
+}
+
+/// The same for a caller that draws the ephemeral key. It must be fresh, for the nonce is zero.
+/// `None` for a public key that is refused.
+#[must_use]
+pub fn seal_request_with(
+    ephemeral: Key,
+    server: &[u8; 32],
+    plaintext: &Secret,
+) -> Option<(Vec<u8>, Expecting)> {
+    let head = public_key(&ephemeral);
+    let shared = agree(&ephemeral, server)?;
     let bytes = join(&head, &kdf::request(&shared, &head, server), plaintext);
     let request = hash(&bytes);
-    Ok((bytes, Expecting { ephemeral, shared, request }))
+    Some((bytes, Expecting { ephemeral, shared, request }))
 }
 
 impl Expecting {
@@ -67,7 +77,7 @@ pub fn open_request(secret: &Key, public: &[u8; 32], bytes: &[u8]) -> Option<(Se
 }
 
 impl Answering {
-    /// Seals the response.
+    /// Seals the response (PROTOCOL 2.3).
     ///
     /// # Errors
     /// `Random`.
@@ -111,7 +121,7 @@ pub fn seal_credential(
     Ok(bytes)
 }
 
-/// Opens a credential that was sealed to this member; `None` if it was not.
+/// Opens a credential that was sealed to this member; `None` if it was not (PROTOCOL 4.6).
 #[must_use]
 pub fn open_credential(
     member: &str,

@@ -159,6 +159,27 @@ pub fn changes(home: &Home, site: &Site) -> Result<Option<usize>> {
     Ok(Some(differing(&site.files(&mut Blobs::new())?, &listed(&base))))
 }
 
+/// What a refusal, or an answer to another question, means.
+#[must_use]
+pub fn refused(address: &str, response: Response) -> Error {
+    let fail = |kind| Error::new(kind, address);
+    let Response::Refused(refusal, about) = response else {
+        return fail(Kind::Unreachable).because("it answers another question");
+    };
+    match refusal {
+        Refusal::Denied => fail(Kind::Denied),
+        Refusal::Conflict => fail(Kind::Behind),
+        Refusal::Forbidden => {
+            fail(Kind::Refused).because(format!("the token does not give {about}"))
+        }
+        Refusal::Missing => fail(Kind::Refused).because(format!("it has no such {about}")),
+        Refusal::Malformed => fail(Kind::Refused).because(format!("malformed: {about}")),
+        Refusal::Limit => fail(Kind::Refused).because(format!("a limit is reached: {about}")),
+        Refusal::Storage => fail(Kind::Refused).because(format!("it cannot write: {about}")),
+        Refusal::Replayed => fail(Kind::Refused).because("the request was there before"),
+    }
+}
+
 /// One pull or push: the server, and what is known of it.
 struct Exchange<'a> {
     home: Option<&'a Home>,
@@ -190,24 +211,8 @@ impl<'a> Exchange<'a> {
         self.server.call(credential, &self.remote.project, operation)
     }
 
-    /// What a refusal, or an answer to another question, means.
     fn refused(&self, response: Response) -> Error {
-        let fail = |kind| Error::new(kind, self.server.address());
-        let Response::Refused(refusal, about) = response else {
-            return fail(Kind::Unreachable).because("it answers another question");
-        };
-        match refusal {
-            Refusal::Denied => fail(Kind::Denied),
-            Refusal::Conflict => fail(Kind::Behind),
-            Refusal::Forbidden => {
-                fail(Kind::Refused).because(format!("the token does not give {about}"))
-            }
-            Refusal::Missing => fail(Kind::Refused).because(format!("it has no such {about}")),
-            Refusal::Malformed => fail(Kind::Refused).because(format!("malformed: {about}")),
-            Refusal::Limit => fail(Kind::Refused).because(format!("a limit is reached: {about}")),
-            Refusal::Storage => fail(Kind::Refused).because(format!("it cannot write: {about}")),
-            Refusal::Replayed => fail(Kind::Refused).because("the request was there before"),
-        }
+        refused(self.server.address(), response)
     }
 
     fn older(&self, revision: u64, seen: u64) -> Error {

@@ -10,10 +10,10 @@ use crate::format::message::token::Credential;
 use crate::secret::Secret;
 
 const VERSION: u8 = 1;
-/// Items of any list in a message.
+/// Items of any list in a message (PROTOCOL 5.3).
 const ITEMS_MAX: usize = FILES_MAX;
 
-/// What a token allows, as a set of bits.
+/// What a token allows, as a set of bits (PROTOCOL 5.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Rights(pub u8);
 
@@ -28,6 +28,8 @@ impl Rights {
     pub const ROTATE: Rights = Rights(8);
     /// Everything, of every project of the server.
     pub const ADMIN: Rights = Rights(16);
+    /// Each that has a meaning.
+    const ALL: Rights = Rights(31);
     /// What a full member has.
     pub const MEMBER: Rights = Rights(1 | 4 | 8);
     /// What a limited member has.
@@ -75,7 +77,7 @@ pub struct Request {
     pub operation: Operation,
 }
 
-/// A token that is to be.
+/// A token that is to be (PROTOCOL 5.6).
 pub struct NewToken {
     /// What its holder will show.
     pub credential: Credential,
@@ -91,7 +93,7 @@ pub struct NewToken {
     pub sealed: Vec<u8>,
 }
 
-/// What a request asks for.
+/// What a request asks for (PROTOCOL 5.5).
 #[allow(missing_docs)] // Each variant says what its fields are.
 pub enum Operation {
     /// Nothing: is this the server, and who am I there?
@@ -128,7 +130,7 @@ pub enum Operation {
     Audit { from: u64 },
 }
 
-/// Where a project stands, and what the token that asked is.
+/// Where a project stands, and what the token that asked is (PROTOCOL 5.8).
 #[derive(Default, Clone, Debug)]
 pub struct Standing {
     /// The newest revision; 0: none yet.
@@ -145,7 +147,7 @@ pub struct Standing {
     pub waiting: Vec<String>,
 }
 
-/// What a `Pull` gives.
+/// What a `Pull` gives (PROTOCOL 5.9).
 #[derive(Default)]
 pub struct Pulled {
     /// Where the project stands.
@@ -163,7 +165,7 @@ pub struct Pulled {
     pub sealed: Vec<u8>,
 }
 
-/// A token, without what only its holder knows.
+/// A token, without what only its holder knows (PROTOCOL 5.10).
 #[derive(Clone)]
 pub struct TokenInfo {
     /// `kgt_…`.
@@ -180,7 +182,7 @@ pub struct TokenInfo {
     pub name: String,
 }
 
-/// A project on the server.
+/// A project on the server (PROTOCOL 5.10).
 pub struct ProjectInfo {
     /// Project id.
     pub id: String,
@@ -194,7 +196,7 @@ pub struct ProjectInfo {
     pub bytes: u64,
 }
 
-/// Why a request was refused.
+/// Why a request was refused (PROTOCOL 5.7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
     /// No such token, or it has ended, or it is another project's: which of these is not said.
@@ -270,8 +272,8 @@ fn bytes(reader: &mut Reader) -> Option<Vec<u8>> {
 }
 
 fn rights(reader: &mut Reader) -> Option<Rights> {
-    let [bits] = reader.raw()?;
-    Some(Rights(bits))
+    let rights = Rights(u8::from_le_bytes(reader.raw()?));
+    Rights::ALL.has(rights).then_some(rights) // PROTOCOL 5.4
 }
 
 fn fields(out: &mut Writer, items: &[Vec<u8>]) {

@@ -7,6 +7,7 @@
 use crate::disk::{self, Lock, Mode};
 use crate::error::{Error, Kind, Result};
 use crate::format::message::token::Credential;
+use crate::format::names::is_id;
 use crate::secret::{Key, Secret};
 use crate::sync::protocol::{NewToken, Pulled, Refusal, Rights, Standing};
 use crate::sync::store::audit::{Actor, Audit, Entry};
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 pub mod audit;
 mod change;
+pub mod check;
 pub mod keep;
 pub mod project;
 pub mod recover;
@@ -109,8 +111,7 @@ fn make(root: &Path) -> Result<()> {
         Some(bytes) if bytes == FORMAT => {}
         Some(_) => return Err(Error::new(Kind::Newer, format.to_string_lossy())),
         None => {
-            let is_ours = |name: &str| name.starts_with(".kagi-");
-            if disk::list(root)?.iter().any(|entry| !is_ours(&entry.name)) {
+            if disk::list(root)?.iter().any(|entry| !disk::is_own(&entry.name)) {
                 let error = Error::new(Kind::NotCanonical, root.to_string_lossy());
                 return Err(error.because("it is no store of kagi's"));
             }
@@ -181,7 +182,8 @@ impl Store {
     /// `Read`, `Write`.
     pub fn clean(&self, now: u64) -> Result<()> {
         keep::drop_undone(&self.root.join("deleted"), now)?;
-        for project in disk::list(&self.root.join("projects"))? {
+        let projects = disk::list(&self.root.join("projects"))?;
+        for project in projects.iter().filter(|project| is_id("kgp_", &project.name)) {
             keep::drop_undone(&self.directory(&project.name).join("undone"), now)?;
             if numbers(&self.directory(&project.name))?.len() > keep::REVISIONS_MIN {
                 // A damaged project is reported to whoever asks for it.
@@ -223,6 +225,11 @@ impl Store {
         self.root.join("projects").join(project)
     }
 
+    fn check_there(&self, project: &str) -> Answer<()> {
+        let is_there = disk::is_directory(&self.directory(project));
+        is_there.then_some(()).ok_or_else(|| Refused::new(Refusal::Missing, "project"))
+    }
+
     fn slot(&self, project: &str) -> Slot {
         let mut slots = lock(&self.slots);
         if slots.len() > PROJECTS_MAX {
@@ -235,13 +242,11 @@ impl Store {
     fn on<T>(&self, id: &str, act: impl FnOnce(&mut Project) -> Answer<T>) -> Answer<T> {
         let slot = self.slot(id);
         let mut held = lock(&slot);
-        let mut project = match held.take() {
-            Some(project) => project,
-            None if disk::is_directory(&self.directory(id)) => {
-                Project::load(self.directory(id), id)?
-            }
-            None => return Err(Refused::new(Refusal::Missing, "project")),
+        let load = || {
+            self.check_there(id)?;
+            Ok::<_, Refused>(Project::load(self.directory(id), id)?)
         };
+        let mut project = held.take().map_or_else(load, Ok)?;
         let answer = act(&mut project);
         // After a failure, what is on disk counts.
         if !project.is_stale && !matches!(&answer, Err(Refused(Refusal::Storage, _))) {

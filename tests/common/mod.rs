@@ -186,22 +186,24 @@ pub struct Outcome {
 
 /// Runs a command to its end.
 pub fn outcome(line: &str, command: &mut Command) -> Outcome {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command
-        .output()
-        .unwrap_or_else(|cause| panic!("{line}: {cause}"));
-    Outcome {
-        line: line.into(),
-        code: status.code(),
-        stdout,
-        stderr: String::from_utf8_lossy(&stderr).into_owned(),
-    }
+    let output = command.output();
+    Outcome::of(
+        line,
+        output.unwrap_or_else(|cause| panic!("{line}: {cause}")),
+    )
 }
 
 impl Outcome {
+    /// Of a command that has ended.
+    pub fn of(line: &str, output: Output) -> Self {
+        Outcome {
+            line: line.into(),
+            code: output.status.code(),
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     fn shown(&self) -> String {
         let stdout = String::from_utf8_lossy(&self.stdout);
         format!("$ {}\n{stdout}{}? {:?}", self.line, self.stderr, self.code)

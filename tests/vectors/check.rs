@@ -38,19 +38,21 @@ pub fn check(vector: &Vector) -> Outcome {
         "join" => joined(vector),
         "identity" => identity(vector),
         "pin" => pin(vector),
+        #[cfg(feature = "server")]
+        "protocol" => crate::check_protocol::check(vector),
         other => panic!("no reader for {other:?}"),
     }
 }
 
-fn kind(error: &Error) -> String {
+pub fn kind(error: &Error) -> String {
     format!("{:?}", error.kind)
 }
 
-fn none() -> String {
+pub fn none() -> String {
     "none".into()
 }
 
-fn gives(outputs: &[(&str, String)]) -> Vec<(String, String)> {
+pub fn gives(outputs: &[(&str, String)]) -> Vec<(String, String)> {
     let outputs = outputs.iter();
     outputs
         .map(|(name, value)| ((*name).to_string(), value.clone()))
@@ -61,7 +63,7 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(String::from).collect()
 }
 
-fn key(vector: &Vector, name: &str) -> Key {
+pub fn key(vector: &Vector, name: &str) -> Key {
     Key::new(vector.hex(name))
 }
 
@@ -407,7 +409,7 @@ fn described(snapshot: &Snapshot) -> Vec<(String, String)> {
 }
 
 /// A long list as its first and last item, and how many there are.
-fn shortened(items: &[String]) -> String {
+pub fn shortened(items: &[String]) -> String {
     match items {
         [] => "-".into(),
         [first, .., last] if items.len() > 16 => format!("{first} to {last}, {}", items.len()),

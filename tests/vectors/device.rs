@@ -1,4 +1,4 @@
-//! Vectors of directory `device`: what needs files, modes, a working directory or variables. Each
+//! Vectors of directory `device`, and those of `protocol` with an `op`: what needs files, modes, a working directory or variables. Each
 //! runs in a process of its own, which is this test binary again.
 //!
 //! Inputs: `file PATH` and `mode PATH` below a new directory that holds `home` (`$KAGI_HOME`) and
@@ -120,6 +120,8 @@ fn run(vector: &Vector) -> Result<Vec<(String, String)>, Error> {
         "open" => open(vector),
         "requests" => requests(),
         "request" => request(&vector.line("id")),
+        #[cfg(feature = "server")]
+        op if vector.room() == "protocol" => crate::check_protocol::kept(op, vector),
         other => panic!("no operation {other:?}"),
     }
 }

@@ -3,9 +3,13 @@
 use crate::world::{
     self, Member, Roster, Withdrawn, base32, entry, hex, member, person, seed, snapshot, withdrawn,
 };
+#[cfg(feature = "server")]
+use crate::world_protocol;
 use kagi::crypto::hash;
 use kagi::error::Kind;
 use kagi::format::key_text::Identity;
+#[cfg(feature = "server")]
+use kagi::format::message::manifest::{FILES_MAX, Manifest};
 use kagi::format::names::Grant;
 use kagi::format::request::{REQUEST_BYTES_MAX, Request};
 use kagi::format::roster::{self, GRANTS_MAX, MEMBERS_MAX, REMOVED_MAX, WITHDRAWN_MAX};
@@ -271,4 +275,22 @@ fn symbols_of_an_identity() {
     // The limit is 16,384; one anchor has 45 symbols.
     assert_eq!(reads(364), (16_372, true));
     assert_eq!(reads(365), (16_416, false));
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn files_of_a_manifest() {
+    let read = |count: usize| {
+        let mut manifest = world_protocol::manifest();
+        manifest.files.truncate(2);
+        for at in 2..count {
+            let path = format!("secrets/s{at:05}/dev.enc");
+            manifest.files.push(world_protocol::listed(&path, 1));
+        }
+        let bytes = world::joined(&manifest.fields());
+        let read = Manifest::decode("manifest", &bytes);
+        read.err().map(|error| error.kind)
+    };
+    assert_eq!(read(FILES_MAX), None);
+    assert_eq!(read(FILES_MAX + 1), Some(Kind::BadText));
 }

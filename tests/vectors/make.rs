@@ -48,17 +48,18 @@ pub fn all() -> Vec<Vector> {
         opened(),
         opened_after_rotation(),
         found_requests(),
+        crate::make_protocol::all(),
     ];
     rooms.into_iter().flatten().collect()
 }
 
 // --- Writing a vector ---
 
-fn accept(path: &str, rule: &str, what: &str) -> Vector {
+pub fn accept(path: &str, rule: &str, what: &str) -> Vector {
     Vector::new(path, rule, "accept", what)
 }
 
-fn reject(path: &str, rule: &str, kind: &str, what: &str) -> Vector {
+pub fn reject(path: &str, rule: &str, kind: &str, what: &str) -> Vector {
     Vector::new(path, rule, &format!("reject {kind}"), what)
 }
 
@@ -98,7 +99,7 @@ fn hex_lines(bytes: &[u8]) -> Vec<String> {
 }
 
 /// Bytes with notes; many equal bytes as one line.
-fn noted(fields: &Labelled) -> Vec<String> {
+pub fn noted(fields: &Labelled) -> Vec<String> {
     let mut lines = Vec::new();
     for (bytes, note) in fields {
         if bytes.len() > 32 && bytes.iter().all(|byte| *byte == bytes[0]) {
@@ -118,17 +119,17 @@ fn noted(fields: &Labelled) -> Vec<String> {
 }
 
 impl Vector {
-    fn with(mut self, name: &str, value: &str) -> Self {
+    pub fn with(mut self, name: &str, value: &str) -> Self {
         self.inputs.push(field(name, value));
         self
     }
 
-    fn with_hex(self, name: &str, bytes: &[u8]) -> Self {
+    pub fn with_hex(self, name: &str, bytes: &[u8]) -> Self {
         self.with(name, &hex(bytes))
     }
 
     /// A block of lines that are written already.
-    fn with_lines(mut self, name: &str, lines: Vec<String>) -> Self {
+    pub fn with_lines(mut self, name: &str, lines: Vec<String>) -> Self {
         self.inputs.push(Field {
             name: name.into(),
             lines,
@@ -136,26 +137,26 @@ impl Vector {
         self
     }
 
-    fn with_text(self, name: &str, text: &str) -> Self {
+    pub fn with_text(self, name: &str, text: &str) -> Self {
         self.with_lines(name, lines_of(text))
     }
 
-    fn with_bytes(self, name: &str, bytes: &[u8]) -> Self {
+    pub fn with_bytes(self, name: &str, bytes: &[u8]) -> Self {
         self.with_lines(name, hex_lines(bytes))
     }
 
-    fn gives(mut self, name: &str, value: &str) -> Self {
+    pub fn gives(mut self, name: &str, value: &str) -> Self {
         self.outputs.push(field(name, value));
         self
     }
 
-    fn gives_text(mut self, name: &str, text: &str) -> Self {
+    pub fn gives_text(mut self, name: &str, text: &str) -> Self {
         let (name, lines) = (name.into(), lines_of(text));
         self.outputs.push(Field { name, lines });
         self
     }
 
-    fn gives_hex(self, name: &str, bytes: &[u8]) -> Self {
+    pub fn gives_hex(self, name: &str, bytes: &[u8]) -> Self {
         self.gives(name, &hex(bytes))
     }
 }

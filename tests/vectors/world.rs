@@ -193,7 +193,7 @@ pub fn config() -> Config {
     }
 }
 
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for symbol in text.chars() {
         match symbol {
@@ -740,7 +740,7 @@ pub fn identity_text(content: &[u8]) -> String {
     format!("kagi_identity_v1_{}", checked(content))
 }
 
-fn checked(content: &[u8]) -> String {
+pub fn checked(content: &[u8]) -> String {
     let checksum = &hash::hash(content)[..4];
     base32(&[content, checksum].concat())
 }

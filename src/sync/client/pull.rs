@@ -98,7 +98,10 @@ impl Exchange<'_> {
             }
             Some(base) if pulled.standing.revision > 0 => base.clone(),
             _ if seen.0 > 0 && !self.options.accepts_older => return Err(self.older(0, seen.0)),
-            _ => return Ok(None),
+            _ => {
+                self.begin_anew()?;
+                return Ok(None);
+            }
         };
         if manifest.project != self.remote.project {
             return Err(Error::new(Kind::Unauthentic, "the server's manifest")); // PROTOCOL 12.2
@@ -112,6 +115,19 @@ impl Exchange<'_> {
             self.complete(&manifest, base.as_ref(), &ours, &mut blobs)?;
         }
         Ok(Some(Fetched { manifest, base, blobs, pulled }))
+    }
+
+    /// Forgets what was seen of a server that has nothing (any more): a push begins with revision 1.
+    fn begin_anew(&mut self) -> Result<()> {
+        (self.seen, self.base) = ((0, [0; 32]), None);
+        let (Some(home), remote) = (self.home, self.remote) else {
+            return Ok(());
+        };
+        home.change_remote(&remote.project, |stored| {
+            let stored = stored.filter(|stored| stored.is_same(&remote.known));
+            stored.map(|stored| KnownRemote { revision: 0, id: [0; 32], ..stored })
+        })?;
+        home.set_base(&self.site.root, None)
     }
 
     fn ask_for(&mut self, since: u64, member: &str) -> Result<Pulled> {

@@ -8,9 +8,11 @@ use crate::disk::{self, Mode};
 use crate::format::names::{NAME_BYTES_MAX, check_text, is_id};
 use crate::sync::protocol::{NewToken, ProjectInfo, Refusal, Rights, Standing, TokenInfo};
 use crate::sync::store::audit::Actor;
-use crate::sync::store::project::{Project, Push, numbers};
+use crate::sync::store::project::{self, Project, Push, numbers};
 use crate::sync::store::tokens::Token;
-use crate::sync::store::{Answer, PENDING_MAX, Refused, SEALED_BYTES_MAX, Store, lock, recover};
+use crate::sync::store::{
+    Answer, PENDING_MAX, Refused, SEALED_BYTES_MAX, Store, lock, recover, rollback,
+};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -242,7 +244,8 @@ impl Store {
     pub fn projects(&self) -> Answer<Vec<ProjectInfo>> {
         let mut projects = Vec::new();
         for (place, is_approved) in [("projects", true), ("pending", false)] {
-            for entry in disk::list(&self.root.join(place))? {
+            let entries = disk::list(&self.root.join(place))?;
+            for entry in entries.into_iter().filter(|entry| is_id("kgp_", &entry.name)) {
                 let path = self.root.join(place).join(&entry.name);
                 let name = if is_approved { path.join("name") } else { path.clone() };
                 let name = disk::read(&name, NAME_BYTES_MAX)?.unwrap_or_default();
@@ -269,34 +272,39 @@ impl Store {
             self.log(&[actor.entry("delete", id, "pending")])?;
             return Ok(disk::remove(&pending)?);
         }
-        self.on(id, |project| {
-            self.log(&[actor.entry("delete", id, "")])?;
-            let deleted = self.root.join("deleted");
-            let places = (actor.now..).map(|time| deleted.join(format!("{time}-{id}")));
-            let place = places.into_iter().find(|place| !disk::exists(place)).unwrap_or_default();
-            project.is_stale = true;
-            disk::rename(&self.directory(id), &place)?;
-            let tokens =
-                self.tokens.of(id).iter().map(|token| token.info.id.clone()).collect::<Vec<_>>();
-            Ok(self.tokens.remove(&tokens)?)
-        })
+        let slot = self.slot(id);
+        let mut memory = lock(&slot);
+        self.check_there(id)?;
+        self.log(&[actor.entry("delete", id, "")])?;
+        let deleted = self.root.join("deleted");
+        let mut places = (actor.now..).map(|time| deleted.join(format!("{time}-{id}")));
+        let place = places.find(|place| !disk::exists(place)).unwrap_or_default();
+        *memory = None;
+        disk::rename(&self.directory(id), &place)?;
+        let tokens = self.tokens.of(id);
+        let tokens: Vec<_> = tokens.iter().map(|token| token.info.id.clone()).collect();
+        Ok(self.tokens.remove(&tokens)?)
     }
 
-    /// Goes back to a revision that is retained.
+    /// Goes back to a revision that is kept, also if a newer one is damaged.
     ///
     /// # Errors
     /// `Missing` with those that are, `Storage`.
     pub fn roll_back(&self, actor: &Actor, id: &str, revision: u64) -> Answer<()> {
-        self.on(id, |project| {
-            let (first, head) = (project.dropped + 1, project.head.revision);
-            if revision < first || revision > head {
-                let about = format!("revision; {first} to {head} are kept");
-                return Err(Refused::new(Refusal::Missing, about));
-            }
-            self.log(&[actor.entry("rollback", id, &revision.to_string())])?;
-            project.is_stale = true;
-            Ok(project.roll_back(revision, actor.now)?)
-        })
+        let slot = self.slot(id);
+        let mut memory = lock(&slot);
+        self.check_there(id)?;
+        let directory = self.directory(id);
+        rollback::finish(&directory)?;
+        let (first, kept) = (project::dropped(&directory)? + 1, numbers(&directory)?);
+        let head = kept.last().copied().unwrap_or_default();
+        if revision < first || !kept.contains(&revision) {
+            let about = format!("revision; {first} to {head} are kept");
+            return Err(Refused::new(Refusal::Missing, about));
+        }
+        self.log(&[actor.entry("rollback", id, &revision.to_string())])?;
+        *memory = None;
+        Ok(rollback::roll_back(&directory, revision, head, actor.now)?)
     }
 
     /// Lines of the audit log from a number on.

@@ -8,7 +8,7 @@
 use crate::disk::{self, Pieces};
 use crate::error::Result;
 use crate::sync::store::damaged;
-use crate::sync::store::project::Project;
+use crate::sync::store::project::{LINK_BYTES, Project};
 use crate::sync::store::revision::{self, Revision};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,7 +37,7 @@ impl Project {
         self.forget_uses(first)?;
         self.carry_forward(first)?;
         let mut chain = Pieces::growing(&self.directory.join("chain"))?;
-        chain.cut(self.dropped * 32)?;
+        chain.cut(self.dropped * LINK_BYTES)?;
         let links: Vec<_> = self.retained.drain(..old).map(|one| one.link).collect();
         chain.append(links.as_flattened())?;
         chain.sync()?;
@@ -91,7 +91,7 @@ impl Project {
         let path = revision::path(&self.directory, number);
         let link = crate::crypto::hash::hash(&Revision::open(&path)?.header.manifest);
         let chain = Pieces::open(&self.directory.join("chain"))?;
-        let kept = chain.map(|mut chain| chain.read((number - 1) * 32, 32)).transpose()?;
+        let kept = chain.map(|mut chain| chain.read((number - 1) * LINK_BYTES, 32)).transpose()?;
         if kept.as_deref() != Some(&link) {
             return Err(damaged(&self.directory.join("chain")));
         }

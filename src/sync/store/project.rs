@@ -18,6 +18,9 @@ use crate::sync::store::{Answer, PULL_BYTES_MAX, Refused, damaged};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 
+/// Bytes of a link in `chain`.
+pub(super) const LINK_BYTES: u64 = 32;
+
 /// Where a blob lies.
 #[derive(Clone, Copy)]
 pub struct Place {
@@ -114,19 +117,19 @@ impl Project {
     /// `Unauthentic` for a damaged file; `Read`, `Write`.
     pub fn load(directory: PathBuf, id: &str) -> Result<Self> {
         super::rollback::finish(&directory)?;
-        let chain = Pieces::open(&directory.join("chain"))?.map_or(0, |file| file.length() / 32);
+        let dropped = dropped(&directory)?;
         let mut project = Project {
             directory,
             id: id.into(),
             head: Head::default(),
-            dropped: chain,
+            dropped,
             retained: VecDeque::new(),
             index: HashMap::new(),
             mailbox: BTreeMap::new(),
             is_stale: false,
         };
         for number in numbers(&project.directory)? {
-            if number <= chain {
+            if number <= dropped {
                 project.remove_dropped(number)?;
             } else {
                 project.load_revision(number)?;
@@ -179,11 +182,13 @@ impl Project {
     fn load_mailbox(&mut self) -> Result<()> {
         let directory = self.directory.join("mailbox");
         for file in disk::list(&directory)? {
-            let path = directory.join(&file.name);
-            let bytes = disk::read(&path, REQUEST_BYTES_MAX)?.unwrap_or_default();
-            let request = Request::read(&file.name, &bytes);
-            let request = request.ok().filter(|one| file.name == format!("{}.json", one.id));
-            self.mailbox.insert(request.ok_or_else(|| damaged(&path))?.id, bytes);
+            let bytes = disk::read(&directory.join(&file.name), REQUEST_BYTES_MAX);
+            let bytes = bytes.ok().flatten().unwrap_or_default();
+            // A damaged one is none: it can be made again.
+            let request = Request::read(&file.name, &bytes).ok();
+            if let Some(one) = request.filter(|one| file.name == format!("{}.json", one.id)) {
+                self.mailbox.insert(one.id, bytes);
+            }
         }
         Ok(())
     }
@@ -313,8 +318,8 @@ impl Project {
         if since < self.dropped {
             let path = self.directory.join("chain");
             let mut chain = Pieces::open(&path)?.ok_or_else(|| damaged(&path))?;
-            let bytes = usize::try_from((self.dropped - since) * 32).unwrap_or_default();
-            links.extend(chain.read(since * 32, bytes)?.as_chunks::<32>().0);
+            let bytes = usize::try_from((self.dropped - since) * LINK_BYTES).unwrap_or_default();
+            links.extend(chain.read(since * LINK_BYTES, bytes)?.as_chunks::<32>().0);
         }
         let skipped = usize::try_from(since.saturating_sub(self.dropped)).unwrap_or_default();
         links.extend(self.retained.iter().skip(skipped).map(|one| one.link));
@@ -376,11 +381,17 @@ impl Project {
 /// The numbers of the revisions that are there, sorted.
 ///
 /// # Errors
-/// `Read`; `Unauthentic` for a file that is none.
+/// `Read`.
 pub fn numbers(project: &Path) -> Result<Vec<u64>> {
-    let directory = project.join("revisions");
-    let number = |file: disk::DirectoryEntry| {
-        number_of(&file.name).ok_or_else(|| damaged(&directory.join(&file.name)))
-    };
-    disk::list(&directory)?.into_iter().map(number).collect()
+    let files = disk::list(&project.join("revisions"))?;
+    Ok(files.iter().filter_map(|file| number_of(&file.name)).collect())
+}
+
+/// How many revisions were dropped: only their links are left.
+///
+/// # Errors
+/// `Read`, `NotPlain`.
+pub fn dropped(project: &Path) -> Result<u64> {
+    let chain = Pieces::open(&project.join("chain"))?;
+    Ok(chain.map_or(0, |file| file.length() / LINK_BYTES))
 }

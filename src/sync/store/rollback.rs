@@ -5,9 +5,8 @@
 
 use crate::disk::{self, Mode};
 use crate::error::Result;
-use crate::format::text::HEX;
 use crate::sync::store::damaged;
-use crate::sync::store::project::{Project, numbers};
+use crate::sync::store::project::numbers;
 use crate::sync::store::revision;
 use std::path::Path;
 
@@ -17,22 +16,22 @@ const INTENT_BYTES_MAX: usize = 256;
 /// True for the name of an area below `undone`.
 #[must_use]
 pub fn is_area(name: &str) -> bool {
-    let is_part =
-        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_part = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     name.len() < 100 && name.split('-').count() == 3 && name.split('-').all(is_part)
 }
 
-impl Project {
-    /// Goes back to a retained revision. The project must be loaded again afterwards.
-    ///
-    /// # Errors
-    /// `Write`, `Read`.
-    pub fn roll_back(&self, revision: u64, now: u64) -> Result<()> {
-        let id = HEX.encode(&self.head.id[..8]);
-        let intent = format!("{revision} {now}-{}-{id}\n", self.head.revision);
-        disk::replace(&self.directory.join(INTENT), intent.as_bytes(), Mode::Private)?;
-        finish(&self.directory)
-    }
+/// Goes back to a revision that is kept, also if a newer one is damaged. Whoever has the project in
+/// memory must load it again.
+///
+/// # Errors
+/// `Write`, `Read`.
+pub fn roll_back(project: &Path, revision: u64, head: u64, now: u64) -> Result<()> {
+    let mut names = (1..).map(|number: u64| format!("{now}-{head}-{number}"));
+    let is_free = |area: &String| !disk::exists(&project.join("undone").join(area));
+    let area = names.find(is_free).unwrap_or_default();
+    let intent = format!("{revision} {area}\n");
+    disk::replace(&project.join(INTENT), intent.as_bytes(), Mode::Private)?;
+    finish(project)
 }
 
 /// Does what the intent says, if there is one.

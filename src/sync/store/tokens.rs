@@ -123,11 +123,10 @@ pub struct Tokens {
 ///
 /// # Errors
 /// `Unauthentic` if it is damaged; `Read`.
-pub fn read(directory: &Path, name: &str) -> Result<Token> {
-    let path = directory.join(name);
-    let bytes = disk::read(&path, RECORD_BYTES_MAX)?.unwrap_or_default();
-    let token = Token::decode(&bytes).filter(|token| token.info.id == name);
-    token.ok_or_else(|| damaged(&path))
+pub fn read(path: &Path) -> Result<Token> {
+    let bytes = disk::read(path, RECORD_BYTES_MAX)?.unwrap_or_default();
+    let token = Token::decode(&bytes).filter(|token| path.ends_with(&token.info.id));
+    token.ok_or_else(|| damaged(path))
 }
 
 impl Tokens {
@@ -137,8 +136,8 @@ impl Tokens {
     /// As `read`.
     pub fn load(directory: PathBuf, pepper: Key) -> Result<Self> {
         let mut held = Held::default();
-        for file in disk::list(&directory)?.iter().filter(|file| file.is_file) {
-            held.put(read(&directory, &file.name)?);
+        for file in disk::list(&directory)?.iter().filter(|file| is_id("kgt_", &file.name)) {
+            held.put(read(&directory.join(&file.name))?);
         }
         Ok(Tokens { directory, pepper, held: RwLock::new(held) })
     }

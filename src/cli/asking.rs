@@ -1,0 +1,225 @@
+//! Who asks a server for something, and with which token.
+//!
+//! Promises: a token is sent only to the server whose key it names, and printed nowhere; an answer is
+//! what it should be, or a failure. Refuses to guess which server is meant.
+
+use crate::cli::args::Input;
+use crate::cli::report::{Failure, quoted, safe, shell_word};
+use crate::disk;
+use crate::format::message::token::{AdminToken, Credential, TOKEN_BYTES_MAX};
+use crate::format::names::is_id;
+use crate::keys::remote::KnownRemote;
+use crate::keys::{Home, from_environment};
+use crate::process;
+use crate::secret::Secret;
+use crate::sync::client::{self, Remote};
+use crate::sync::protocol::{Operation, Response, Standing};
+use crate::sync::remote::{self, Address, Options, Server};
+use crate::terminal;
+
+/// A server, who asks it, and about which project.
+pub struct Asking {
+    server: Box<dyn Server>,
+    /// Its public key; `None` for a directory.
+    pub key: Option<[u8; 32]>,
+    credential: Option<Credential>,
+    /// Project id; empty for what concerns the whole server.
+    pub project: String,
+}
+
+impl Asking {
+    /// Opens a remote. `key` is `None` only for a directory.
+    ///
+    /// # Errors
+    /// As `sync::remote::open`.
+    pub fn new(
+        input: &Input,
+        address: &str,
+        key: Option<[u8; 32]>,
+        credential: Option<Credential>,
+    ) -> Result<Self, Failure> {
+        let server = remote::open(address, key, options(input))?;
+        Ok(Asking { server, key, credential, project: String::new() })
+    }
+
+    /// Its address, safe to print.
+    #[must_use]
+    pub fn address(&self) -> String {
+        safe(self.server.address())
+    }
+
+    /// Its address as it is.
+    #[must_use]
+    pub fn remote(&self) -> String {
+        self.server.address().to_string()
+    }
+
+    /// True for the id of the token that is shown to it.
+    #[must_use]
+    pub fn is_own(&self, id: &str) -> bool {
+        self.credential.as_ref().is_some_and(|credential| credential.id == id)
+    }
+
+    /// Asks, and gives back what the answer should hold.
+    ///
+    /// # Errors
+    /// `Unreachable`, `WrongServer`; a refusal in words.
+    pub fn ask<T>(
+        &mut self,
+        operation: Operation,
+        expected: impl FnOnce(Response) -> Option<T>,
+    ) -> Result<T, Failure> {
+        let answer = self.server.call(self.credential.as_ref(), &self.project, operation)?;
+        let failed = |answer| client::refused(self.server.address(), answer);
+        match answer {
+            Response::Refused(..) => Err(failed(answer).into()),
+            answer => Ok(expected(answer).ok_or_else(|| failed(Response::Done))?),
+        }
+    }
+
+    /// Asks for something to be done.
+    ///
+    /// # Errors
+    /// As `ask`.
+    pub fn tell(&mut self, operation: Operation) -> Result<(), Failure> {
+        self.ask(operation, |answer| match answer {
+            Response::Done => Some(()),
+            _ => None,
+        })
+    }
+
+    /// Asks where the project stands, or who asks.
+    ///
+    /// # Errors
+    /// As `ask`.
+    pub fn standing(&mut self, operation: Operation) -> Result<Standing, Failure> {
+        self.ask(operation, |answer| match answer {
+            Response::Standing(standing) => Some(standing),
+            _ => None,
+        })
+    }
+}
+
+/// How a remote is opened.
+#[must_use]
+pub fn options(input: &Input) -> Options {
+    Options { allows_insecure_http: input.has("allow-insecure-http") }
+}
+
+/// The address of `--remote`; a directory is made absolute.
+///
+/// # Errors
+/// Usage without it.
+pub fn address(input: &Input) -> Result<String, Failure> {
+    let name = input.command.name;
+    let missing =
+        || Failure::usage(format!("{name} needs --remote URL")).hint(format!("kagi {name} --help"));
+    given_address(input)?.ok_or_else(missing)
+}
+
+fn given_address(input: &Input) -> Result<Option<String>, Failure> {
+    let text = |given| Ok(Address::parse(given)?.text().to_string());
+    input.text("remote")?.map(text).transpose()
+}
+
+/// True for a remote without a server.
+#[must_use]
+pub fn is_directory(address: &str) -> bool {
+    address.starts_with('/')
+}
+
+/// A token that was given as a word, or with `-` read: the first line of standard input, or what is
+/// typed. With what to call it.
+///
+/// # Errors
+/// `Read`, `TooLarge`.
+pub fn token_text(given: &str) -> Result<(&'static str, Secret), Failure> {
+    if given != "-" {
+        return Ok(("the token", Secret::copy_of(given.as_bytes())));
+    }
+    if terminal::can_ask() {
+        terminal::note_raw("token (not shown): ");
+        let typed = process::read_hidden_line();
+        // The line break that was typed was not shown.
+        terminal::note_raw("\n");
+        return Ok(("what was typed", typed?));
+    }
+    let mut text = disk::read_stdin(TOKEN_BYTES_MAX)?;
+    let end = text.expose().iter().position(|byte| *byte == b'\n');
+    text.truncate(end.unwrap_or(text.len()));
+    Ok(("standard input", text))
+}
+
+/// The administrator's token that the environment brings.
+fn admin_token() -> Result<Option<AdminToken>, Failure> {
+    let names = ["KAGI_ADMIN_TOKEN", "KAGI_ADMIN_TOKEN_FILE"];
+    let Some((name, text)) = from_environment(&names, TOKEN_BYTES_MAX)? else {
+        return Ok(None);
+    };
+    Ok(Some(AdminToken::from_text(name, text.expose_str(name)?.trim_ascii())?))
+}
+
+/// The server that the administrator means, to be asked with the administrator's token: the one of
+/// `--remote`, else the only one that this device has a login for.
+///
+/// # Errors
+/// No login; several and no `--remote`; what keeps a remote from being opened.
+pub fn admin(input: &Input) -> Result<Asking, Failure> {
+    let variable = admin_token()?;
+    let home = Home::find()?;
+    let address = match given_address(input)? {
+        Some(address) => address,
+        None => only_login(&home, variable.is_some())?,
+    };
+    if is_directory(&address) {
+        return Asking::new(input, &address, None, None);
+    }
+    let token = match variable {
+        Some(token) => token,
+        None => home.login(&address)?.ok_or_else(|| no_login(&address))?,
+    };
+    Asking::new(input, &address, Some(token.server), Some(token.credential))
+}
+
+fn no_login(address: &str) -> Failure {
+    let message = format!("this device has no administrator's token for {}", quoted(address));
+    let url = shell_word(address);
+    Failure::new(message).hint(format!("kagi remote login --remote {url} --token -"))
+}
+
+fn only_login(home: &Home, has_token: bool) -> Result<String, Failure> {
+    let mut logins = home.logins()?;
+    match (logins.pop(), logins.len(), has_token) {
+        (Some(address), 0, _) => Ok(address),
+        (None, _, false) => Err(Failure::new("this device has no administrator's token")
+            .hint("kagi remote login --remote URL --token -")),
+        _ => Err(Failure::usage("which server is meant?").hint("--remote URL names it")),
+    }
+}
+
+/// The server of a project, to be asked with the token that the environment or this device has; and
+/// what this device knows of it.
+///
+/// # Errors
+/// `NoRemote`; a token for another project; what keeps a remote from being opened.
+pub fn of_project(input: &Input, project: &str) -> Result<(Asking, KnownRemote), Failure> {
+    let Remote { known, .. } = client::remote(Home::find().ok().as_ref(), Some(project))?;
+    let token = known.token.as_ref();
+    let credential = token.map(|token| token.credential.duplicate());
+    let mut asking =
+        Asking::new(input, &known.address, token.map(|token| token.server), credential)?;
+    asking.project = project.to_string();
+    Ok((asking, known))
+}
+
+/// The id of a project, as it was typed.
+///
+/// # Errors
+/// Usage for anything else.
+pub fn project_id(text: &str) -> Result<String, Failure> {
+    let wrong = || {
+        Failure::usage("a project is named by its id, kgp_ and 20 characters")
+            .hint("kagi project list")
+    };
+    is_id("kgp_", text).then(|| text.to_string()).ok_or_else(wrong)
+}

@@ -1,0 +1,205 @@
+//! `project …`: which projects a server holds.
+//!
+//! Promises: a server that this device does not know gets nothing before a person, or
+//! `--fingerprint`, has named its key; a project token goes to standard output alone, once.
+
+use crate::cli::args::Input;
+use crate::cli::asking::{Asking, address, admin, is_directory, options, project_id};
+use crate::cli::report::{Failure, quoted, safe, shell_word};
+use crate::cli::token::{NewlyIssued, print_token};
+use crate::cli::{may_delete, not_confirmed, open};
+use crate::format::json::{self, Serialize};
+use crate::format::message::token::{ProjectToken, fingerprint};
+use crate::format::names::check_member_name;
+use crate::keys::Home;
+use crate::keys::remote::KnownRemote;
+use crate::project::Project;
+use crate::sync::protocol::{Operation, ProjectInfo, Response, Rights};
+use crate::sync::remote;
+use crate::terminal;
+
+/// `kagi project join --remote URL [--name NAME] [--fingerprint ID]`.
+///
+/// # Errors
+/// Usage; everything that keeps the project shut; a server whose key nobody vouches for.
+pub fn join(input: &mut Input) -> Result<u8, Failure> {
+    let address = address(input)?;
+    let project = open(input)?;
+    let id = &project.config.project;
+    if is_directory(&address) {
+        return join_directory(input, &project, &address);
+    }
+    let name = project_name(input, &project)?;
+    let key = server_key(input, &address, id)?;
+    let mut asking = Asking::new(input, &address, Some(key), None)?;
+    asking.project.clone_from(id);
+    asking.tell(Operation::Register { name: name.clone() })?;
+    terminal::note(&format!("asked {} to take {id} in as {}", asking.address(), quoted(&name)));
+    terminal::note("its administrator runs the following, and gives you the token for kagi pull -");
+    terminal::print(format!("kagi project approve {id}\n").as_bytes())?;
+    Ok(0)
+}
+
+/// What the administrator sees: what was given, else the directory's name.
+fn project_name(input: &Input, project: &Project) -> Result<String, Failure> {
+    if let Some(name) = input.text("name")? {
+        check_member_name(name)?;
+        return Ok(name.to_string());
+    }
+    let name = project.site.root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let is_usable = check_member_name(&name).is_ok();
+    Ok(if is_usable { name } else { "project".to_string() })
+}
+
+/// The public key of a server: the one that this device knows, else the one that it says it has, if
+/// a person or `--fingerprint` agrees.
+fn server_key(input: &Input, address: &str, project: &str) -> Result<[u8; 32], Failure> {
+    let wanted = input.text("fingerprint")?;
+    let check = |key: [u8; 32]| {
+        let shown = fingerprint(&key);
+        match wanted.filter(|wanted| *wanted != shown) {
+            None => Ok(key),
+            Some(wanted) => Err(Failure::new(format!(
+                "{} has the fingerprint {shown}, not {}; nothing was sent",
+                quoted(address),
+                quoted(wanted)
+            ))),
+        }
+    };
+    let home = Home::find()?;
+    let known = home.remote(project)?.filter(|known| known.address == address);
+    let stored = home.login(address)?.map(|login| login.server);
+    if let Some(key) = stored.or(known.and_then(|known| known.token).map(|token| token.server)) {
+        return check(key);
+    }
+    let key = remote::server_key(address, options(input))?;
+    let key = check(key.ok_or_else(|| Failure::new(format!("{} has no key", quoted(address))))?)?;
+    if wanted.is_some() {
+        return Ok(key);
+    }
+    terminal::note(&format!(
+        "this device does not know {} yet; its fingerprint is",
+        quoted(address)
+    ));
+    terminal::note(&format!("  {}", fingerprint(&key)));
+    if terminal::ask("kagi: is that what kagi serve shows there?") {
+        return Ok(key);
+    }
+    Err(not_confirmed("--fingerprint ID, from the server's administrator"))
+}
+
+/// Who can write a directory is its administrator: it takes the project in at once.
+fn join_directory(input: &Input, project: &Project, address: &str) -> Result<u8, Failure> {
+    let id = &project.config.project;
+    let home = Home::find()?;
+    if let Some(known) = home.remote(id)?.filter(|known| known.address != address) {
+        let (old, new) = (quoted(&known.address), quoted(address));
+        may_delete(
+            input,
+            &format!("sync with {new} from now on, and forget {old} and its token?"),
+        )?;
+    }
+    let mut asking = Asking::new(input, address, None, None)?;
+    asking.project.clone_from(id);
+    // Without effect where a colleague has done the same.
+    asking.tell(Operation::Register { name: project_name(input, project)? })?;
+    let known = KnownRemote { address: address.to_string(), token: None, revision: 0, id: [0; 32] };
+    home.set_remote(id, Some(&known))?;
+    home.set_base(&project.site.root, None)?;
+    terminal::note(&format!("{} takes {id} in; next: kagi push", quoted(address)));
+    let place = shell_word(address);
+    terminal::note(&format!("then, elsewhere: kagi pull --remote {place} --project {id}"));
+    Ok(0)
+}
+
+#[derive(Serialize)]
+struct ProjectJson {
+    id: String,
+    name: String,
+    is_approved: bool,
+    revision: u64,
+    bytes: u64,
+}
+
+/// The projects of a server.
+///
+/// # Errors
+/// As `Asking::ask`.
+pub fn projects(asking: &mut Asking) -> Result<Vec<ProjectInfo>, Failure> {
+    asking.ask(Operation::Projects, |answer| match answer {
+        Response::Projects(projects) => Some(projects),
+        _ => None,
+    })
+}
+
+/// `kagi project list`.
+///
+/// # Errors
+/// As `remote::admin`.
+pub fn list(input: &mut Input) -> Result<u8, Failure> {
+    let projects = projects(&mut admin(input)?)?;
+    let text = if input.has("json") {
+        let row = |ProjectInfo { id, name, is_approved, revision, bytes }| ProjectJson {
+            id: safe(&id),
+            name: safe(&name),
+            is_approved,
+            revision,
+            bytes,
+        };
+        json::write(&projects.into_iter().map(row).collect::<Vec<_>>())
+    } else {
+        projects.iter().map(line).collect()
+    };
+    terminal::print(text.as_bytes())?;
+    Ok(0)
+}
+
+fn line(project: &ProjectInfo) -> String {
+    let ProjectInfo { id, name, is_approved, revision, bytes } = project;
+    let state = if *is_approved {
+        format!("revision {revision}, {} KiB", bytes.div_ceil(1024))
+    } else {
+        "asks to be taken in".to_string()
+    };
+    format!("{}  {state}  {}\n", safe(id), safe(name))
+}
+
+/// `kagi project approve ID`.
+///
+/// # Errors
+/// Usage; no such project; as `remote::admin`.
+pub fn approve(input: &mut Input) -> Result<u8, Failure> {
+    let [id] = input.exactly()?;
+    let id = project_id(&id)?;
+    let mut asking = admin(input)?;
+    asking.project.clone_from(&id);
+    let Some(server) = asking.key else {
+        return Err(Failure::new("a directory takes projects in by itself: kagi project join"));
+    };
+    let new = NewlyIssued::new(Rights::MEMBER, 0, "project approve")?;
+    asking.tell(Operation::Approve { token: new.token })?;
+    terminal::note(&format!("{} takes {id} in", asking.address()));
+    print_token(&ProjectToken {
+        remote: asking.remote(),
+        project: id,
+        server,
+        credential: new.credential,
+        anchors: Vec::new(),
+    })
+}
+
+/// `kagi project del ID`.
+///
+/// # Errors
+/// Usage; no `y`; no such project; as `remote::admin`.
+pub fn del(input: &mut Input) -> Result<u8, Failure> {
+    let [id] = input.exactly()?;
+    let id = project_id(&id)?;
+    let mut asking = admin(input)?;
+    asking.project.clone_from(&id);
+    let place = asking.address();
+    may_delete(input, &format!("remove {id} and all of its tokens from {place}?"))?;
+    asking.tell(Operation::Delete)?;
+    terminal::note(&format!("removed {id} from {place}, which keeps what it had for 30 days"));
+    Ok(0)
+}

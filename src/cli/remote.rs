@@ -1,0 +1,213 @@
+//! `remote …`: an administrator's login, and questions to a server.
+//!
+//! Promises: what a server says is made safe before it is shown; the chain of its log is checked here.
+
+use crate::cli::args::Input;
+use crate::cli::asking::{
+    Asking, address, admin, is_directory, of_project, project_id, token_text,
+};
+use crate::cli::may_delete;
+use crate::cli::report::{Failure, safe};
+use crate::cli::status::asking as devices_asking;
+use crate::format::json::{self, Serialize};
+use crate::format::message::token::{AdminToken, fingerprint};
+use crate::keys::Home;
+use crate::keys::remote::KnownRemote;
+use crate::project::Site;
+use crate::sync::protocol::{Operation, Response, Rights, Standing};
+use crate::sync::store::audit::Line;
+use crate::terminal;
+use std::fmt::Write;
+
+/// Lines of a log that are read.
+const LINES_MAX: usize = 1_000_000;
+
+/// `kagi remote login --remote URL --token TOKEN|-`.
+///
+/// # Errors
+/// Usage; a token that is none, or no administrator's; `Unreachable`, `WrongServer`, `Write`.
+pub fn login(input: &mut Input) -> Result<u8, Failure> {
+    let address = address(input)?;
+    if is_directory(&address) {
+        return Err(Failure::new("a directory needs no login: whoever can write it may do all"));
+    }
+    let given = input.text("token")?.ok_or_else(|| {
+        Failure::usage("remote login needs --token TOKEN")
+            .hint("kagi remote login --remote URL --token -")
+    })?;
+    let (subject, text) = token_text(given)?;
+    let token = AdminToken::from_text(subject, text.expose_str(subject)?)
+        .map_err(|error| Failure::from(error).and("nothing was stored"))?;
+    let credential = token.credential.duplicate();
+    let mut asking = Asking::new(input, &address, Some(token.server), Some(credential))?;
+    if !asking.standing(Operation::Hello)?.rights.has(Rights::ADMIN) {
+        return Err(Failure::new("the token is not an administrator's; nothing was stored"));
+    }
+    Home::find()?.set_login(&address, &token)?;
+    terminal::note(&format!(
+        "{} has the fingerprint {}",
+        asking.address(),
+        fingerprint(&token.server)
+    ));
+    terminal::note("stored the administrator's token on this device; next: kagi project list");
+    Ok(0)
+}
+
+#[derive(Serialize)]
+struct StatusJson {
+    project: String,
+    remote: String,
+    fingerprint: String,
+    revision: u64,
+    seen: u64,
+    token: String,
+    rights: Vec<String>,
+    member: String,
+    waiting: Vec<String>,
+    attention: Vec<String>,
+}
+
+/// `kagi remote status`.
+///
+/// # Errors
+/// No project; `NoRemote`; `Unreachable`, `WrongServer`, `Denied`.
+pub fn status(input: &mut Input) -> Result<u8, Failure> {
+    let project = Site::find()?.claimed_project()?;
+    let (mut asking, known) = of_project(input, &project)?;
+    let standing = asking.standing(Operation::Status)?;
+    let rights = if known.token.is_some() { standing.rights } else { Rights::ADMIN };
+    let status = StatusJson {
+        attention: attention(&standing, &known),
+        project,
+        remote: known.address,
+        fingerprint: asking.key.as_ref().map(fingerprint).unwrap_or_default(),
+        revision: standing.revision,
+        seen: known.revision,
+        token: safe(&standing.token),
+        rights: rights.words().split(',').map(String::from).collect(),
+        member: safe(&standing.member),
+        waiting: standing.waiting.iter().map(|id| safe(id)).collect(),
+    };
+    let text = if input.has("json") { json::write(&status) } else { status_text(&status) };
+    terminal::print(text.as_bytes())?;
+    Ok(0)
+}
+
+fn attention(standing: &Standing, known: &KnownRemote) -> Vec<String> {
+    let mut lines = Vec::new();
+    if standing.revision < known.revision {
+        lines.push(format!(
+            "the server is older than revision {}, which this device has seen",
+            known.revision
+        ));
+    } else if standing.revision > known.revision {
+        lines.push("the server has something newer: kagi pull".to_string());
+    } else if standing.id != known.id {
+        lines.push("the server has another history than this device has seen".to_string());
+    }
+    match standing.waiting.len() {
+        0 => {}
+        count => lines
+            .push(format!("{} to join: kagi pull, then kagi member list", devices_asking(count))),
+    }
+    lines
+}
+
+fn status_text(status: &StatusJson) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "project      {}", status.project);
+    let _ = writeln!(text, "remote       {}", safe(&status.remote));
+    if !status.fingerprint.is_empty() {
+        let _ = writeln!(text, "fingerprint  {}", status.fingerprint);
+        let member = if status.member.is_empty() {
+            String::new()
+        } else {
+            format!("  of {}", safe(&status.member))
+        };
+        let _ = writeln!(
+            text,
+            "token        {}  {}{member}",
+            safe(&status.token),
+            status.rights.join(",")
+        );
+    }
+    let _ =
+        writeln!(text, "revision     {}, this device has seen {}", status.revision, status.seen);
+    for (at, line) in status.attention.iter().enumerate() {
+        let head = if at == 0 { "attention" } else { "" };
+        let _ = writeln!(text, "{head:<12} {}", safe(line));
+    }
+    text
+}
+
+#[derive(Serialize)]
+struct AuditJson {
+    remote: String,
+    lines: Vec<String>,
+}
+
+/// `kagi remote audit`.
+///
+/// # Errors
+/// As `admin`; a chain that does not hold.
+pub fn audit(input: &mut Input) -> Result<u8, Failure> {
+    let mut asking = admin(input)?;
+    let (mut lines, mut last, mut is_whole) = (Vec::new(), [0; 32], true);
+    while lines.len() < LINES_MAX {
+        let from = lines.len() as u64 + 1;
+        let more = asking.ask(Operation::Audit { from }, |answer| match answer {
+            Response::Lines(lines) => Some(lines),
+            _ => None,
+        })?;
+        if more.is_empty() {
+            break;
+        }
+        for text in more {
+            let line = Line::parse(&text).filter(|line| line.follows(lines.len() as u64, &last));
+            (is_whole, last) = (is_whole && line.is_some(), line.map_or(last, |line| line.hash));
+            lines.push(safe(&text));
+        }
+    }
+    let text = if input.has("json") {
+        json::write(&AuditJson { remote: asking.address(), lines })
+    } else {
+        lines.iter().map(|line| readable(line) + "\n").collect()
+    };
+    terminal::print(text.as_bytes())?;
+    if is_whole {
+        return Ok(0);
+    }
+    Err(Failure::new("the log is not whole: a line was changed or taken out"))
+}
+
+/// A line as people read it; one of another form as it is.
+fn readable(line: &str) -> String {
+    let fields: Vec<_> = line.split(' ').collect();
+    match fields.as_slice() {
+        [number, time, token, from, operation, project, detail, _hash] => {
+            let time = time.parse().map_or("?".to_string(), terminal::date);
+            format!("{number}  {time}  {operation} {project} {detail}  by {token} from {from}")
+        }
+        _ => line.to_string(),
+    }
+}
+
+/// `kagi remote rollback PROJECT_ID REVISION`.
+///
+/// # Errors
+/// Usage; no `y`; as `admin`.
+pub fn rollback(input: &mut Input) -> Result<u8, Failure> {
+    let [project, revision] = input.exactly()?;
+    let number = revision.parse::<u64>().ok().filter(|number| *number > 0);
+    let revision = number.ok_or_else(|| Failure::usage("a revision is a number from 1 on"))?;
+    let project = project_id(&project)?;
+    let mut asking = admin(input)?;
+    asking.project.clone_from(&project);
+    let place = asking.address();
+    may_delete(input, &format!("take {project} on {place} back to revision {revision}?"))?;
+    asking.tell(Operation::Rollback { revision })?;
+    terminal::note(&format!("{project} is at revision {revision} on {place} now"));
+    terminal::note("note: who has seen a newer one needs kagi pull --accept-older");
+    Ok(0)
+}

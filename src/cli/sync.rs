@@ -1,0 +1,319 @@
+//! `push` and `pull`, and what other commands say and do where the project is synced without Git.
+//!
+//! Promises: nothing but `push`, `pull` and a request to join asks the server; a token is never
+//! printed.
+
+use crate::cli::args::Input;
+use crate::cli::asking::{
+    Asking, address, is_directory, of_project, options as remote_options, project_id, token_text,
+};
+use crate::cli::hosted::projects;
+use crate::cli::init::project_here;
+use crate::cli::report::{Failure, quoted, safe, shell_word};
+use crate::cli::{
+    confirm_author, counted, is_strict, may_delete, note_unremembered, working_directory,
+};
+use crate::error::{Error, Kind};
+use crate::format::message::token::ProjectToken;
+use crate::format::request::Request;
+use crate::keys::Home;
+use crate::keys::remote::KnownRemote;
+use crate::project::{Project, Site};
+use crate::sync::client::{self, Choice, PullReport, Remark, Remote};
+use crate::sync::protocol::Operation;
+use crate::sync::remote::{self, Server};
+use crate::terminal;
+
+/// Where the project is synced to, if this device knows that.
+fn known(project: &str) -> Option<KnownRemote> {
+    client::remote(Home::find().ok().as_ref(), Some(project)).ok().map(|remote| remote.known)
+}
+
+/// True if this device knows where the project is synced to.
+#[must_use]
+pub fn is_known(project: &str) -> bool {
+    known(project).is_some()
+}
+
+/// What `status` tells: address, newest revision seen, and how many files were changed here since the
+/// last pull or push, if there was one.
+#[must_use]
+pub fn standing(project: &Project) -> Option<(String, u64, Option<usize>)> {
+    let known = known(&project.config.project)?;
+    let changes = Home::find().and_then(|home| client::changes(&home, &project.site));
+    Some((known.address, known.revision, changes.ok().flatten()))
+}
+
+/// Brings a request to the server, if this device knows one of the project; `false` if it does not.
+/// The request is written already, so whatever keeps it from that is told as a note.
+#[must_use]
+pub fn post(input: &Input, project: &str, request: &Request) -> bool {
+    let remote = client::remote(Home::find().ok().as_ref(), Some(project));
+    if remote.is_err_and(|error| error.kind == Kind::NoRemote) {
+        return false;
+    }
+    let request = request.write().into_bytes();
+    let posted = of_project(input, project).and_then(|(mut asking, _)| {
+        asking.tell(Operation::Post { request })?;
+        Ok(asking.address())
+    });
+    match posted {
+        Ok(address) => {
+            terminal::note(&format!("asked {address}: members see it at their next kagi pull"));
+        }
+        Err(failure) => {
+            let why = safe(failure.message());
+            terminal::note(&format!("note: no member sees the request yet: {why}"));
+            terminal::note("note: kagi member join, once more, sends it again");
+        }
+    }
+    true
+}
+
+/// Forgets what a checkout was in step with, once it is gone; the token stays, for other checkouts
+/// and the way back.
+///
+/// # Errors
+/// `Write`.
+pub fn forget(home: &Home, site: &Site, project: Option<&str>) -> Result<(), Failure> {
+    home.set_base(&site.root, None)?;
+    if let Some(project) = project.filter(|project| is_known(project)) {
+        terminal::note(&format!("note: kagi pull --project {project} brings back what was pushed"));
+    }
+    Ok(())
+}
+
+/// `kagi push`.
+///
+/// # Errors
+/// `NoRemote`; as `sync::client::push`.
+pub fn push(input: &mut Input) -> Result<u8, Failure> {
+    let (home, site) = (Home::find().ok(), Site::find()?);
+    let remote = client::remote(home.as_ref(), Some(&site.claimed_project()?))?;
+    let mut server = opened(input, &remote.known)?;
+    let options = options(input, None);
+    let report = client::push(home.as_ref(), &site, &remote, &options, server.as_mut())?;
+    let mut code = 0;
+    for pulled in &report.pulls {
+        code |= tell(pulled, &remote, true);
+    }
+    let place = safe(&remote.known.address);
+    terminal::note(&match (report.files, report.is_behind) {
+        (0, false) => format!("nothing to push; {place} is at revision {}", report.revision),
+        (0, true) => format!("nothing to push; {place} has something newer: kagi pull"),
+        (count, _) => {
+            let files = counted(count, "file");
+            format!("pushed {files} to {place}, which is at revision {} now", report.revision)
+        }
+    });
+    for member in &report.issued {
+        terminal::note(&format!("issued a token to {}, for its next kagi pull", safe(member)));
+    }
+    if let Some(error) = report.unissued {
+        let why = Failure::from(error);
+        terminal::note(&format!("note: others wait for their tokens: {}", safe(why.message())));
+    }
+    note_forgetful(report.unremembered.as_ref());
+    Ok(code)
+}
+
+/// `kagi pull [TOKEN|-]`.
+///
+/// # Errors
+/// Usage; a token that is none, or is for another project than the one here; `NoRemote`; as
+/// `sync::client::pull`.
+pub fn pull(input: &mut Input) -> Result<u8, Failure> {
+    let choice = choice(input)?;
+    let (home, site) = (Home::find().ok(), project_here()?);
+    let remote = remote(input, home.as_ref(), site.as_ref())?;
+    if input.has("accept-older") {
+        may_delete(input, "take what the server has, even if this device has seen newer?")?;
+    }
+    let site = site.map_or_else(|| Ok(Site::at(&working_directory()?)), Ok::<_, Failure>)?;
+    let mut server = opened(input, &remote.known)?;
+    let options = options(input, choice);
+    let report = client::pull(home.as_ref(), &site, &remote, &options, server.as_mut())?;
+    Ok(tell(&report, &remote, false))
+}
+
+fn choice(input: &Input) -> Result<Option<Choice>, Failure> {
+    match (input.has("ours"), input.has("theirs")) {
+        (true, true) => Err(Failure::usage("--ours and --theirs cannot both be meant")),
+        (true, false) => Ok(Some(Choice::Ours)),
+        (false, true) => Ok(Some(Choice::Theirs)),
+        (false, false) => Ok(None),
+    }
+}
+
+fn options(input: &Input, choice: Option<Choice>) -> client::Options<'static> {
+    client::Options {
+        accepts_older: input.has("accept-older"),
+        choice,
+        is_strict: is_strict(input),
+        confirm: &confirm_author,
+        waiting: &|| terminal::note("waiting for another kagi to finish"),
+    }
+}
+
+fn opened(input: &Input, known: &KnownRemote) -> Result<Box<dyn Server>, Failure> {
+    let key = known.token.as_ref().map(|token| token.server);
+    Ok(remote::open(&known.address, key, remote_options(input))?)
+}
+
+/// Where to pull from: what the words say, else the environment, else what this device knows.
+fn remote(input: &Input, home: Option<&Home>, site: Option<&Site>) -> Result<Remote, Failure> {
+    let here = site.map(Site::claimed_project).transpose()?;
+    let named = input.text("project")?.map(project_id).transpose()?;
+    if let (Some(here), Some(named)) = (&here, &named)
+        && here != named
+    {
+        return Err(another(named, here));
+    }
+    let project = named.or(here.clone());
+    let words = input.texts()?;
+    match (words.as_slice(), input.has("remote")) {
+        ([], false) => client::remote(home, project.as_deref()).map_err(|error| {
+            let is_nowhere = error.kind == Kind::NoRemote && project.is_none();
+            let nowhere = || Failure::new("there is no project here, and no token for one");
+            if is_nowhere { nowhere().hint("kagi pull - takes a token") } else { error.into() }
+        }),
+        ([], true) => directory(input, project),
+        ([given], false) => {
+            let (subject, text) = token_text(given)?;
+            let token = ProjectToken::from_text(subject, text.expose_str(subject)?)?;
+            match project.filter(|project| *project != token.project) {
+                Some(project) => Err(another(&token.project, &project)),
+                None => adopt(input, site, token),
+            }
+        }
+        _ => Err(Failure::usage("pull takes a token, or --remote DIR, or neither")
+            .hint("kagi pull --help")),
+    }
+}
+
+fn another(asked: &str, here: &str) -> Failure {
+    Failure::new(format!(
+        "{asked} is asked for, but the project here is {here}; nothing was pulled"
+    ))
+    .hint("mkdir, for a directory of its own")
+}
+
+/// Keeps a token, once its server has accepted it: a wrong one does not replace a right one.
+fn adopt(input: &Input, site: Option<&Site>, token: ProjectToken) -> Result<Remote, Failure> {
+    let (server, credential) = (token.server, token.credential.duplicate());
+    let mut asking = Asking::new(input, &token.remote, Some(server), Some(credential))?;
+    asking.project.clone_from(&token.project);
+    asking.standing(Operation::Status)?;
+    let (id, place, home) = (token.project.clone(), asking.address(), Home::find()?);
+    let before = home.remote(&id)?;
+    let remote = client::adopt(&home, token)?;
+    if let Some(site) = site.filter(|_| before.is_some_and(|one| !one.is_same(&remote.known))) {
+        home.set_base(&site.root, None)?;
+    }
+    terminal::note(&format!("this device keeps the token for {id} on {place}"));
+    Ok(remote)
+}
+
+/// A directory, and the project in it that is meant: the one that is named or here, else the only one.
+fn directory(input: &Input, project: Option<String>) -> Result<Remote, Failure> {
+    let address = address(input)?;
+    if !is_directory(&address) {
+        return Err(Failure::usage("a server is named by a token, not by --remote")
+            .hint("kagi pull - reads one"));
+    }
+    let project = match project {
+        Some(project) => project,
+        None => only_project(&mut Asking::new(input, &address, None, None)?)?,
+    };
+    let stored =
+        Home::find().ok().and_then(|home| home.remote(&project).transpose()).transpose()?;
+    let known = match stored.filter(|known| known.address == address) {
+        Some(known) => known,
+        None => KnownRemote { address, token: None, revision: 0, id: [0; 32] },
+    };
+    Ok(Remote { project, known, is_given: false })
+}
+
+fn only_project(asking: &mut Asking) -> Result<String, Failure> {
+    let mut projects = projects(asking)?;
+    match (projects.pop(), projects.len()) {
+        (Some(project), 0) => Ok(project.id),
+        (None, _) => Err(Failure::new(format!("{} holds no project", asking.address()))
+            .hint("kagi project join, in a project")),
+        _ => {
+            let list = shell_word(&asking.remote());
+            Err(Failure::new(format!("{} holds several projects", asking.address()))
+                .hint(format!("kagi project list --remote {list}, then kagi pull --project ID")))
+        }
+    }
+}
+
+/// Says what a pull has done; the exit code. `is_pushed`: a push follows.
+fn tell(report: &PullReport, remote: &Remote, is_pushed: bool) -> u8 {
+    let (id, place) = (&remote.project, safe(&remote.known.address));
+    let counts =
+        [("took", &report.taken), ("joined", &report.joined), ("removed", &report.deleted)];
+    let counts = counts.iter().filter(|(_, files)| !files.is_empty());
+    let counts: Vec<_> =
+        counts.map(|(done, files)| format!("{done} {}", counted(files.len(), "file"))).collect();
+    terminal::note(&match (report.revision, report.is_new, counts.join(", ").as_str()) {
+        (0, ..) => format!("{place} has nothing of {id} yet; a member's kagi push brings it there"),
+        (revision, true, _) => {
+            format!("made the project {id} here, from revision {revision} of {place}")
+        }
+        (revision, _, "") => format!("nothing is new; {place} is at revision {revision}"),
+        (revision, _, counts) => format!("{counts}, from revision {revision} of {place}"),
+    });
+    if let Some(backup) = &report.backup {
+        terminal::note(&format!("kept what was here as {}", quoted(&backup.to_string_lossy())));
+    }
+    let mut code = 0;
+    for one in &report.remarks {
+        code |= u8::from(matches!(one, Remark::Conflict(..)));
+        terminal::note(&format!("note: {}", remark(one)));
+    }
+    if !report.is_verified && report.revision > 0 {
+        terminal::note(
+            "note: this device has no key to verify it with; kagi member join asks for one",
+        );
+    }
+    for request in &report.requests {
+        let name = quoted(&request.name);
+        terminal::note(&format!("{name} asks to join: kagi member approve {}", request.id));
+    }
+    if report.has_own_token {
+        terminal::note("this device has a token of its own now");
+    }
+    if report.unpushed > 0 && report.revision > 0 && !is_pushed {
+        let files = counted(report.unpushed, "file");
+        terminal::note(&format!("note: {files} changed here: kagi push"));
+    }
+    note_forgetful(report.unremembered.as_ref());
+    code
+}
+
+fn remark(remark: &Remark) -> String {
+    safe(&match remark {
+        Remark::Conflict(file, keys) => {
+            format!("{file} has different values of {}: kagi resolve", keys.join(", "))
+        }
+        Remark::Kept(file) => {
+            format!("{file} was deleted on one side and changed on the other; it was kept")
+        }
+        Remark::NotJoined(file, reason) if reason.is_empty() => {
+            format!("{file} holds both sides, for this device has no key to join them with")
+        }
+        Remark::NotJoined(file, reason) => format!("{file} was not joined: {reason}"),
+        Remark::CarriedOver(file) => {
+            format!("{file} was carried over to the new key of the project")
+        }
+        Remark::Older(file) => format!("{file} is older than the state that this device has seen"),
+        Remark::Repeat(what) => format!("{what}: it must be repeated"),
+    })
+}
+
+fn note_forgetful(error: Option<&Error>) {
+    if let Some(error) = error {
+        note_unremembered(error);
+    }
+}

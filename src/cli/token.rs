@@ -1,0 +1,233 @@
+//! `token …`: who may pull from and push to the server.
+//!
+//! Promises: a token is printed once, alone on standard output; the server gets what it knows it by,
+//! and keeps less. Refuses to make one that allows more than its maker's.
+
+use crate::cli::args::Input;
+use crate::cli::asking::{Asking, admin, of_project, project_id};
+use crate::cli::report::{Failure, quoted, safe};
+use crate::cli::{author_name, may_delete, now, open};
+use crate::crypto::random;
+use crate::format::json::{self, Serialize};
+use crate::format::message::token::{Credential, ProjectToken};
+use crate::format::names::{check_member_name, is_id};
+use crate::project::Project;
+use crate::sync::protocol::{NewToken, Operation, Response, Rights, TokenInfo};
+use crate::terminal;
+use std::fmt::Write;
+
+const DAY_SECONDS: u64 = 86_400;
+/// How long a newcomer has, unless somebody says else.
+const JOIN_DAYS: u64 = 7;
+
+/// A token that nobody knows yet: what the server is told, and what its holder will show.
+pub struct NewlyIssued {
+    /// For the server.
+    pub token: NewToken,
+    /// For the holder.
+    pub credential: Credential,
+}
+
+impl NewlyIssued {
+    /// A fresh one.
+    ///
+    /// # Errors
+    /// `Random`.
+    pub fn new(rights: Rights, expires: u64, name: &str) -> Result<Self, Failure> {
+        let credential = Credential::new(random::bytes()?, random::key()?);
+        let token = NewToken {
+            credential: credential.duplicate(),
+            rights,
+            expires,
+            member: String::new(),
+            name: name.to_string(),
+            sealed: Vec::new(),
+        };
+        Ok(NewlyIssued { token, credential })
+    }
+}
+
+/// Prints a token, and nothing else, to standard output.
+///
+/// # Errors
+/// If it cannot be written: it is lost then.
+pub fn print_token(token: &ProjectToken) -> Result<u8, Failure> {
+    terminal::note("the token is shown this once; kagi pull - takes it from standard input");
+    let mut text = token.to_text();
+    text.push(b"\n");
+    let hint = format!("kagi token revoke {}", token.credential.id);
+    terminal::print_once(text.expose())
+        .map_err(|error| Failure::from(error).and("the token is lost").hint(hint))?;
+    Ok(0)
+}
+
+/// The server, asked by a member about the project here, or by the administrator about the one of
+/// `--project`; with its public key.
+fn asked(input: &Input, project: Option<&Project>) -> Result<(Asking, [u8; 32]), Failure> {
+    if input.has("remote") && !input.has("project") {
+        return Err(Failure::usage("--remote goes with --project, for the server's administrator"));
+    }
+    let asking = match (input.text("project")?, project) {
+        (None, Some(project)) => of_project(input, &project.config.project)?.0,
+        (id, _) => {
+            let id = project_id(id.unwrap_or_default())?;
+            let mut asking = admin(input)?;
+            asking.project = id;
+            asking
+        }
+    };
+    let key = asking.key.ok_or_else(|| {
+        Failure::new("a directory has no tokens: whoever can write it may do all")
+    })?;
+    Ok((asking, key))
+}
+
+/// The project here, unless `--project` names one.
+fn project_here(input: &Input) -> Result<Option<Project>, Failure> {
+    if input.has("project") { Ok(None) } else { open(input).map(Some) }
+}
+
+/// `kagi token issue`.
+///
+/// # Errors
+/// Usage; rights that this device's token does not have; a directory.
+pub fn issue(input: &mut Input) -> Result<u8, Failure> {
+    let rights = rights(input)?;
+    let expires = expires(input, rights)?;
+    let name = input.text("name")?.unwrap_or_default();
+    if !name.is_empty() {
+        check_member_name(name)?;
+    }
+    let project = project_here(input)?;
+    let (mut asking, server) = asked(input, project.as_ref())?;
+    let full = project.iter().flat_map(|project| &project.roster.members);
+    let full = full.filter(|member| member.is_full());
+    let anchors = full.map(|member| member.id.clone()).collect();
+    let new = NewlyIssued::new(rights, expires, name)?;
+    asking.tell(Operation::Issue { token: new.token })?;
+    let until =
+        if expires == 0 { String::new() } else { format!(" until {}", terminal::date(expires)) };
+    terminal::note(&format!(
+        "issued {}, which allows {}{until}",
+        new.credential.id,
+        rights.words()
+    ));
+    print_token(&ProjectToken {
+        remote: asking.remote(),
+        project: asking.project.clone(),
+        server,
+        credential: new.credential,
+        anchors,
+    })
+}
+
+/// What the new token allows.
+fn rights(input: &Input) -> Result<Rights, Failure> {
+    let wrong = |message: &str| Failure::usage(message).hint("kagi token issue --help");
+    match (input.text("only")?, input.has("join")) {
+        (None, true) => Ok(Rights::JOIN),
+        (None, false) => Ok(Rights::LIMITED),
+        (Some(_), true) => Err(wrong("--join says what the token allows, and so does --only")),
+        (Some(words), false) => {
+            let rights = Rights::parse(words).filter(|rights| !rights.has(Rights::ADMIN));
+            rights.ok_or_else(|| wrong("--only takes some of pull, push, rotate, join"))
+        }
+    }
+}
+
+/// When the new token ends; 0 for never.
+fn expires(input: &Input, rights: Rights) -> Result<u64, Failure> {
+    let Some(text) = input.text("expires")? else {
+        return Ok(if rights == Rights::JOIN { now() + JOIN_DAYS * DAY_SECONDS } else { 0 });
+    };
+    if text == "never" {
+        return Ok(0);
+    }
+    let days = text.strip_suffix('d').map(|count| (count, DAY_SECONDS));
+    let hours = text.strip_suffix('h').map(|count| (count, DAY_SECONDS / 24));
+    // Four digits: no number of days or hours is too large to be added.
+    let seconds = days.or(hours).and_then(|(count, unit)| {
+        let is_count =
+            (1..=4).contains(&count.len()) && count.bytes().all(|byte| byte.is_ascii_digit());
+        Some(count.parse::<u64>().ok().filter(|count| is_count && *count > 0)? * unit)
+    });
+    let wrong = || {
+        Failure::usage("--expires takes days, hours or never").hint("--expires 30d, --expires 12h")
+    };
+    Ok(now() + seconds.ok_or_else(wrong)?)
+}
+
+#[derive(Serialize)]
+struct TokenJson {
+    id: String,
+    rights: Vec<String>,
+    member: String,
+    member_name: String,
+    name: String,
+    issued: u64,
+    expires: u64,
+}
+
+/// `kagi token list`.
+///
+/// # Errors
+/// A token that does not allow it; no remote.
+pub fn list(input: &mut Input) -> Result<u8, Failure> {
+    let project = project_here(input)?;
+    let (mut asking, _) = asked(input, project.as_ref())?;
+    let tokens = asking.ask(Operation::Tokens, |answer| match answer {
+        Response::Tokens(tokens) => Some(tokens),
+        _ => None,
+    })?;
+    let rows: Vec<_> = tokens.into_iter().map(|token| row(project.as_ref(), token)).collect();
+    let text = if input.has("json") { json::write(&rows) } else { rows.iter().map(line).collect() };
+    terminal::print(text.as_bytes())?;
+    Ok(0)
+}
+
+fn row(project: Option<&Project>, token: TokenInfo) -> TokenJson {
+    let TokenInfo { id, rights, issued, expires, member, name } = token;
+    let (id, member, name) = (safe(&id), safe(&member), safe(&name));
+    let known = project.filter(|_| !member.is_empty());
+    let member_name = known.map_or(String::new(), |project| author_name(project, &member));
+    let rights = rights.words().split(',').map(String::from).collect();
+    TokenJson { id, rights, member, member_name, name, issued, expires }
+}
+
+fn line(token: &TokenJson) -> String {
+    let mut line = format!("{}  {}", token.id, token.rights.join(","));
+    // Writing to a string cannot fail.
+    let _ = write!(line, "  issued {}", terminal::date(token.issued));
+    if token.expires > 0 {
+        let word = if token.expires <= now() { "ended" } else { "ends" };
+        let _ = write!(line, "  {word} {}", terminal::date(token.expires));
+    }
+    let member = if token.member_name.is_empty() { &token.member } else { &token.member_name };
+    if !member.is_empty() {
+        let _ = write!(line, "  of {member}");
+    }
+    if !token.name.is_empty() {
+        let _ = write!(line, "  {}", quoted(&token.name));
+    }
+    line + "\n"
+}
+
+/// `kagi token revoke ID`.
+///
+/// # Errors
+/// Usage; no such token; no `y` for this device's own.
+pub fn revoke(input: &mut Input) -> Result<u8, Failure> {
+    let [id] = input.exactly()?;
+    if !is_id("kgt_", &id) {
+        return Err(Failure::usage("a token is named by its id, kgt_ and 20 characters")
+            .hint("kagi token list"));
+    }
+    let project = project_here(input)?;
+    let (mut asking, _) = asked(input, project.as_ref())?;
+    if asking.is_own(&id) {
+        may_delete(input, "that is the token of this device; end it?")?;
+    }
+    asking.tell(Operation::Revoke { token: id.clone() })?;
+    terminal::note(&format!("revoked {id}"));
+    Ok(0)
+}
