@@ -142,9 +142,7 @@ impl<'a> Join<'a> {
         let incoming = self.incoming;
         let (ours, theirs) = (incoming.here(path), incoming.theirs(path));
         let mut changed = incoming.changed(path);
-        if self.sides.takes_all && changed != Changed::Nobody {
-            changed = Changed::There;
-        } else if changed == Changed::Both && (ours.is_none() || theirs.is_none()) {
+        if changed == Changed::Both && (ours.is_none() || theirs.is_none()) {
             // Without a base nobody says that the other side has deleted it.
             if incoming.base.is_some() {
                 self.remark(Remark::Kept(path.to_string()));

@@ -10,11 +10,13 @@ use crate::disk::{self, Lock, Mode};
 use crate::error::{Error, Kind, Result};
 use crate::format::message::manifest::Manifest;
 use crate::format::scope_file::{self, FILE_BYTES_MAX, ScopeName};
+use crate::format::snapshot::Entry;
 use crate::keys::Home;
 use crate::project::incoming::{Change, Changed, Incoming, Join};
 use crate::project::{
     CONFIG_FILE, DIRECTORY, NEXT_CONFIG_FILE, Opening, Project, ROSTER_FILE, Site, State,
 };
+use crate::scope::agree;
 use crate::team::Draft;
 use std::path::PathBuf;
 
@@ -72,7 +74,7 @@ pub(super) struct Sides {
     pub keeps_ours: bool,
     /// True if the two rosters are of different epochs.
     pub crosses: bool,
-    /// True if what the server has is taken as it is.
+    /// True if what the server has is taken as it is: nothing can be carried back over a rotation.
     pub takes_all: bool,
 }
 
@@ -109,20 +111,21 @@ pub fn receive(
     let theirs = site.holding(state.clone());
     if lock.is_none() {
         let project = accept(&theirs, incoming.manifest, opening)?;
-        site.place(&state)?;
-        let mut received = Received { project, ..Received::default() };
-        received.taken.extend(incoming.manifest.files.iter().map(|file| file.path.clone()));
-        received.remember(opening);
-        return Ok(received);
+        return place(site, &state, project, None, opening);
     }
     let choice = choice.filter(|_| incoming.unit_changed() == Changed::Both);
     let sides = open_sides(site, &theirs, incoming, choice, opening)?;
+    let lost = lost(&sides, incoming, choice);
+    if sides.takes_all {
+        let backup = disk::free_backup(&site.root.join(DIRECTORY));
+        let opening = Opening { forgets: true, ..*opening };
+        let mut received = place(site, &state, sides.theirs, Some(backup), &opening)?;
+        received.remarks = lost;
+        return Ok(received);
+    }
     let (mut received, changes) = Join::new(incoming, &sides).all(opening.is_strict)?;
     let unit = unit_to_write(incoming, &sides, choice)?;
-    if let (Some(choice), Some(theirs), Some(ours)) = (choice, &sides.theirs, &sides.ours) {
-        let (lost, kept) = if choice == Choice::Ours { (theirs, ours) } else { (ours, theirs) };
-        received.remarks.extend(differences(lost, kept));
-    }
+    received.remarks.extend(lost);
     if choice == Some(Choice::Theirs) {
         received.backup = Some(back_up(site, incoming)?);
     }
@@ -130,9 +133,23 @@ pub fn receive(
     write(site, &changes, &unit)?;
     let is_taken = |_: &&(&str, Vec<u8>)| !sides.keeps_ours;
     received.taken.extend(unit.iter().filter(is_taken).map(|(path, _)| (*path).to_string()));
-    let forgets = opening.forgets || sides.takes_all;
     received.project = if sides.keeps_ours { sides.ours } else { sides.theirs };
-    received.remember(&Opening { forgets, ..*opening });
+    received.remember(opening);
+    Ok(received)
+}
+
+/// Puts the whole state into place.
+fn place(
+    site: &Site,
+    state: &State,
+    project: Option<Project>,
+    backup: Option<PathBuf>,
+    opening: &Opening,
+) -> Result<Received> {
+    site.place(state, backup.as_deref())?;
+    let taken = state.files.keys().cloned().collect();
+    let mut received = Received { project, taken, backup, ..Received::default() };
+    received.remember(opening);
     Ok(received)
 }
 
@@ -266,7 +283,7 @@ fn unit_to_write(
 ) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let mut unit = Vec::new();
     if !sides.keeps_ours {
-        for path in [ROSTER_FILE, CONFIG_FILE] {
+        for path in [CONFIG_FILE, ROSTER_FILE] {
             if incoming.here(path) != incoming.theirs(path) {
                 unit.push((path, incoming.their_bytes(path)?.to_vec()));
             }
@@ -281,8 +298,13 @@ fn unit_to_write(
     Ok(unit)
 }
 
-/// What only the side has that is given up: members and environments.
-fn differences(lost: &Project, kept: &Project) -> Vec<Remark> {
+/// What only the side has that is given up: members, environments, and values that were set after a
+/// rotation.
+fn lost(sides: &Sides, incoming: &Incoming, choice: Option<Choice>) -> Vec<Remark> {
+    let (Some(choice), Some(theirs), Some(ours)) = (choice, &sides.theirs, &sides.ours) else {
+        return Vec::new();
+    };
+    let (lost, kept) = if choice == Choice::Ours { (theirs, ours) } else { (ours, theirs) };
     let mut lines = Vec::new();
     for member in &lost.roster.members {
         let grants: Vec<_> = member.grants.iter().map(ToString::to_string).collect();
@@ -300,6 +322,9 @@ fn differences(lost: &Project, kept: &Project) -> Vec<Remark> {
     lines.extend(envs.map(|env| format!("environment {env}")));
     if lines.is_empty() && lost.config.write() != kept.config.write() {
         lines.push(CONFIG_FILE.to_string());
+    }
+    if sides.takes_all {
+        lines.extend(incoming.lost_values(ours, theirs));
     }
     lines.into_iter().map(Remark::Repeat).collect()
 }
@@ -328,7 +353,7 @@ fn write(site: &Site, changes: &[Change], unit: &[(&str, Vec<u8>)]) -> Result<()
             None => {}
         }
     }
-    for (path, bytes) in unit.iter().rev() {
+    for (path, bytes) in unit {
         put(if *path == CONFIG_FILE { NEXT_CONFIG_FILE } else { path }, bytes)?;
     }
     if unit.iter().any(|(path, _)| *path == CONFIG_FILE) {
@@ -359,6 +384,20 @@ impl Received {
 }
 
 impl Incoming<'_> {
+    /// Keys with another value here, also in a scope that the server does not have.
+    fn lost_values(&self, ours: &Project, theirs: &Project) -> Vec<String> {
+        let mut lines = Vec::new();
+        for name in self.scopes().iter().filter_map(|path| ScopeName::of_file(path)) {
+            let path = name.file();
+            let open = |project: &Project, digest| project.read(&name, self.bytes(digest));
+            let Ok(here) = open(ours, self.here(&path)) else { continue };
+            let there = open(theirs, self.theirs(&path)).unwrap_or_default();
+            let differs = |(key, entries): &(&str, &[Entry])| !agree(entries, there.get(key));
+            lines.extend(here.iter().filter(differs).map(|(key, _)| format!("{key} in {name}")));
+        }
+        lines
+    }
+
     /// How many files will not be what the server has.
     fn count_unpushed(&self, changes: &[Change], unit: &[(&str, Vec<u8>)]) -> usize {
         let mut files = self.ours.clone();

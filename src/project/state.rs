@@ -12,6 +12,7 @@ use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::found::{begin, put_in_place};
 use crate::project::{CONFIG_FILE, ROSTER_FILE, Site, Source, change};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::rc::Rc;
 
 /// Paths below `.kagi/`, each with `H` of its bytes.
@@ -86,14 +87,15 @@ impl Site {
         Ok(files)
     }
 
-    /// Puts a state into place where nothing is (PROTOCOL 12.6).
-    pub(super) fn place(&self, state: &State) -> Result<()> {
-        let (_lock, unborn) = begin(&self.root, false)?;
+    /// Puts a state into place as a whole; what is there, if that is meant, goes to `kept`
+    /// (PROTOCOL 12.6).
+    pub(super) fn place(&self, state: &State, kept: Option<&Path>) -> Result<()> {
+        let (_lock, unborn) = begin(&self.root, kept.is_some())?;
         change::write_attributes_in(&unborn)?;
         for path in state.files.keys() {
             let bytes = state.read(path).ok_or_else(|| Error::new(Kind::Missing, path))?;
             disk::replace_below(&unborn, path, bytes, Mode::Public)?;
         }
-        put_in_place(&self.root, None)
+        put_in_place(&self.root, kept)
     }
 }

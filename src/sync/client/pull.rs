@@ -50,14 +50,12 @@ impl Exchange<'_> {
     /// lock.
     pub(super) fn pull(&mut self) -> Result<PullReport> {
         check_place(self.site, &self.remote.project)?;
-        if let (Some(home), Some(token)) = (self.home, &self.remote.known.token) {
-            // Without a home that can be written, the identity itself has to bring them.
-            let _ = home.add_anchors(&self.remote.project, &token.anchors);
-        }
+        self.trust_anchors();
         for _ in 0..TRIES_MAX {
             let identity = own_identity(self.home)?;
             let member = identity.as_ref().map_or("", |own| own.id.as_str());
             let Some(fetched) = self.fetch(member)? else {
+                self.forget()?;
                 return Ok(PullReport::default());
             };
             if let Some(report) = self.take(fetched, identity.as_ref())? {
@@ -65,6 +63,17 @@ impl Exchange<'_> {
             }
         }
         Err(Error::new(Kind::Changed, self.site.root.to_string_lossy()))
+    }
+
+    /// The anchors of a token that was given just for this are believed if nothing is known yet.
+    fn trust_anchors(&self) {
+        let (project, token) = (&self.remote.project, &self.remote.known.token);
+        if let (true, Some(home), Some(token)) = (self.remote.is_given, self.home, token)
+            && home.pin(project).is_ok_and(|pin| pin.accepted.is_none())
+        {
+            // Without a home that can be written, the identity itself has to bring them.
+            let _ = home.add_anchors(project, &token.anchors);
+        }
     }
 
     /// Asks for the state and for every blob of it that is not here. `None`: there is none yet.
