@@ -90,6 +90,13 @@ impl Local {
             }
             "no blobs" => pulled.blobs.clear(),
             "no links" => pulled.links.clear(),
+            // As if one answer had room for no more.
+            "few links" => pulled.links.truncate(1),
+            "a wrong link" => {
+                for link in &mut pulled.links {
+                    link[0] ^= 1;
+                }
+            }
             "dropped file" => manifest
                 .files
                 .retain(|file| !file.path.starts_with("secrets/")),
@@ -647,8 +654,14 @@ fn a_rotation_here_and_a_new_member_there_can_be_settled() {
     }
     let mut command = team.child(&ada, &at, "pull theirs", "");
     let pulled = outcome("pull theirs", command.env("TEST_CONFIRM", "1")).ok();
-    pulled.prints(&["backup", "verified"]);
+    pulled.prints(&[
+        "backup",
+        "verified",
+        "repeat A in app/development",
+        "unpushed 0",
+    ]);
     assert_eq!(values(&ada, &at), pairs("A=1"));
+    assert_eq!(state(&at), state(&his));
     ada.kagi(&at, "key rotate --yes").ok();
     team.push(&ada, &at);
     team.pull(&bob, &his).prints(&["verified"]);
@@ -683,6 +696,7 @@ fn a_server_that_lies_is_refused_and_nothing_is_written() {
     team.push(&ada, &at);
     let lies = [
         ("no links", "ServerForked"),
+        ("a wrong link", "ServerForked"),
         ("dropped file", "Unauthentic"),
         ("foreign mac", "Unauthentic"),
         ("other revision", "ServerForked"),
@@ -700,6 +714,12 @@ fn a_server_that_lies_is_refused_and_nothing_is_written() {
         }
     }
     // What does not fit its hash is asked for again.
+    for number in 0..3 {
+        ada.kagi(&at, &format!("set D {number}")).ok();
+        team.push(&ada, &at);
+    }
+    team.sync(&bob, &fresh, "pull", "few links").ok();
+    fs::remove_dir_all(fresh.join(".kagi")).expect("a project");
     team.sync(&bob, &his, "pull", "wrong blob").ok();
     team.sync(&bob, &fresh, "pull", "no blobs").ok();
     assert_eq!(state(&his), state(&at));
