@@ -7,8 +7,13 @@
 mod common;
 
 use common::{Device, Outcome, World, outcome, program, say};
+use kagi::crypto::random;
 use kagi::error::Result;
+use kagi::format::message::token::{AdminToken, Credential, ServerKeys};
+use kagi::secret::Key;
+use kagi::sync::channel::seal_request;
 use kagi::sync::handler::Exchange;
+use kagi::sync::protocol::{Operation, Refusal, Request, Response};
 use kagi::sync::server::{self, Settings};
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -294,6 +299,76 @@ fn what_it_may_bind_and_what_it_is_told() {
     drop(served);
     let outcome = tried(&device, &world, &format!("{taken} --health"));
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(1), ""));
+}
+
+/// Asks as kagi's own clients do; `None` for an answer that does not open.
+fn operate(
+    address: SocketAddr,
+    token: &AdminToken,
+    secret: Option<Key>,
+    operation: Operation,
+) -> (Option<Response>, Duration) {
+    let credential = Credential {
+        id: token.credential.id.clone(),
+        secret: secret.unwrap_or(token.credential.secret.duplicate()),
+    };
+    let request = Request {
+        credential: Some(credential),
+        id: random::bytes().expect("random bytes"),
+        project: String::new(),
+        operation,
+    };
+    let (bytes, expecting) = seal_request(&token.server, &request.encode()).expect("a request");
+    let started = Instant::now();
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.write_all(&call(&bytes)).expect("a request");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    let end = answer
+        .windows(4)
+        .position(|end| end == b"\r\n\r\n")
+        .expect("a head");
+    let opened = expecting.open(&answer[end + 4..]);
+    let response = opened.and_then(|response| Response::decode(response.expose()));
+    (response, started.elapsed())
+}
+
+#[test]
+fn the_token_that_was_shown_is_the_administrators() {
+    let (world, device) = (World::new(), World::new().device("ada"));
+    let shown = tried(&device, &world, "--init").ok().text();
+    let text = shown
+        .lines()
+        .find_map(|line| line.strip_prefix("admin token "));
+    let token = AdminToken::from_text("it", text.expect("a token")).expect("a token");
+    let served = start(&device, &world);
+    let (answer, took) = operate(served.address, &token, None, Operation::Projects);
+    assert!(matches!(answer, Some(Response::Projects(list)) if list.is_empty()));
+    assert!(took < Duration::from_millis(900), "{took:?}");
+    let (answer, took) = operate(
+        served.address,
+        &token,
+        random::key().ok(),
+        Operation::Projects,
+    );
+    assert!(matches!(answer, Some(Response::Refused(Refusal::Denied, about)) if about.is_empty()));
+    assert!(took > Duration::from_millis(900), "{took:?}");
+    // What was sealed to another server opens nothing.
+    let other = ServerKeys::new(random::key().expect("a key"), random::key().expect("a key"));
+    let other = AdminToken {
+        server: other.public,
+        credential: token.credential.duplicate(),
+    };
+    assert!(
+        operate(served.address, &other, None, Operation::Projects)
+            .0
+            .is_none()
+    );
+    drop(served);
+    let check = tried(&device, &world, "--check").ok();
+    check.says(&["0 projects, 0 revisions, 1 token, ", ": 0 problems"]);
+    fs::write(world.root.join("store/FORMAT"), "kagi-store 2\n").expect("a store");
+    assert_eq!(tried(&device, &world, "--check").code, Some(1));
 }
 
 // A pipe.

@@ -115,6 +115,8 @@ struct Places {
     workers: usize,
     waiting: usize,
     answering: usize,
+    /// Threads that wait until fewer are being answered.
+    held_up: usize,
     bytes: usize,
 }
 
@@ -469,7 +471,10 @@ impl Connection<'_> {
         places.bytes = places.bytes + bytes - held;
         if before == Stage::Answering {
             places.answering -= 1;
-            self.server.answered.notify_one();
+            // It is a call of the system's even if nobody waits.
+            if places.held_up > 0 {
+                self.server.answered.notify_one();
+            }
         }
         let bytes_max = HELD_BYTES_MAX.max(2 * self.server.settings.body_bytes_max);
         while places.bytes > bytes_max && places.close_oldest(1) {}
@@ -482,10 +487,11 @@ impl Connection<'_> {
             return false;
         }
         let mut places = lock(&self.server.places);
+        places.held_up += 1;
         while places.answering >= ANSWERING_MAX {
             places = self.server.answered.wait(places).unwrap_or_else(PoisonError::into_inner);
         }
-        places.answering += 1;
+        (places.held_up, places.answering) = (places.held_up - 1, places.answering + 1);
         true
     }
 

@@ -10,6 +10,8 @@ use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Result as IoResult, Wr
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
+/// Numbers that are tried for a name.
+const PLACES_MAX: usize = 4;
 /// Bytes of a status line and headers.
 const HEAD_BYTES_MAX: u64 = 16 * 1024;
 
@@ -35,7 +37,8 @@ pub(super) fn fetch(address: &Address, path: &str, body: Option<&[u8]>) -> Resul
         ),
     };
     let request = [head.as_bytes(), body.unwrap_or_default()].concat();
-    let mut stream = Timed { stream: connect(host, *port).map_err(failed)?, end: end() };
+    let end = Instant::now() + EXCHANGE_MAX;
+    let mut stream = Timed { stream: connect(host, *port).map_err(failed)?, end };
     let sent = stream.write_all(&request);
     // A server that takes no more may have said why.
     let answer = receive(&mut BufReader::with_capacity(64 * 1024, stream));
@@ -45,10 +48,6 @@ pub(super) fn fetch(address: &Address, path: &str, body: Option<&[u8]>) -> Resul
     }
 }
 
-fn end() -> Instant {
-    Instant::now() + EXCHANGE_MAX
-}
-
 fn connect(host: &str, port: u16) -> IoResult<TcpStream> {
     let places: Vec<SocketAddr> = match literal(host) {
         Some(number) => vec![(number, port).into()],
@@ -56,7 +55,7 @@ fn connect(host: &str, port: u16) -> IoResult<TcpStream> {
             let numbers: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
             numbers.map(|number| (number, port).into()).into()
         }
-        None => (host, port).to_socket_addrs()?.collect(),
+        None => (host, port).to_socket_addrs()?.take(PLACES_MAX).collect(),
     };
     let mut failure = Error::new(ErrorKind::NotFound, "its name leads nowhere");
     for place in places {
