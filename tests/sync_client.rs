@@ -50,9 +50,13 @@ impl Server for Local {
         &mut self,
         _: Option<&Credential>,
         project: &str,
-        operation: Operation,
+        mut operation: Operation,
     ) -> Result<Response> {
         self.calls += 1;
+        if let Operation::Push { members, .. } = &mut operation {
+            // As for who has a token: a request waits for the token of its member.
+            members.clear();
+        }
         let failed = || Error::new(Kind::Unreachable, "the test");
         let stop = |word: &str| self.tamper == format!("{word}{}", self.calls);
         if stop("before") {
@@ -90,6 +94,13 @@ impl Local {
             }
             "no blobs" => pulled.blobs.clear(),
             "no links" => pulled.links.clear(),
+            // As if one answer had room for no more.
+            "few links" => pulled.links.truncate(1),
+            "a wrong link" => {
+                for link in &mut pulled.links {
+                    link[0] ^= 1;
+                }
+            }
             "dropped file" => manifest
                 .files
                 .retain(|file| !file.path.starts_with("secrets/")),
@@ -251,13 +262,13 @@ fn act(words: &str) -> Result<()> {
             answer(&server.call(None, &project, Operation::Post { request })?);
         }
         "adopt" => {
-            let id = variable("TEST_ANCHOR").expect("an anchor");
+            let anchors = variable("TEST_ANCHOR").into_iter().collect();
             let credential = Credential::new([9; 13], Key::new([9; 32]));
-            let (remote, server, anchors) = ("http://localhost:1".into(), KEY, vec![id]);
+            let remote = "http://localhost:1".into();
             let token = ProjectToken {
                 remote,
                 project,
-                server,
+                server: KEY,
                 credential,
                 anchors,
             };
@@ -316,6 +327,7 @@ impl Team {
             project: project_of(&at),
         };
         team.sync(&ada, &at, "register", "").ok();
+        team.sync(&ada, &at, "adopt", "").ok();
         team.sync(&ada, &at, "push", "")
             .ok()
             .prints(&["pushed 3 to 1"]);
@@ -647,8 +659,14 @@ fn a_rotation_here_and_a_new_member_there_can_be_settled() {
     }
     let mut command = team.child(&ada, &at, "pull theirs", "");
     let pulled = outcome("pull theirs", command.env("TEST_CONFIRM", "1")).ok();
-    pulled.prints(&["backup", "verified"]);
+    pulled.prints(&[
+        "backup",
+        "verified",
+        "repeat A in app/development",
+        "unpushed 0",
+    ]);
     assert_eq!(values(&ada, &at), pairs("A=1"));
+    assert_eq!(state(&at), state(&his));
     ada.kagi(&at, "key rotate --yes").ok();
     team.push(&ada, &at);
     team.pull(&bob, &his).prints(&["verified"]);
@@ -683,6 +701,7 @@ fn a_server_that_lies_is_refused_and_nothing_is_written() {
     team.push(&ada, &at);
     let lies = [
         ("no links", "ServerForked"),
+        ("a wrong link", "ServerForked"),
         ("dropped file", "Unauthentic"),
         ("foreign mac", "Unauthentic"),
         ("other revision", "ServerForked"),
@@ -700,6 +719,12 @@ fn a_server_that_lies_is_refused_and_nothing_is_written() {
         }
     }
     // What does not fit its hash is asked for again.
+    for number in 0..3 {
+        ada.kagi(&at, &format!("set D {number}")).ok();
+        team.push(&ada, &at);
+    }
+    team.sync(&bob, &fresh, "pull", "few links").ok();
+    fs::remove_dir_all(fresh.join(".kagi")).expect("a project");
     team.sync(&bob, &his, "pull", "wrong blob").ok();
     team.sync(&bob, &fresh, "pull", "no blobs").ok();
     assert_eq!(state(&his), state(&at));
