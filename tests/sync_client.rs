@@ -159,6 +159,7 @@ fn tell(report: &PullReport) {
             Remark::NotJoined(file, reason) => format!("not joined {file} {reason}"),
             Remark::CarriedOver(file) => format!("carried {file}"),
             Remark::Older(file) => format!("older {file}"),
+            Remark::Gone(file) => format!("gone {file}"),
             Remark::Repeat(what) => format!("repeat {what}"),
         });
     }
@@ -529,20 +530,36 @@ fn a_deleted_file_goes_unless_it_was_changed() {
     }
     team.push(&ada, &at);
     let (bob, his) = team.member(&ada, &at, "bob", "");
+    bob.kagi(&his, "get web").ok();
     fs::remove_file(at.join(".kagi/secrets/web/development.enc")).expect("a file");
     fs::remove_file(at.join(".kagi/secrets/app/production.enc")).expect("a file");
     team.push(&ada, &at);
     bob.kagi(&his, "set production P 2").ok();
+    team.sync(&bob, &his, "pull strict", "")
+        .prints(&["error RolledBack"]);
     let pulled = team.pull(&bob, &his);
     pulled.prints(&[
         "deleted secrets/web/development.enc",
+        "gone secrets/web/development.enc",
         "kept secrets/app/production.enc",
         "unpushed 1",
     ]);
     assert_eq!(bob.values(&his, "production"), pairs("P=2"));
-    bob.kagi(&his, "status --strict")
-        .ok()
-        .says_not(&["is gone"]);
+    // Any member can delete a file, so a device that has seen it says so from then on.
+    bob.kagi(&his, "status").ok().prints(&["is gone"]);
+    bob.kagi(&his, "run -s web -- true").fails(&["is gone"]);
+    // With its environment it goes in silence.
+    ada.kagi(&at, "env add staging").ok();
+    ada.kagi(&at, "set staging S 1").ok();
+    team.push(&ada, &at);
+    team.pull(&bob, &his);
+    bob.kagi(&his, "get staging").ok();
+    ada.kagi(&at, "env del staging --yes").ok();
+    team.push(&ada, &at);
+    team.pull(&bob, &his)
+        .prints(&["deleted secrets/app/staging.enc"])
+        .prints_not(&["gone"]);
+    bob.kagi(&his, "status").ok().prints_not(&["staging"]);
     // The other way round: deleted here, changed there.
     team.push(&bob, &his);
     team.pull(&ada, &at)

@@ -308,6 +308,9 @@ fn remark(remark: &Remark) -> String {
             format!("{file} was carried over to the new key of the project")
         }
         Remark::Older(file) => format!("{file} is older than the state that this device has seen"),
+        Remark::Gone(file) => {
+            format!("{file} was deleted on the server, though its environment is there")
+        }
         Remark::Repeat(what) => format!("{what}: it must be repeated"),
     })
 }

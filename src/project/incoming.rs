@@ -152,7 +152,13 @@ impl<'a> Join<'a> {
         let (crosses, keeps_ours) = (self.sides.crosses, self.sides.keeps_ours);
         match changed {
             Changed::There if theirs.is_none() => {
-                self.delete(name, path);
+                if self.delete(name, path) {
+                    if is_strict {
+                        let shown = format!("server:.kagi/{path}");
+                        return Err(Error::new(Kind::RolledBack, shown)); // FORMAT 11.4
+                    }
+                    self.remark(Remark::Gone(path.to_string()));
+                }
                 self.received.deleted.push(path.to_string());
                 Ok(())
             }
@@ -174,11 +180,13 @@ impl<'a> Join<'a> {
         self.changes.push(Change { path: path.to_string(), before, after, goes_first: false });
     }
 
-    /// Of an environment that goes as well, the old roster may need it till the end.
-    fn delete(&mut self, name: &ScopeName, path: &str) {
+    /// Of an environment that goes as well, the old roster may need it till the end; `true` for one
+    /// that stays.
+    fn delete(&mut self, name: &ScopeName, path: &str) -> bool {
         let stays = self.sides.target().is_some_and(|target| target.config.is_env(&name.env));
         let goes_first = stays && self.sides.crosses;
         self.changes.push(Change { path: path.to_string(), before: None, after: None, goes_first });
+        stays
     }
 
     fn remark(&mut self, remark: Remark) {

@@ -43,6 +43,8 @@ pub enum Remark {
     CarriedOver(String),
     /// A scope file that is older on the server than what this device has seen.
     Older(String),
+    /// A scope file that was deleted on the server, though its environment is still there.
+    Gone(String),
     /// What only the side had that was not taken: it must be repeated.
     Repeat(String),
 }
@@ -373,9 +375,11 @@ impl Received {
     /// Pins what was accepted, after the files: a pull that was stopped before can be repeated
     /// (PROTOCOL 12.11).
     fn remember(&mut self, opening: &Opening) {
-        let gone: Vec<_> =
-            self.deleted.iter().filter_map(|path| ScopeName::of_file(path)).collect();
         if let Some(project) = &mut self.project {
+            let mut gone: Vec<_> =
+                self.deleted.iter().filter_map(|path| ScopeName::of_file(path)).collect();
+            // Any member can delete a file: what was seen of an environment that is there stays.
+            gone.retain(|name| !project.config.is_env(&name.env)); // PROTOCOL 12.7
             let remembered = project.forget(&gone).and_then(|()| project.remember(opening));
             let remembered = remembered.and_then(|()| project.remember_seen());
             project.unremembered = remembered.err();
