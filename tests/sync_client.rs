@@ -670,10 +670,22 @@ fn a_rotation_here_and_a_new_member_there_can_be_settled() {
     team.push(&bob, &his);
     ada.kagi(&at, "set A 2").ok();
     ada.kagi(&at, "key rotate --yes").ok();
-    for words in ["pull", "pull ours"] {
-        team.sync(&ada, &at, words, "")
-            .prints(&["error BothChanged"]);
-    }
+    team.sync(&ada, &at, "pull", "")
+        .prints(&["error BothChanged"]);
+    // Ours: the rotation stays, and what Bob has set is carried over; his environment is not.
+    bob.kagi(&his, "set B 1").ok();
+    team.push(&bob, &his);
+    let (copied, saved) = (team.world.directory("copy"), team.world.root.join("saved"));
+    copy(&at, &copied);
+    copy(&ada.home, &saved);
+    let pulled = team.sync(&ada, &at, "pull ours", "").ok();
+    pulled.prints(&["repeat environment staging", "carried", "verified"]);
+    assert_eq!(values(&ada, &at), pairs("A=2 B=1"));
+    fs::remove_dir_all(&at).expect("a directory");
+    fs::remove_dir_all(&ada.home).expect("a home");
+    copy(&copied, &at);
+    copy(&saved, &ada.home);
+    // Theirs.
     let mut command = team.child(&ada, &at, "pull theirs", "");
     let pulled = outcome("pull theirs", command.env("TEST_CONFIRM", "1")).ok();
     pulled.prints(&[
@@ -682,11 +694,67 @@ fn a_rotation_here_and_a_new_member_there_can_be_settled() {
         "repeat A in app/development",
         "unpushed 0",
     ]);
-    assert_eq!(values(&ada, &at), pairs("A=1"));
+    assert_eq!(values(&ada, &at), pairs("A=1 B=1"));
     assert_eq!(state(&at), state(&his));
     ada.kagi(&at, "key rotate --yes").ok();
     team.push(&ada, &at);
     team.pull(&bob, &his).prints(&["verified"]);
+}
+
+/// An administrator takes the project back to before a rotation, which no device follows by itself.
+#[test]
+fn a_server_that_was_taken_back_behind_a_rotation_is_no_dead_end() {
+    let (team, ada, at) = Team::new();
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    let old = team.world.root.join("old-store");
+    copy(&team.store, &old);
+    ada.kagi(&at, "set A 2").ok();
+    ada.kagi(&at, "key rotate --yes").ok();
+    ada.kagi(&at, "set N 1").ok();
+    team.push(&ada, &at);
+    team.pull(&bob, &his);
+    bob.kagi(&his, "set B 1").ok();
+    let take_back = || {
+        fs::remove_dir_all(&team.store).expect("a store");
+        copy(&old, &team.store);
+    };
+    take_back();
+    let before = state(&his);
+    for (words, kind) in [
+        ("pull", "ServerOlder"),
+        ("push", "ServerOlder"),
+        ("pull older", "OldEpoch"),
+    ] {
+        team.sync(&bob, &his, words, "")
+            .prints(&[&format!("error {kind}")]);
+    }
+    // Ours: nothing changes here, and the next push puts it on top.
+    team.sync(&bob, &his, "pull older ours", "")
+        .ok()
+        .prints(&["repeat A in app/development", "unpushed 2", "verified"]);
+    assert_eq!(state(&his), before);
+    team.push(&bob, &his).prints(&["to 3"]);
+    assert_eq!(values(&bob, &his), pairs("A=2 B=1 N=1"));
+    team.sync(&ada, &at, "pull", "")
+        .prints(&["error ServerForked"]);
+    team.sync(&ada, &at, "pull older", "").ok();
+    assert_eq!(values(&ada, &at), values(&bob, &his));
+    // Theirs: also in a fresh directory, once a person agrees.
+    take_back();
+    let (fresh, saved) = (team.world.directory("fresh"), team.world.root.join("saved"));
+    copy(&bob.home, &saved);
+    team.sync(&bob, &fresh, "pull older", "")
+        .prints(&["error OldEpoch"]);
+    for directory in [&his, &fresh] {
+        fs::remove_dir_all(&bob.home).expect("a home");
+        copy(&saved, &bob.home);
+        team.sync(&bob, directory, "pull older theirs", "")
+            .prints(&["error UnknownProject"]);
+        let mut command = team.child(&bob, directory, "pull older theirs", "");
+        let pulled = outcome("theirs", command.env("TEST_CONFIRM", "1")).ok();
+        pulled.prints(&["verified"]);
+        assert_eq!(values(&bob, directory), pairs("A=1"));
+    }
 }
 
 #[test]
