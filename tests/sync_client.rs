@@ -157,6 +157,7 @@ fn tell(report: &PullReport) {
             Remark::Conflict(file, keys) => format!("conflict {file} {}", keys.join(",")),
             Remark::Kept(file) => format!("kept {file}"),
             Remark::NotJoined(file, reason) => format!("not joined {file} {reason}"),
+            Remark::SetAside(file) => format!("aside {file}"),
             Remark::CarriedOver(file) => format!("carried {file}"),
             Remark::Older(file) => format!("older {file}"),
             Remark::Gone(file) => format!("gone {file}"),
@@ -729,9 +730,11 @@ fn a_server_that_was_taken_back_behind_a_rotation_is_no_dead_end() {
             .prints(&[&format!("error {kind}")]);
     }
     // Ours: nothing changes here, and the next push puts it on top.
-    team.sync(&bob, &his, "pull older ours", "")
-        .ok()
-        .prints(&["repeat A in app/development", "unpushed 2", "verified"]);
+    team.sync(&bob, &his, "pull older ours", "").ok().prints(&[
+        "repeat A in app/development",
+        "unpushed 2",
+        "verified",
+    ]);
     assert_eq!(state(&his), before);
     team.push(&bob, &his).prints(&["to 3"]);
     assert_eq!(values(&bob, &his), pairs("A=2 B=1 N=1"));
@@ -755,6 +758,63 @@ fn a_server_that_was_taken_back_behind_a_rotation_is_no_dead_end() {
         pulled.prints(&["verified"]);
         assert_eq!(values(&bob, directory), pairs("A=1"));
     }
+}
+
+/// A box of an epoch that has ended, beside the one that does not name it, shuts a scope to all.
+#[test]
+fn nobody_can_shut_a_scope_to_the_others_with_an_old_box() {
+    let (team, ada, at) = Team::new();
+    ada.kagi(&at, "set production P 1").ok();
+    team.push(&ada, &at);
+    let (cid, its) = team.member(&ada, &at, "cid", "--only app/development");
+    let old = fs::read(its.join(".kagi").join(DEVELOPMENT)).expect("a scope");
+    cid.kagi(&its, "set C 1").ok();
+    cid.kagi(&its, "set web X 1").fails(&["may open"]);
+    let id = identity_of(&cid).id;
+    ada.kagi(
+        &at,
+        &format!("member grant {id} app/production --only --yes"),
+    )
+    .ok();
+    team.push(&ada, &at);
+    // What was set under the old key goes aside, for the grant is gone.
+    team.pull(&cid, &its)
+        .prints(&["aside secrets/app/development.enc", "backup", "unpushed 0"]);
+    assert_eq!(state(&its), state(&at));
+    let kept = fs::read(its.join(".kagi.backup-1").join(DEVELOPMENT)).expect("a copy");
+    assert_ne!(kept, old);
+    // Put there on purpose, it changes nothing for who has the newer one.
+    let scope = its.join(".kagi").join(DEVELOPMENT);
+    let mut both = fs::read_to_string(&scope).expect("a scope");
+    let lines = String::from_utf8(kept).expect("text");
+    let sealed = lines.lines().find(|line| line.starts_with("box "));
+    both.push_str(sealed.expect("a box"));
+    both.push('\n');
+    fs::write(&scope, both).expect("a scope");
+    team.push(&cid, &its);
+    let before = state(&at);
+    team.pull(&ada, &at).prints(&[
+        "not joined secrets/app/development.enc what the server has does not open",
+        "unpushed 1",
+    ]);
+    assert_eq!(state(&at), before);
+    ada.kagi(&at, "set A 2").ok();
+    team.push(&ada, &at);
+    team.pull(&cid, &its).prints(&["unpushed 0"]);
+    assert_eq!(state(&its), state(&at));
+    // Nor is a scope pushed that is damaged here.
+    let scope = at.join(".kagi").join(DEVELOPMENT);
+    let mut text = fs::read_to_string(&scope).expect("a scope");
+    let at_box = text.find("box ").expect("a box") + 60;
+    let symbol = if &text[at_box..=at_box] == "A" {
+        "B"
+    } else {
+        "A"
+    };
+    text.replace_range(at_box..=at_box, symbol);
+    fs::write(&scope, text).expect("a scope");
+    team.sync(&ada, &at, "push", "")
+        .prints(&["error Unauthentic"]);
 }
 
 #[test]

@@ -39,6 +39,9 @@ pub enum Remark {
     /// A file that was not joined, with the reason, which is empty for want of a key: it holds the
     /// boxes of both sides, or what was here.
     NotJoined(String, String),
+    /// A scope file that was changed under a key that has ended, and that this device cannot carry
+    /// over: what was here lies in the backup.
+    SetAside(String),
     /// A scope file whose values were carried over a rotation.
     CarriedOver(String),
     /// A scope file that is older on the server than what this device has seen.
@@ -137,7 +140,8 @@ pub fn receive(
     let (mut received, changes) = Join::new(incoming, &sides).all(opening.is_strict)?;
     let unit = unit_to_write(incoming, &sides, choice)?;
     received.remarks.extend(lost);
-    if choice == Some(Choice::Theirs) {
+    let is_aside = |remark: &Remark| matches!(remark, Remark::SetAside(_));
+    if choice == Some(Choice::Theirs) || received.remarks.iter().any(is_aside) {
         received.backup = Some(back_up(site, incoming)?);
     }
     received.unpushed = incoming.count_unpushed(&changes, &unit);
