@@ -1295,3 +1295,24 @@ fn what_does_not_open_does_not_take_the_place_of_what_does() {
     fs::write(&path, format!("{text}<<<<<<< HEAD\n=======\n>>>>>>> x\n")).expect("a scope");
     team.sync(&ada, &at, "push", "").prints(&["error Unmerged"]);
 }
+
+#[test]
+fn who_was_a_member_once_is_no_newcomer() {
+    let (team, ada, at) = Team::new();
+    let early = team.world.root.join("early-store");
+    copy(&team.store, &early);
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    ada.kagi(&at, "set A 2").ok();
+    team.push(&ada, &at);
+    let identity = bob.kagi_home().join("identity.json");
+    let aside = identity.with_extension("aside");
+    fs::rename(&identity, &aside).expect("an identity");
+    let before = listing(&his);
+    team.sync(&bob, &his, "pull", "").prints(&["error NoIdentity"]);
+    fs::rename(&aside, &identity).expect("an identity");
+    // Nor by a state from before it came, which nobody without its keys could tell from a forgery.
+    fs::remove_dir_all(&team.store).expect("a store");
+    copy(&early, &team.store);
+    team.sync(&bob, &his, "pull older", "").prints(&["error NotMember"]);
+    assert_eq!(listing(&his), before);
+}
