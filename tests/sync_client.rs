@@ -70,6 +70,12 @@ impl Server for Local {
         }
         Ok(match response {
             Response::Pulled(pulled) if is_pull => Response::Pulled(self.lie(pulled)),
+            Response::Blobs(blobs) if self.tamper == "wrong fetch" => Response::Blobs(
+                blobs
+                    .iter()
+                    .map(|blob| [blob, &b"x"[..]].concat())
+                    .collect(),
+            ),
             response => response,
         })
     }
@@ -92,7 +98,7 @@ impl Local {
                     blob[at] ^= 1;
                 }
             }
-            "no blobs" => pulled.blobs.clear(),
+            "no blobs" | "wrong fetch" => pulled.blobs.clear(),
             "no links" => pulled.links.clear(),
             // As if one answer had room for no more.
             "few links" => pulled.links.truncate(1),
@@ -700,6 +706,7 @@ fn a_server_that_lies_is_refused_and_nothing_is_written() {
     ada.kagi(&at, "set C 2").ok();
     team.push(&ada, &at);
     let lies = [
+        ("wrong fetch", "Unauthentic"),
         ("no links", "ServerForked"),
         ("a wrong link", "ServerForked"),
         ("dropped file", "Unauthentic"),
@@ -1308,11 +1315,13 @@ fn who_was_a_member_once_is_no_newcomer() {
     let aside = identity.with_extension("aside");
     fs::rename(&identity, &aside).expect("an identity");
     let before = listing(&his);
-    team.sync(&bob, &his, "pull", "").prints(&["error NoIdentity"]);
+    team.sync(&bob, &his, "pull", "")
+        .prints(&["error NoIdentity"]);
     fs::rename(&aside, &identity).expect("an identity");
     // Nor by a state from before it came, which nobody without its keys could tell from a forgery.
     fs::remove_dir_all(&team.store).expect("a store");
     copy(&early, &team.store);
-    team.sync(&bob, &his, "pull older", "").prints(&["error NotMember"]);
+    team.sync(&bob, &his, "pull older", "")
+        .prints(&["error NotMember"]);
     assert_eq!(listing(&his), before);
 }
