@@ -2,10 +2,10 @@
 // Every test file uses a part of it, and a response is used up by what looks at it.
 #![allow(dead_code, clippy::needless_pass_by_value)]
 
-use super::World;
+use super::common::{self, World};
 use kagi::crypto::hash::{Digest, hash};
 use kagi::crypto::random;
-use kagi::format::message::manifest::{Listed, Manifest};
+use kagi::format::message::manifest::{Listed, Manifest, follow};
 use kagi::format::message::token::{Credential, ServerKeys};
 use kagi::format::names::{Epoch, project_id};
 use kagi::secret::Key;
@@ -15,6 +15,7 @@ use kagi::sync::protocol::{
     NewToken, Operation, Pulled, Refusal, Request, Response, Rights, Standing,
 };
 use kagi::sync::store::Store;
+use kagi::sync::store::check::{Report, check};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -305,4 +306,32 @@ pub fn pulled(response: Response) -> Pulled {
         Response::Pulled(pulled) => pulled,
         other => panic!("{}", shown(&other)),
     }
+}
+
+/// From every revision that was ever there, hashes alone lead to the newest.
+pub fn follows(rig: &Rig, who: &Credential, project: &str, states: &[State]) {
+    let newest = states.last().unwrap();
+    for state in states {
+        let pulled = rig.pull(who, project, state.revision);
+        if state.revision == newest.revision {
+            assert!(pulled.links.is_empty() && pulled.manifest.is_empty());
+            continue;
+        }
+        let start = state.manifest().id();
+        let before = pulled
+            .links
+            .iter()
+            .fold(start, |id, link| follow(&id, link));
+        assert_eq!(before, newest.previous, "from {}", state.revision);
+        assert_eq!(pulled.manifest, newest.manifest().encode());
+    }
+}
+
+/// Nothing is wrong with a store, and nothing is left over in it.
+#[track_caller]
+pub fn sound(root: &Path) -> Report {
+    let report = check(root).expect("a store");
+    assert!(report.problems.is_empty(), "{:#?}", report.problems);
+    assert!(common::leftovers(root).is_empty());
+    report
 }

@@ -92,8 +92,8 @@ impl Store {
         if !entries.is_empty() {
             self.log(&entries)?;
         }
-        narrowed.into_iter().try_for_each(|token| self.tokens.put(token))?;
-        Ok(self.tokens.remove(&ended)?)
+        self.tokens.remove(&ended)?;
+        Ok(narrowed.into_iter().try_for_each(|token| self.tokens.put(token))?)
     }
 
     /// Binds a token without member; gives back whose it is.

@@ -235,7 +235,10 @@ impl Project {
         };
         let blobs: Vec<_> = blobs.iter().map(|(_, blob)| blob.as_slice()).collect();
         let path = revision::path(&self.directory, push.manifest.revision);
-        let begin = header.write(&path, &blobs)?;
+        let begin = header.write(&path, &blobs).inspect_err(|_| {
+            // It may be there already, but not for good: who is refused tries again.
+            let _ = disk::remove(&path);
+        })?;
         self.take(&push.manifest, header, begin);
         Ok(())
     }
