@@ -46,8 +46,7 @@ pub fn serve(input: &mut Input) -> Result<u8, Failure> {
     if input.has("stdio") {
         let (keys, store) = place.open()?;
         let public = keys.public;
-        let (stdin, stdout) = (io::stdin(), io::stdout().lock());
-        pipe::serve(stdin, stdout, &public, body_bytes_max, &*answer(store, keys))?;
+        pipe::serve(io::stdin(), io::stdout(), public, body_bytes_max, answer(store, keys))?;
         return Ok(0);
     }
     if input.has("init") {
@@ -89,7 +88,10 @@ fn reached(address: &str) -> String {
     let address = address.strip_prefix("http://").unwrap_or(address);
     let address = address.split('/').next().unwrap_or(address);
     match address.parse::<SocketAddr>() {
-        Ok(bound) if bound.ip().is_unspecified() => format!("localhost:{}", bound.port()),
+        Ok(bound) if bound.ip().is_unspecified() && bound.is_ipv6() => {
+            format!("[::1]:{}", bound.port())
+        }
+        Ok(bound) if bound.ip().is_unspecified() => format!("127.0.0.1:{}", bound.port()),
         _ => address.to_string(),
     }
 }
@@ -230,6 +232,9 @@ fn show_token(keys: &ServerKeys, store: &Store) -> Result<(), Failure> {
 
 /// `kagi serve --check`.
 fn verify(place: &Place) -> Result<u8, Failure> {
+    if !place.has_store()? {
+        return Err(Failure::new(format!("there is no store in {}", Place::shown(&place.store))));
+    }
     let report = check::check(&place.store)?;
     for problem in &report.problems {
         terminal::note(&safe(problem));
