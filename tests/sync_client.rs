@@ -50,9 +50,13 @@ impl Server for Local {
         &mut self,
         _: Option<&Credential>,
         project: &str,
-        operation: Operation,
+        mut operation: Operation,
     ) -> Result<Response> {
         self.calls += 1;
+        if let Operation::Push { members, .. } = &mut operation {
+            // As for who has a token: a request waits for the token of its member.
+            members.clear();
+        }
         let failed = || Error::new(Kind::Unreachable, "the test");
         let stop = |word: &str| self.tamper == format!("{word}{}", self.calls);
         if stop("before") {
@@ -90,6 +94,13 @@ impl Local {
             }
             "no blobs" => pulled.blobs.clear(),
             "no links" => pulled.links.clear(),
+            // As if one answer had room for no more.
+            "few links" => pulled.links.truncate(1),
+            "a wrong link" => {
+                for link in &mut pulled.links {
+                    link[0] ^= 1;
+                }
+            }
             "dropped file" => manifest
                 .files
                 .retain(|file| !file.path.starts_with("secrets/")),
@@ -251,13 +262,13 @@ fn act(words: &str) -> Result<()> {
             answer(&server.call(None, &project, Operation::Post { request })?);
         }
         "adopt" => {
-            let id = variable("TEST_ANCHOR").expect("an anchor");
+            let anchors = variable("TEST_ANCHOR").into_iter().collect();
             let credential = Credential::new([9; 13], Key::new([9; 32]));
-            let (remote, server, anchors) = ("http://localhost:1".into(), KEY, vec![id]);
+            let remote = "http://localhost:1".into();
             let token = ProjectToken {
                 remote,
                 project,
-                server,
+                server: KEY,
                 credential,
                 anchors,
             };
@@ -316,6 +327,7 @@ impl Team {
             project: project_of(&at),
         };
         team.sync(&ada, &at, "register", "").ok();
+        team.sync(&ada, &at, "adopt", "").ok();
         team.sync(&ada, &at, "push", "")
             .ok()
             .prints(&["pushed 3 to 1"]);
@@ -647,8 +659,14 @@ fn a_rotation_here_and_a_new_member_there_can_be_settled() {
     }
     let mut command = team.child(&ada, &at, "pull theirs", "");
     let pulled = outcome("pull theirs", command.env("TEST_CONFIRM", "1")).ok();
-    pulled.prints(&["backup", "verified"]);
+    pulled.prints(&[
+        "backup",
+        "verified",
+        "repeat A in app/development",
+        "unpushed 0",
+    ]);
     assert_eq!(values(&ada, &at), pairs("A=1"));
+    assert_eq!(state(&at), state(&his));
     ada.kagi(&at, "key rotate --yes").ok();
     team.push(&ada, &at);
     team.pull(&bob, &his).prints(&["verified"]);
@@ -683,6 +701,7 @@ fn a_server_that_lies_is_refused_and_nothing_is_written() {
     team.push(&ada, &at);
     let lies = [
         ("no links", "ServerForked"),
+        ("a wrong link", "ServerForked"),
         ("dropped file", "Unauthentic"),
         ("foreign mac", "Unauthentic"),
         ("other revision", "ServerForked"),
@@ -700,6 +719,12 @@ fn a_server_that_lies_is_refused_and_nothing_is_written() {
         }
     }
     // What does not fit its hash is asked for again.
+    for number in 0..3 {
+        ada.kagi(&at, &format!("set D {number}")).ok();
+        team.push(&ada, &at);
+    }
+    team.sync(&bob, &fresh, "pull", "few links").ok();
+    fs::remove_dir_all(fresh.join(".kagi")).expect("a project");
     team.sync(&bob, &his, "pull", "wrong blob").ok();
     team.sync(&bob, &fresh, "pull", "no blobs").ok();
     assert_eq!(state(&his), state(&at));
@@ -995,8 +1020,34 @@ fn a_job_with_a_key_pulls_into_an_empty_directory_and_runs() {
         .prints(&["new"])
         .prints_not(&["verified"]);
     nobody.kagi(&directory, "run -- true").fails(&[]);
+    // What it got counts as verified only once it was: the same revision comes again then.
+    team.pull(&nobody, &directory).prints_not(&["verified"]);
+    ada.kagi(&at, "set A 2").ok();
+    team.push(&ada, &at);
+    let file = directory.join(".kagi").join(DEVELOPMENT);
+    let text = fs::read(&file).expect("a scope");
+    fs::write(&file, [text.as_slice(), b"key A 9\n"].concat()).expect("a scope");
+    let before = listing(&directory);
+    team.sync(&nobody, &directory, "pull", "")
+        .prints(&["error BothChanged"]);
+    assert_eq!(listing(&directory), before);
+    fs::write(&file, text).expect("a scope");
+    team.pull(&nobody, &directory).prints_not(&["verified"]);
+    let identity = "identity.json";
+    let (from, to) = (
+        ada.kagi_home().join(identity),
+        nobody.kagi_home().join(identity),
+    );
+    fs::copy(from, to).expect("an identity");
+    team.pull(&nobody, &directory)
+        .prints(&["verified", "unpushed 0"]);
+    team.pull(&nobody, &directory).prints(&["verified"]);
+    assert_eq!(values(&nobody, &directory), pairs("A=2"));
     fs::write(directory.join(".kagi/kagi.json"), "{}").expect("a file");
-    team.sync(&nobody, &directory, "pull", "").fails(&[]);
+    let before = listing(&directory);
+    team.sync(&nobody, &directory, "pull", "")
+        .prints(&["error NotCanonical"]);
+    assert_eq!(listing(&directory), before);
 }
 
 #[test]
@@ -1101,7 +1152,7 @@ fn kill_everywhere(team: &Team, bob: &Device, his: &Path, words: &str) {
         }
     };
     let read = || {
-        let envs = ["", "production", "web"].map(|scope| {
+        let envs = ["", "production", "web", "live"].map(|scope| {
             let told = bob.kagi(his, &format!("run {scope} -- env -0"));
             let seen = (told.code == Some(0)).then(|| common::variables(&told.stdout));
             (seen, told.stderr)
@@ -1170,6 +1221,22 @@ fn a_pull_that_is_killed_anywhere_leaves_what_was_there_or_what_comes() {
 }
 
 #[test]
+fn a_pull_of_several_changes_of_the_configuration_is_whole_at_every_moment() {
+    let (team, ada, at) = Team::new();
+    ada.kagi(&at, "set production P 1").ok();
+    ada.kagi(&at, "set web X 1").ok();
+    team.push(&ada, &at);
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    ada.kagi(&at, "env rename production live").ok();
+    ada.kagi(&at, "env add staging").ok();
+    ada.kagi(&at, "set live Q 1").ok();
+    team.push(&ada, &at);
+    bob.kagi(&his, "set B bob").ok();
+    kill_everywhere(&team, &bob, &his, "pull");
+    assert_eq!(bob.values(&his, "live"), pairs("P=1 Q=1"));
+}
+
+#[test]
 fn a_push_that_is_killed_anywhere_is_done_by_the_next() {
     let (team, ada, at) = Team::new();
     let (bob, his) = team.member(&ada, &at, "bob", "");
@@ -1178,4 +1245,53 @@ fn a_push_that_is_killed_anywhere_is_done_by_the_next() {
     bob.kagi(&his, "set B bob").ok();
     bob.kagi(&his, "set web X bob").ok();
     kill_everywhere(&team, &bob, &his, "push");
+}
+
+#[test]
+fn a_scope_that_goes_back_is_noted_and_refused_where_that_is_meant() {
+    let (team, ada, at) = Team::new();
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    let path = at.join(".kagi").join(DEVELOPMENT);
+    let old = fs::read(&path).expect("a scope");
+    ada.kagi(&at, "set A 2").ok();
+    team.push(&ada, &at);
+    team.pull(&bob, &his);
+    assert_eq!(values(&bob, &his), pairs("A=2"));
+    bob.kagi(&his, "get --json").ok();
+    // By a member, for nobody else can make a state.
+    fs::write(&path, old).expect("a scope");
+    team.push(&ada, &at);
+    let before = state(&his);
+    team.sync(&bob, &his, "pull strict", "")
+        .prints(&["error RolledBack"]);
+    assert_eq!(state(&his), before);
+    team.pull(&bob, &his)
+        .prints(&["older secrets/app/development.enc"]);
+    assert_eq!(state(&his), state(&at));
+}
+
+#[test]
+fn what_does_not_open_does_not_take_the_place_of_what_does() {
+    let (team, ada, at) = Team::new();
+    ada.kagi(&at, "set web X 1").ok();
+    team.push(&ada, &at);
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    // A member that may open one scope only can push any bytes for another one.
+    let path = at.join(".kagi/secrets/web/development.enc");
+    let text = fs::read_to_string(&path).expect("a scope");
+    let other = fs::read_to_string(at.join(".kagi").join(DEVELOPMENT)).expect("a scope");
+    let foreign = other.lines().last().expect("a box");
+    let header = text.lines().next().expect("a header");
+    fs::write(&path, format!("{header}\n{foreign}\n")).expect("a scope");
+    team.push(&ada, &at);
+    team.pull(&bob, &his)
+        .prints(&["not joined secrets/web/development.enc", "unpushed 1"]);
+    assert_eq!(bob.values(&his, "web"), pairs("X=1"));
+    team.push(&bob, &his);
+    team.pull(&ada, &at);
+    assert_eq!(ada.values(&at, "web"), pairs("X=1"));
+    // Half of a merge goes nowhere.
+    let text = fs::read_to_string(&path).expect("a scope");
+    fs::write(&path, format!("{text}<<<<<<< HEAD\n=======\n>>>>>>> x\n")).expect("a scope");
+    team.sync(&ada, &at, "push", "").prints(&["error Unmerged"]);
 }

@@ -151,7 +151,9 @@ impl Exchange<'_> {
         issued: &mut Vec<String>,
     ) -> Result<()> {
         let may = standing.rights.has(Rights::ROTATE) || standing.rights.has(Rights::ADMIN);
-        if !may || !outgoing.project.access().is_full() {
+        // Where everybody has the directory, nobody waits for a token.
+        let has_tokens = self.remote.known.token.is_some();
+        if !may || !has_tokens || !outgoing.project.access().is_full() {
             return Ok(());
         }
         for id in &standing.waiting {

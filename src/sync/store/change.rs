@@ -53,18 +53,22 @@ impl Store {
             }
             let bound = self.bind(actor, id, member)?; // PROTOCOL 8.5
             project.push(push, actor)?;
-            self.pushed(actor, project);
+            self.pushed(actor, project, members);
             let standing = Store::standing(actor, project);
             Ok(Standing { member: bound, ..standing })
         })
     }
 
     /// What follows a push that is there for good: none of it can undo it.
-    fn pushed(&self, actor: &Actor, project: &mut Project) {
+    fn pushed(&self, actor: &Actor, project: &mut Project, members: &[(String, Rights)]) {
         let detail = recover::detail(project.head.revision, &project.head.id);
         // What cannot be written now is written at the next start.
         let _ = lock(&self.audit).append(&actor.entry("push", &project.id, &detail));
-        project.is_stale = project.drop_oldest(actor.now).is_err();
+        let kept = project.drop_oldest(actor.now);
+        // Where everybody has the directory, nobody waits for a token.
+        let is_local = !is_id("kgt_", &actor.token.info.id);
+        let ids = members.iter().filter(|_| is_local).map(|(id, _)| id.as_str());
+        project.is_stale = kept.and(project.answer(ids)).is_err();
     }
 
     fn limit_members(&self, actor: &Actor, id: &str, members: &[(String, Rights)]) -> Answer<()> {

@@ -310,23 +310,25 @@ impl Project {
         Ok(pulled)
     }
 
-    /// Links of the manifests after `since`, but for the newest.
+    /// Links of the manifests after `since`, but for the newest; the first ones, if they are many.
     fn links(&self, since: u64) -> Result<Vec<Digest>> {
         let head = self.head.revision;
         let count = head.saturating_sub(since).saturating_sub(1);
-        if since == 0 || count == 0 || count > FILES_MAX as u64 {
+        if since == 0 || count == 0 {
             return Ok(Vec::new());
         }
         let mut links = Vec::new();
         if since < self.dropped {
             let path = self.directory.join("chain");
             let mut chain = Pieces::open(&path)?.ok_or_else(|| damaged(&path))?;
-            let bytes = usize::try_from((self.dropped - since) * LINK_BYTES).unwrap_or_default();
+            let count = (self.dropped - since).min(FILES_MAX as u64);
+            let bytes = usize::try_from(count * LINK_BYTES).unwrap_or_default();
             links.extend(chain.read(since * LINK_BYTES, bytes)?.as_chunks::<32>().0);
         }
         let skipped = usize::try_from(since.saturating_sub(self.dropped)).unwrap_or_default();
         links.extend(self.retained.iter().skip(skipped).map(|one| one.link));
         links.pop();
+        links.truncate(FILES_MAX);
         Ok(links)
     }
 
