@@ -1199,6 +1199,11 @@ fn kill_everywhere(team: &Team, bob: &Device, his: &Path, words: &str) {
             let is_whole = seen.0 == old[at_scope].0 || seen.0 == new[at_scope].0;
             assert!(is_whole, "{words}: {call} {at}: {seen:?}");
         }
+        // Any other writer tidies up as well.
+        bob.kagi(his, "set B bob")
+            .ok()
+            .says(&["has that value already"]);
+        assert!(!his.join(".kagi/kagi.json.next").exists());
         team.sync(bob, his, words, "").ok();
         let now = read();
         let same = now.iter().zip(&new).all(|(now, new)| now.0 == new.0);
