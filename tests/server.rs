@@ -195,6 +195,11 @@ fn the_first_start_shows_the_token_and_no_other_does() {
     assert_eq!(mode & 0o777, 0o600);
     let again = start(&device, &world);
     is_well(again.address);
+    // A store has one server.
+    for words in ["--bind 127.0.0.1:0", "--check"] {
+        tried(&device, &world, words).fails(&["store"]);
+    }
+    is_well(again.address);
     assert!(again.first.contains(fingerprint), "{}", again.first);
     assert_eq!(again.shown(), "");
     tried(&device, &world, "--init")

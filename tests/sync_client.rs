@@ -70,6 +70,12 @@ impl Server for Local {
         }
         Ok(match response {
             Response::Pulled(pulled) if is_pull => Response::Pulled(self.lie(pulled)),
+            Response::Blobs(blobs) if self.tamper == "wrong fetch" => Response::Blobs(
+                blobs
+                    .iter()
+                    .map(|blob| [blob, &b"x"[..]].concat())
+                    .collect(),
+            ),
             response => response,
         })
     }
@@ -92,7 +98,7 @@ impl Local {
                     blob[at] ^= 1;
                 }
             }
-            "no blobs" => pulled.blobs.clear(),
+            "no blobs" | "wrong fetch" => pulled.blobs.clear(),
             "no links" => pulled.links.clear(),
             // As if one answer had room for no more.
             "few links" => pulled.links.truncate(1),
@@ -845,6 +851,7 @@ fn a_server_that_lies_is_refused_and_nothing_is_written() {
     ada.kagi(&at, "set C 2").ok();
     team.push(&ada, &at);
     let lies = [
+        ("wrong fetch", "Unauthentic"),
         ("no links", "ServerForked"),
         ("a wrong link", "ServerForked"),
         ("dropped file", "Unauthentic"),
@@ -1165,8 +1172,34 @@ fn a_job_with_a_key_pulls_into_an_empty_directory_and_runs() {
         .prints(&["new"])
         .prints_not(&["verified"]);
     nobody.kagi(&directory, "run -- true").fails(&[]);
+    // What it got counts as verified only once it was: the same revision comes again then.
+    team.pull(&nobody, &directory).prints_not(&["verified"]);
+    ada.kagi(&at, "set A 2").ok();
+    team.push(&ada, &at);
+    let file = directory.join(".kagi").join(DEVELOPMENT);
+    let text = fs::read(&file).expect("a scope");
+    fs::write(&file, [text.as_slice(), b"key A 9\n"].concat()).expect("a scope");
+    let before = listing(&directory);
+    team.sync(&nobody, &directory, "pull", "")
+        .prints(&["error BothChanged"]);
+    assert_eq!(listing(&directory), before);
+    fs::write(&file, text).expect("a scope");
+    team.pull(&nobody, &directory).prints_not(&["verified"]);
+    let identity = "identity.json";
+    let (from, to) = (
+        ada.kagi_home().join(identity),
+        nobody.kagi_home().join(identity),
+    );
+    fs::copy(from, to).expect("an identity");
+    team.pull(&nobody, &directory)
+        .prints(&["verified", "unpushed 0"]);
+    team.pull(&nobody, &directory).prints(&["verified"]);
+    assert_eq!(values(&nobody, &directory), pairs("A=2"));
     fs::write(directory.join(".kagi/kagi.json"), "{}").expect("a file");
-    team.sync(&nobody, &directory, "pull", "").fails(&[]);
+    let before = listing(&directory);
+    team.sync(&nobody, &directory, "pull", "")
+        .prints(&["error NotCanonical"]);
+    assert_eq!(listing(&directory), before);
 }
 
 #[test]
@@ -1271,7 +1304,7 @@ fn kill_everywhere(team: &Team, bob: &Device, his: &Path, words: &str) {
         }
     };
     let read = || {
-        let envs = ["", "production", "web"].map(|scope| {
+        let envs = ["", "production", "web", "live"].map(|scope| {
             let told = bob.kagi(his, &format!("run {scope} -- env -0"));
             let seen = (told.code == Some(0)).then(|| common::variables(&told.stdout));
             (seen, told.stderr)
@@ -1311,6 +1344,11 @@ fn kill_everywhere(team: &Team, bob: &Device, his: &Path, words: &str) {
             let is_whole = seen.0 == old[at_scope].0 || seen.0 == new[at_scope].0;
             assert!(is_whole, "{words}: {call} {at}: {seen:?}");
         }
+        // Any other writer tidies up as well.
+        bob.kagi(his, "set B bob")
+            .ok()
+            .says(&["has that value already"]);
+        assert!(!his.join(".kagi/kagi.json.next").exists());
         team.sync(bob, his, words, "").ok();
         let now = read();
         let same = now.iter().zip(&new).all(|(now, new)| now.0 == new.0);
@@ -1340,6 +1378,22 @@ fn a_pull_that_is_killed_anywhere_leaves_what_was_there_or_what_comes() {
 }
 
 #[test]
+fn a_pull_of_several_changes_of_the_configuration_is_whole_at_every_moment() {
+    let (team, ada, at) = Team::new();
+    ada.kagi(&at, "set production P 1").ok();
+    ada.kagi(&at, "set web X 1").ok();
+    team.push(&ada, &at);
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    ada.kagi(&at, "env rename production live").ok();
+    ada.kagi(&at, "env add staging").ok();
+    ada.kagi(&at, "set live Q 1").ok();
+    team.push(&ada, &at);
+    bob.kagi(&his, "set B bob").ok();
+    kill_everywhere(&team, &bob, &his, "pull");
+    assert_eq!(bob.values(&his, "live"), pairs("P=1 Q=1"));
+}
+
+#[test]
 fn a_push_that_is_killed_anywhere_is_done_by_the_next() {
     let (team, ada, at) = Team::new();
     let (bob, his) = team.member(&ada, &at, "bob", "");
@@ -1348,4 +1402,76 @@ fn a_push_that_is_killed_anywhere_is_done_by_the_next() {
     bob.kagi(&his, "set B bob").ok();
     bob.kagi(&his, "set web X bob").ok();
     kill_everywhere(&team, &bob, &his, "push");
+}
+
+#[test]
+fn a_scope_that_goes_back_is_noted_and_refused_where_that_is_meant() {
+    let (team, ada, at) = Team::new();
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    let path = at.join(".kagi").join(DEVELOPMENT);
+    let old = fs::read(&path).expect("a scope");
+    ada.kagi(&at, "set A 2").ok();
+    team.push(&ada, &at);
+    team.pull(&bob, &his);
+    assert_eq!(values(&bob, &his), pairs("A=2"));
+    bob.kagi(&his, "get --json").ok();
+    // By a member, for nobody else can make a state.
+    fs::write(&path, old).expect("a scope");
+    team.push(&ada, &at);
+    let before = state(&his);
+    team.sync(&bob, &his, "pull strict", "")
+        .prints(&["error RolledBack"]);
+    assert_eq!(state(&his), before);
+    team.pull(&bob, &his)
+        .prints(&["older secrets/app/development.enc"]);
+    assert_eq!(state(&his), state(&at));
+}
+
+#[test]
+fn what_does_not_open_does_not_take_the_place_of_what_does() {
+    let (team, ada, at) = Team::new();
+    ada.kagi(&at, "set web X 1").ok();
+    team.push(&ada, &at);
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    // A member that may open one scope only can push any bytes for another one.
+    let path = at.join(".kagi/secrets/web/development.enc");
+    let text = fs::read_to_string(&path).expect("a scope");
+    let other = fs::read_to_string(at.join(".kagi").join(DEVELOPMENT)).expect("a scope");
+    let foreign = other.lines().last().expect("a box");
+    let header = text.lines().next().expect("a header");
+    fs::write(&path, format!("{header}\n{foreign}\n")).expect("a scope");
+    team.push(&ada, &at);
+    team.pull(&bob, &his)
+        .prints(&["not joined secrets/web/development.enc", "unpushed 1"]);
+    assert_eq!(bob.values(&his, "web"), pairs("X=1"));
+    team.push(&bob, &his);
+    team.pull(&ada, &at);
+    assert_eq!(ada.values(&at, "web"), pairs("X=1"));
+    // Half of a merge goes nowhere.
+    let text = fs::read_to_string(&path).expect("a scope");
+    fs::write(&path, format!("{text}<<<<<<< HEAD\n=======\n>>>>>>> x\n")).expect("a scope");
+    team.sync(&ada, &at, "push", "").prints(&["error Unmerged"]);
+}
+
+#[test]
+fn who_was_a_member_once_is_no_newcomer() {
+    let (team, ada, at) = Team::new();
+    let early = team.world.root.join("early-store");
+    copy(&team.store, &early);
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    ada.kagi(&at, "set A 2").ok();
+    team.push(&ada, &at);
+    let identity = bob.kagi_home().join("identity.json");
+    let aside = identity.with_extension("aside");
+    fs::rename(&identity, &aside).expect("an identity");
+    let before = listing(&his);
+    team.sync(&bob, &his, "pull", "")
+        .prints(&["error NoIdentity"]);
+    fs::rename(&aside, &identity).expect("an identity");
+    // Nor by a state from before it came, which nobody without its keys could tell from a forgery.
+    fs::remove_dir_all(&team.store).expect("a store");
+    copy(&early, &team.store);
+    team.sync(&bob, &his, "pull older", "")
+        .prints(&["error NotMember"]);
+    assert_eq!(listing(&his), before);
 }

@@ -86,19 +86,16 @@ impl Incoming<'_> {
     /// change, and one that is as the server has it may be what a stopped pull has left
     /// (PROTOCOL 12.8).
     pub(super) fn unit_changed(&self) -> Changed {
-        let unit = [CONFIG_FILE, ROSTER_FILE];
+        let all = |holds: &dyn Fn(&str) -> bool| [CONFIG_FILE, ROSTER_FILE].into_iter().all(holds);
         let is_unchanged = |path: &str| {
             let ours = self.here(path);
             ours.is_none() || ours == self.theirs(path) || ours == self.based(path)
         };
-        if unit.iter().all(|path| self.changed(path) == Changed::Nobody) {
+        if all(&|path| self.changed(path) == Changed::Nobody) {
             Changed::Nobody
-        } else if unit.into_iter().all(is_unchanged) {
+        } else if all(&is_unchanged) {
             Changed::There
-        } else if unit
-            .iter()
-            .all(|path| self.base.is_some() && self.theirs(path) == self.based(path))
-        {
+        } else if self.base.is_some() && all(&|path| self.theirs(path) == self.based(path)) {
             Changed::Here
         } else {
             Changed::Both
@@ -385,6 +382,9 @@ fn both_texts(name: &ScopeName, one: &[u8], other: &[u8]) -> Result<Vec<u8>> {
         return Err(
             Error::new(Kind::Limit, name.file()).because("it would hold more than 16 boxes")
         );
+    }
+    if both.last().is_some_and(|byte| *byte != b'\n') {
+        both.push(b'\n');
     }
     for line in missing {
         both.extend_from_slice(&line);

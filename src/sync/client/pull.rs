@@ -20,6 +20,8 @@ use std::rc::Rc;
 
 /// Tries while another kagi pulls or writes at the same time.
 const TRIES_MAX: usize = 10;
+/// Revisions that a device may be behind without agreeing to another history.
+const BEHIND_MAX: usize = 1_000_000;
 
 /// Brings what is here in step with the server (PROTOCOL 12). `site` is a project, or where it will
 /// be (`Site::at`).
@@ -163,10 +165,11 @@ impl Exchange<'_> {
                 // The first of many, if they are too many for one answer.
                 links = self.ask_for(revision, "")?.links;
             }
-            if links.is_empty() {
+            let count = usize::try_from(manifest.revision - 1 - revision).unwrap_or(usize::MAX);
+            // A number at the end of time has no history.
+            if links.is_empty() || count > BEHIND_MAX {
                 return Err(forked);
             }
-            let count = usize::try_from(manifest.revision - 1 - revision).unwrap_or(usize::MAX);
             for link in links.drain(..).take(count) {
                 (revision, id) = (revision + 1, follow(&id, &link));
             }

@@ -10,6 +10,7 @@ use crate::format::text::HEX;
 use crate::sync::store::audit::{Audit, Entry};
 use crate::sync::store::project::numbers;
 use crate::sync::store::revision::{self, Header, Revision};
+use crate::sync::store::rollback;
 use crate::sync::store::tokens::Tokens;
 use std::collections::HashSet;
 use std::path::Path;
@@ -20,7 +21,7 @@ pub fn detail(revision: u64, id: &Digest) -> String {
     format!("{revision}:{}", HEX.encode(&id[..8]))
 }
 
-/// Appends the lines of pushes that are there, but not in the log.
+/// Finishes rollbacks, and appends the lines of pushes that are there, but not in the log.
 ///
 /// # Errors
 /// `Read`, `Write`.
@@ -30,6 +31,9 @@ pub fn pushes(root: &Path, audit: &mut Audit) -> Result<()> {
     let mut missing = Vec::new();
     for project in disk::list(&root.join("projects"))? {
         let directory = root.join("projects").join(&project.name);
+        if rollback::finish(&directory).is_err() {
+            continue;
+        }
         for number in numbers(&directory).unwrap_or_default().into_iter().rev() {
             let Ok((header, id)) = read(&directory, &project.name, number) else { break };
             let detail = detail(number, &id);
