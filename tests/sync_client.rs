@@ -529,6 +529,30 @@ fn the_same_value_set_twice_is_no_conflict_and_no_push() {
     assert_eq!(state(&at), state(&his));
 }
 
+/// Where the project is in Git as well, files go back without kagi; that is nobody's change.
+#[test]
+fn what_git_took_back_does_not_take_back_what_was_pushed() {
+    let (team, ada, at) = Team::new();
+    let old = fs::read(at.join(".kagi").join(DEVELOPMENT)).expect("a scope");
+    ada.kagi(&at, "set B 1").ok();
+    team.push(&ada, &at);
+    for words in ["pull", "push"] {
+        fs::write(at.join(".kagi").join(DEVELOPMENT), &old).expect("a scope");
+        team.sync(&ada, &at, words, "")
+            .ok()
+            .prints(&["taken secrets/app/development.enc", "unpushed 0"]);
+        assert_eq!(values(&ada, &at), pairs("A=1 B=1"), "{words}");
+    }
+    // With a change on top of it, all are there.
+    fs::write(at.join(".kagi").join(DEVELOPMENT), &old).expect("a scope");
+    ada.kagi(&at, "set C 1").ok();
+    ada.kagi(&at, "get").ok();
+    team.pull(&ada, &at).prints(&["joined"]);
+    team.push(&ada, &at).prints(&["pushed 1 to 3"]);
+    assert_eq!(values(&ada, &at), pairs("A=1 B=1 C=1"));
+    team.pull(&ada, &at).prints_not(&["joined", "taken"]);
+}
+
 #[test]
 fn a_deleted_file_goes_unless_it_was_changed() {
     let (team, ada, at) = Team::new();
@@ -1408,23 +1432,25 @@ fn a_push_that_is_killed_anywhere_is_done_by_the_next() {
 fn a_scope_that_goes_back_is_noted_and_refused_where_that_is_meant() {
     let (team, ada, at) = Team::new();
     let (bob, his) = team.member(&ada, &at, "bob", "");
-    let path = at.join(".kagi").join(DEVELOPMENT);
+    let (cid, its) = team.member(&ada, &at, "cid", "--only app/production");
+    let path = its.join(".kagi").join(DEVELOPMENT);
     let old = fs::read(&path).expect("a scope");
     ada.kagi(&at, "set A 2").ok();
     team.push(&ada, &at);
     team.pull(&bob, &his);
     assert_eq!(values(&bob, &his), pairs("A=2"));
     bob.kagi(&his, "get --json").ok();
-    // By a member, for nobody else can make a state.
+    // By a member, for nobody else can make a state; one that cannot open it, for the others join it.
+    team.pull(&cid, &its);
     fs::write(&path, old).expect("a scope");
-    team.push(&ada, &at);
+    team.push(&cid, &its);
     let before = state(&his);
     team.sync(&bob, &his, "pull strict", "")
         .prints(&["error RolledBack"]);
     assert_eq!(state(&his), before);
     team.pull(&bob, &his)
         .prints(&["older secrets/app/development.enc"]);
-    assert_eq!(state(&his), state(&at));
+    assert_eq!(state(&his), state(&its));
 }
 
 #[test]
@@ -1433,14 +1459,15 @@ fn what_does_not_open_does_not_take_the_place_of_what_does() {
     ada.kagi(&at, "set web X 1").ok();
     team.push(&ada, &at);
     let (bob, his) = team.member(&ada, &at, "bob", "");
+    let (cid, its) = team.member(&ada, &at, "cid", "--only app/development");
     // A member that may open one scope only can push any bytes for another one.
-    let path = at.join(".kagi/secrets/web/development.enc");
+    let path = its.join(".kagi/secrets/web/development.enc");
     let text = fs::read_to_string(&path).expect("a scope");
-    let other = fs::read_to_string(at.join(".kagi").join(DEVELOPMENT)).expect("a scope");
+    let other = fs::read_to_string(its.join(".kagi").join(DEVELOPMENT)).expect("a scope");
     let foreign = other.lines().last().expect("a box");
     let header = text.lines().next().expect("a header");
     fs::write(&path, format!("{header}\n{foreign}\n")).expect("a scope");
-    team.push(&ada, &at);
+    team.push(&cid, &its);
     team.pull(&bob, &his)
         .prints(&["not joined secrets/web/development.enc", "unpushed 1"]);
     assert_eq!(bob.values(&his, "web"), pairs("X=1"));
@@ -1448,6 +1475,7 @@ fn what_does_not_open_does_not_take_the_place_of_what_does() {
     team.pull(&ada, &at);
     assert_eq!(ada.values(&at, "web"), pairs("X=1"));
     // Half of a merge goes nowhere.
+    let path = at.join(".kagi/secrets/web/development.enc");
     let text = fs::read_to_string(&path).expect("a scope");
     fs::write(&path, format!("{text}<<<<<<< HEAD\n=======\n>>>>>>> x\n")).expect("a scope");
     team.sync(&ada, &at, "push", "").prints(&["error Unmerged"]);

@@ -167,10 +167,20 @@ impl<'a> Join<'a> {
                 self.carry(name, path, None, ours, is_strict)
             }
             Changed::Both if !crosses => self.join(name, path, is_strict),
+            // What is here may be no change of the base, but older: Git goes back, and so do people.
+            Changed::Here
+                if !crosses && ours.is_some() && theirs.is_some() && self.can_open(name) =>
+            {
+                self.join(name, path, is_strict)
+            }
             Changed::Both if keeps_ours => self.carry(name, path, ours, theirs, is_strict),
             Changed::Both => self.carry(name, path, theirs, ours, is_strict),
             Changed::Here | Changed::Nobody => Ok(()),
         }
+    }
+
+    fn can_open(&self, name: &ScopeName) -> bool {
+        self.sides.target().is_some_and(|target| target.scope_key(name).is_ok())
     }
 
     fn change(&mut self, path: &str, before: Option<Vec<u8>>, after: Option<Cow<'a, [u8]>>) {

@@ -110,12 +110,10 @@ impl Exchange<'_> {
         }
         self.check_history(&manifest, since, &pulled.links, seen)?;
         let mut blobs = Blobs::new();
-        if !pulled.manifest.is_empty() {
-            let ours = self.site.files(&mut blobs)?;
-            let sent = std::mem::take(&mut pulled.blobs);
-            blobs.extend(sent.into_iter().map(|blob| (hash(&blob), blob)));
-            self.complete(&manifest, base.as_ref(), &ours, &mut blobs)?;
-        }
+        let ours = self.site.files(&mut blobs)?;
+        let sent = std::mem::take(&mut pulled.blobs);
+        blobs.extend(sent.into_iter().map(|blob| (hash(&blob), blob)));
+        self.complete(&manifest, base.as_ref(), &ours, &mut blobs)?;
         Ok(Some(Fetched { manifest, base, blobs, pulled }))
     }
 
@@ -177,8 +175,8 @@ impl Exchange<'_> {
         if manifest.previous == id { Ok(()) } else { Err(forked) }
     }
 
-    /// Fetches the blobs that are missing: those of the new state that no side has, and those of the
-    /// base, as far as the server still has them, where the epoch has changed since.
+    /// Fetches the blobs that are missing: those of the state that are new, or not what is here, and
+    /// those of the base, as far as the server still has them, where the epoch has changed since.
     fn complete(
         &mut self,
         manifest: &Manifest,
@@ -192,7 +190,7 @@ impl Exchange<'_> {
         let is_wanted = |path: &str, digest: &Digest| {
             let is_base =
                 base.and_then(|base| base.find(path)).is_some_and(|file| file.digest == *digest);
-            needs_all || !is_base || ScopeName::of_file(path).is_none()
+            needs_all || !is_base || ours.contains_key(path) || ScopeName::of_file(path).is_none()
         };
         let files = manifest.files.iter().filter(|file| is_wanted(&file.path, &file.digest));
         let wanted: Vec<_> = files.map(|file| file.digest).collect();
@@ -245,11 +243,11 @@ impl Exchange<'_> {
         }
         let mut report =
             PullReport { revision: manifest.revision, is_new, ..PullReport::default() };
-        let is_in_step = pulled.manifest.is_empty();
         let opening = self.opening();
-        if is_in_step {
-            report.is_verified = self.seen()?.0 >= manifest.revision;
-            report.unpushed = differing(&ours, &listed(&manifest));
+        let is_verified = self.seen()?.0 >= manifest.revision;
+        let unpushed = differing(&ours, &listed(&manifest));
+        if pulled.manifest.is_empty() && (unpushed == 0 || !is_verified) {
+            (report.is_verified, report.unpushed) = (is_verified, unpushed);
         } else {
             let base = base.as_ref().filter(|_| !is_new);
             let blobs = Rc::new(blobs);

@@ -46,6 +46,8 @@ struct Outgoing {
     blobs: Blobs,
     /// Files that are not what the base lists.
     changes: usize,
+    /// True if one of them is older than what this device has seen.
+    is_older: bool,
 }
 
 impl Exchange<'_> {
@@ -54,6 +56,11 @@ impl Exchange<'_> {
         let mut sends_all = false;
         for attempt in 0..TRIES_MAX {
             let outgoing = self.prepare()?;
+            if outgoing.is_older && report.pulls.is_empty() {
+                // It may be older than the base too, and would take back what others have set.
+                report.pulls.push(self.pull()?);
+                continue;
+            }
             let response = match outgoing.changes {
                 0 => self.call(Operation::Status)?,
                 _ => self.call(outgoing.operation(sends_all))?,
@@ -93,7 +100,7 @@ impl Exchange<'_> {
         let mut blobs = Blobs::new();
         let files = self.site.files(&mut blobs)?;
         let base = self.base()?;
-        check_merged(&project, &files, &blobs, base.as_ref())?;
+        let is_older = check_changed(&project, &files, &blobs, base.as_ref())?;
         let list = |(path, digest): (&String, &Digest)| {
             let size = blobs.get(digest).map_or(0, Vec::len);
             Listed {
@@ -113,7 +120,8 @@ impl Exchange<'_> {
         manifest.authenticate(&key);
         Manifest::decode("the state", &manifest.encode())?;
         let changes = base.as_ref().map_or(files.len(), |base| differing(&files, &listed(base)));
-        Ok(Outgoing { project, manifest, base, blobs, changes })
+        let is_older = is_older && base.is_some();
+        Ok(Outgoing { project, manifest, base, blobs, changes, is_older })
     }
 
     /// What follows a push that was taken, or one that was not needed.
@@ -203,13 +211,14 @@ fn new_token(member: &Member, project: &str) -> Result<NewToken> {
 }
 
 /// Refuses half of a merge, which whoever pulls it could not see, and a changed scope that does not
-/// open.
-fn check_merged(
+/// open. `true` if one is older than what this device has seen.
+fn check_changed(
     project: &Project,
     files: &Files,
     blobs: &Blobs,
     base: Option<&Manifest>,
-) -> Result<()> {
+) -> Result<bool> {
+    let mut is_older = false;
     for (path, digest) in files {
         let (Some(name), Some(bytes)) = (ScopeName::of_file(path), blobs.get(digest)) else {
             continue;
@@ -221,13 +230,13 @@ fn check_merged(
         let is_new =
             base.and_then(|base| base.find(path)).is_none_or(|file| file.digest != *digest);
         if is_new && project.config.is_env(&name.env) {
-            project.load(&name).map(drop).or_else(|error| match error.kind {
-                Kind::NoAccess => Ok(()),
-                _ => Err(error),
-            })?;
+            match project.load(&name) {
+                Err(error) if error.kind != Kind::NoAccess => return Err(error),
+                found => is_older |= found.ok().flatten().is_some_and(|found| found.is_older),
+            }
         }
     }
-    Ok(())
+    Ok(is_older)
 }
 
 /// Waits for some time, so that many who push at once come one after the other.
