@@ -551,6 +551,19 @@ fn what_git_took_back_does_not_take_back_what_was_pushed() {
     team.push(&ada, &at).prints(&["pushed 1 to 3"]);
     assert_eq!(values(&ada, &at), pairs("A=1 B=1 C=1"));
     team.pull(&ada, &at).prints_not(&["joined", "taken"]);
+    // Nor is a member that was let in shut out.
+    let saved = team.world.directory("saved");
+    copy(&at.join(".kagi"), &saved);
+    let (bob, _) = team.member(&ada, &at, "bob", "");
+    for words in ["pull", "push"] {
+        let (old, new) = (saved.join("access.json"), at.join(".kagi/access.json"));
+        fs::copy(old, new).expect("a roster");
+        team.sync(&ada, &at, words, "")
+            .ok()
+            .prints(&["taken access.json", "unpushed 0"]);
+        let members = ada.kagi(&at, "member list").ok().text();
+        assert!(members.contains(&identity_of(&bob).id), "{members}");
+    }
 }
 
 #[test]

@@ -345,6 +345,12 @@ pub(super) fn own_identity(home: Option<&Home>) -> Result<Option<Identity>> {
 }
 
 impl PullReport {
+    /// True if there is something to tell.
+    pub(super) fn has_news(&self) -> bool {
+        let files = self.taken.len() + self.deleted.len() + self.joined.len();
+        files + self.remarks.len() + self.requests.len() > 0 || self.has_own_token
+    }
+
     fn fill(&mut self, received: Received) {
         let Received { project, taken, deleted, joined, remarks, unpushed, backup } = received;
         self.is_verified = project.is_some();
