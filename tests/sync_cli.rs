@@ -222,6 +222,30 @@ fn a_token_is_nowhere_but_where_it_was_asked_for() {
     }
 }
 
+/// A request of any size is opened on the small stack of a server's thread.
+#[test]
+fn a_large_push_does_not_end_the_server() {
+    let world = World::new();
+    let serving = Serving::start(&world);
+    let (mut ada, at) = (world.device("ada"), world.directory("at"));
+    ada.kagi(&at, "init --name Ada --no-git").ok();
+    fs::write(at.join("large"), "x".repeat(1 << 20)).expect("a file");
+    ada.kagi(&at, "set LARGE --file large").ok();
+    let (url, print) = (&serving.url, &serving.print);
+    let join = format!("project join --remote {url} --fingerprint {print}");
+    let id = ada.kagi(&at, &join).ok().text();
+    let id = id.split_whitespace().last().expect("an id");
+    ada.variables
+        .push(("KAGI_ADMIN_TOKEN", serving.admin.clone()));
+    let approve = format!("project approve {id} --remote {url}");
+    let token = ada.kagi(&at, &approve).ok().text();
+    fed(&ada, &at, "pull -", &token).ok();
+    ada.kagi(&at, "push").ok();
+    let there = world.directory("there");
+    ada.kagi(&there, &format!("pull --project {id}")).ok();
+    ada.kagi(&there, "get").ok();
+}
+
 /// An error may name the prefix of a token, but no content follows it.
 fn check_texts(told: &Told) {
     for prefix in ["kagi_proj_v1_", "kagi_admin_v1_"] {
