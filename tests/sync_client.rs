@@ -1061,6 +1061,41 @@ fn a_member_that_left_cannot_make_a_state() {
     team.pull(&ada, &at).prints(&["verified"]);
 }
 
+/// Where case does not count, both would be one.
+#[test]
+fn no_two_files_or_services_differ_by_case_alone() {
+    let decode = |paths: &[&str]| {
+        let list = |path: &&str| Listed {
+            path: (*path).into(),
+            size: 1,
+            digest: [1; 32],
+        };
+        let manifest = Manifest {
+            project: format!("kgp_{}", "a".repeat(20)),
+            epoch: kagi::format::names::Epoch {
+                number: 1,
+                id: [1; 8],
+            },
+            revision: 1,
+            previous: [0; 32],
+            files: paths.iter().map(list).collect(),
+            mac: [0; 32],
+        };
+        Manifest::decode("a manifest", &manifest.encode())
+    };
+    let with = |one, other| decode(&["access.json", "kagi.json", one, other]);
+    assert!(with("secrets/API/a.enc", "secrets/api2/a.enc").is_ok());
+    assert!(with("secrets/api/a.enc", "secrets/api/b.enc").is_ok());
+    for (one, other) in [
+        ("secrets/API/a.enc", "secrets/api/a.enc"),
+        ("secrets/api/A.enc", "secrets/api/a.enc"),
+        ("secrets/API/a.enc", "secrets/api/b.enc"),
+    ] {
+        let error = with(one, other).err().expect("refused");
+        assert!(error.cause.contains("by case alone"), "{}", error.cause);
+    }
+}
+
 #[test]
 fn names_that_lead_elsewhere_write_nothing_anywhere() {
     let (team, ada, at) = Team::new();

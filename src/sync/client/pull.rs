@@ -207,6 +207,7 @@ impl Exchange<'_> {
     }
 
     fn fetch_all(&mut self, mut wanted: Vec<Digest>, blobs: &mut Blobs) -> Result<()> {
+        let asked: BTreeSet<_> = wanted.iter().copied().collect();
         loop {
             wanted.retain(|digest| !blobs.contains_key(digest));
             let Some(first) = wanted.first().copied() else {
@@ -214,7 +215,9 @@ impl Exchange<'_> {
             };
             match self.call(Operation::Fetch { digests: wanted.clone() })? {
                 Response::Blobs(fetched) => {
-                    blobs.extend(fetched.into_iter().map(|blob| (hash(&blob), blob)));
+                    let fetched = fetched.into_iter().map(|blob| (hash(&blob), blob));
+                    // Nobody asked for others, of which there could be any number.
+                    blobs.extend(fetched.filter(|(digest, _)| asked.contains(digest)));
                 }
                 other => return Err(self.refused(other)),
             }
