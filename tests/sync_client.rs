@@ -1173,6 +1173,27 @@ fn a_stop_at_any_request_is_finished_by_the_next_try() {
     }
 }
 
+/// What was joined a moment ago is known, also where the home cannot keep it.
+#[test]
+fn a_push_ends_where_the_home_cannot_be_written() {
+    let (team, ada, at) = Team::new();
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    ada.kagi(&at, "set A 2").ok();
+    team.push(&ada, &at);
+    bob.kagi(&his, "set B 1").ok();
+    let checkouts = bob.kagi_home().join("checkouts");
+    let bases: Vec<_> = listing(&checkouts).into_keys().collect();
+    let base = bases
+        .iter()
+        .find(|path| path.extension().is_some_and(|end| end == "base"));
+    let name = base.expect("a base").file_name().expect("a name");
+    let block = format!(".kagi-{}.tmp/x", name.to_str().expect("UTF-8"));
+    fs::create_dir_all(checkouts.join(block)).expect("a directory");
+    team.push(&bob, &his).prints(&["forgetful", "to 4"]);
+    team.pull(&ada, &at);
+    assert_eq!(values(&ada, &at), pairs("A=2 B=1"));
+}
+
 #[test]
 fn many_who_push_at_once_lose_nothing() {
     let (team, ada, at) = Team::new();

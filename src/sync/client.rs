@@ -228,7 +228,7 @@ impl<'a> Exchange<'a> {
     /// The manifest that this checkout was last in step with.
     fn base(&self) -> Result<Option<Manifest>> {
         let kept = self.home.map(|home| home.base(&self.site.root)).transpose()?.flatten();
-        let base = kept.or_else(|| self.base.clone());
+        let base = self.base.clone().or(kept);
         // Without a project, what it was in step with says nothing.
         Ok(base.filter(|base| base.project == self.remote.project && !self.site.is_new()))
     }
@@ -257,10 +257,16 @@ impl<'a> Exchange<'a> {
     /// Remembers what was seen, if it was verified, and then what the checkout is in step with
     /// (PROTOCOL 12.11).
     fn remember(&mut self, manifest: &Manifest, is_verified: bool) -> Result<()> {
-        self.base = Some(manifest.clone());
         if is_verified {
             self.seen = (manifest.revision, manifest.id());
         }
+        let kept = self.keep(manifest);
+        let is_kept = self.home.is_some() && kept.is_ok();
+        self.base = if is_kept { None } else { Some(manifest.clone()) };
+        kept
+    }
+
+    fn keep(&self, manifest: &Manifest) -> Result<()> {
         let Some(home) = self.home else {
             return Ok(());
         };
