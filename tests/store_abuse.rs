@@ -1,0 +1,114 @@
+//! A store in the hands of those who have a token and mean harm, and of time.
+//!
+//! What must hold: who lost a right while waiting for a project does nothing with it; whoever floods
+//! the store can be turned out of it, and what they left can be cleared away.
+
+mod common;
+#[path = "common/store.rs"]
+mod rig;
+
+use common::World;
+use kagi::crypto::random;
+use kagi::crypto::wrap::public_key;
+use kagi::format::message::token::Credential;
+use kagi::format::request::{REQUESTS_MAX, Request as FormatRequest};
+use kagi::secret::Key;
+use kagi::sync::protocol::{Operation, Refusal, Rights};
+use kagi::sync::store::Refused;
+use kagi::sync::store::audit::Actor;
+use rig::*;
+
+fn actor(rig: &Rig, who: &Credential) -> Actor {
+    let token = rig.store.token(who, NOW).expect("a token");
+    Actor {
+        token,
+        from: "127.0.0.1".into(),
+        now: NOW,
+    }
+}
+
+fn request(seed: u8) -> FormatRequest {
+    FormatRequest::new(public_key(&Key::new([seed; 32])), "laptop")
+}
+
+fn is_denied<T>(answer: Result<T, Refused>) -> bool {
+    matches!(answer, Err(Refused(Refusal::Denied, about)) if about.is_empty())
+}
+
+/// A request is let in, and then waits for the project, while somebody ends or narrows its token.
+#[test]
+fn who_is_ended_while_waiting_makes_no_change() {
+    let world = World::new();
+    let rig = Rig::new(&world);
+    let (project, owner) = rig.project();
+    let member = request(1).id;
+    let new = || token(&credential(), Rights::MEMBER, "");
+    for most in [Rights(0), Rights::LIMITED] {
+        let who = rig.issue(&project, Rights::MEMBER, &member);
+        let waits = actor(&rig, &who);
+        rig.store
+            .issue(&waits, &project, &new())
+            .expect("a member issues");
+        let at = rig.standing(&owner, &project);
+        let mut state = State::first(&project).with("kagi.json", at.revision.to_string());
+        (state.revision, state.previous) = (at.revision + 1, at.id);
+        let Operation::Push {
+            manifest,
+            blobs,
+            member: no_one,
+            ..
+        } = state.push()
+        else {
+            unreachable!()
+        };
+        let members = vec![if most == Rights(0) {
+            (request(2).id, most)
+        } else {
+            (member.clone(), most)
+        }];
+        let push = Operation::Push {
+            manifest,
+            blobs,
+            members,
+            member: no_one,
+        };
+        standing(rig.ask(&owner, &project, push));
+        assert!(is_denied(rig.store.issue(&waits, &project, &new())));
+        assert!(is_denied(rig.store.revoke(&waits, &project, &owner.id)));
+        let bytes = request(3).write().into_bytes();
+        assert!(is_denied(rig.store.post(&waits, &project, bytes)));
+    }
+    assert!(rig.standing(&owner, &project).waiting.is_empty());
+}
+
+/// Whoever may ask to become a member can fill the mailbox. The owner ends that token, and clears it.
+#[test]
+fn a_flooded_mailbox_can_be_cleared() {
+    let world = World::new();
+    let rig = Rig::new(&world);
+    let (project, owner) = rig.project();
+    let flood = rig.issue(&project, Rights::JOIN, "");
+    let post = |who: &Credential, seed: &[u8; 32]| {
+        let public = public_key(&Key::new(*seed));
+        let request = FormatRequest::new(public, "flood").write().into_bytes();
+        rig.ask(who, &project, Operation::Post { request })
+    };
+    for _ in 0..REQUESTS_MAX {
+        done(post(&flood, &random::bytes().unwrap()));
+    }
+    refused(post(&owner, &[1; 32]), Refusal::Limit);
+    let refuse = |token: String| Operation::Revoke { token };
+    done(rig.ask(&owner, &project, refuse(flood.id.clone())));
+    let waiting = rig.standing(&owner, &project).waiting;
+    refused(
+        rig.ask(&flood, &project, refuse(waiting[0].clone())),
+        Refusal::Denied,
+    );
+    for id in waiting {
+        done(rig.ask(&owner, &project, refuse(id.clone())));
+        refused(rig.ask(&owner, &project, refuse(id)), Refusal::Missing);
+    }
+    done(post(&owner, &[1; 32]));
+    let rig = rig.again(|root| drop(sound(root)));
+    assert_eq!(rig.standing(&owner, &project).waiting, [request(1).id]);
+}
