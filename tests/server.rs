@@ -653,6 +653,30 @@ fn it_lives_through_a_lack_of_descriptors() {
     is_well(served.address);
 }
 
+/// One thread for connections is enough to answer everybody, one after the other. Only root can try this:
+/// what is limited is the number of threads of one user.
+#[test]
+fn it_lives_through_a_lack_of_threads() {
+    let (world, device) = (World::new(), World::new().device("ada"));
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    fs::set_permissions(&world.root, everybody).expect("a mode");
+    let mut command = device.command("setpriv", &world.root);
+    command.args("--reuid 65431 --clear-groups prlimit --nproc=3".split(' '));
+    command.arg(program()).args("serve --store store --bind 127.0.0.1:0".split(' '));
+    let can = device.command("setpriv", &world.root).args("--reuid 65431 true".split(' ')).status();
+    if !can.is_ok_and(|status| status.success()) {
+        return common::say("server: a lack of threads is skipped, it needs root and setpriv");
+    }
+    let served = Served::start(&mut command);
+    for _ in 0..3 {
+        let mut stream = connect(served.address, HEALTH);
+        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.ends_with("ok\n"), "{answer}");
+    }
+}
+
 fn open_files_max() -> usize {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits
