@@ -112,3 +112,42 @@ fn a_flooded_mailbox_can_be_cleared() {
     let rig = rig.again(|root| drop(sound(root)));
     assert_eq!(rig.standing(&owner, &project).waiting, [request(1).id]);
 }
+
+/// A line of the log that could not be written when its push was taken is not lost for good, also if
+/// the log takes the lines of later ones.
+#[test]
+fn the_line_of_a_push_is_made_up_for() {
+    let world = World::new();
+    let mut rig = Rig::new(&world);
+    let (project, owner) = rig.project();
+    let first = State::first(&project);
+    let second = first.next("kagi.json", "2");
+    standing(rig.push(&owner, &first));
+    let before = std::fs::read(rig.root.join("audit.log")).unwrap();
+    standing(rig.push(&owner, &second));
+    // As if the second line were there, and the first one were not.
+    let mut audit = Vec::new();
+    rig = rig.again(|root| {
+        let log = root.join("audit.log");
+        let text = String::from_utf8(before.clone()).unwrap();
+        let kept: Vec<_> = text
+            .lines()
+            .filter(|line| !line.contains(" push "))
+            .collect();
+        std::fs::write(&log, kept.join("\n") + "\n").unwrap();
+        audit = kept.iter().map(|line| (*line).to_string()).collect();
+        let mut open = kagi::sync::store::audit::Audit::open(&log).unwrap();
+        let by = kagi::sync::store::tokens::Token::of_nobody(&owner.id, Rights(0));
+        let actor = Actor {
+            token: by,
+            from: "127.0.0.1".into(),
+            now: NOW,
+        };
+        let id = kagi::format::text::HEX.encode(&second.manifest().id()[..8]);
+        open.append(&actor.entry("push", &project, &format!("2:{id}")))
+            .unwrap();
+    });
+    let lines = rig.store.audit(0).unwrap();
+    let pushes = lines.iter().filter(|line| line.contains(" push ")).count();
+    assert_eq!((pushes, lines.len()), (2, audit.len() + 2), "{lines:#?}");
+}
