@@ -13,7 +13,7 @@ use kagi::crypto::wrap::public_key;
 use kagi::format::message::token::Credential;
 use kagi::format::request::{REQUESTS_MAX, Request as FormatRequest};
 use kagi::secret::Key;
-use kagi::sync::protocol::{Operation, Refusal, Rights};
+use kagi::sync::protocol::{Operation, Refusal, Request, Rights};
 use kagi::sync::store::Refused;
 use kagi::sync::store::audit::Actor;
 use rig::*;
@@ -150,4 +150,47 @@ fn the_line_of_a_push_is_made_up_for() {
     let lines = rig.store.audit(0).unwrap();
     let pushes = lines.iter().filter(|line| line.contains(" push ")).count();
     assert_eq!((pushes, lines.len()), (2, audit.len() + 2), "{lines:#?}");
+}
+
+/// Whoever has recorded a request, and waits for the server to be started again.
+#[test]
+fn a_request_is_not_done_twice_after_a_restart() {
+    let world = World::new();
+    let rig = Rig::new(&world);
+    let (project, owner) = rig.project();
+    let lent = credential();
+    let issue = || Request {
+        credential: Some(owner.duplicate()),
+        id: [9; 16],
+        project: project.clone(),
+        operation: Operation::Issue {
+            token: token(&lent, Rights::PULL, ""),
+        },
+    };
+    done(rig.raw(&issue(), NOW).1);
+    let revoke = Operation::Revoke {
+        token: lent.id.clone(),
+    };
+    done(rig.ask(&owner, &project, revoke));
+    let mut rig = rig.again(|root| drop(sound(root)));
+    refused(rig.raw(&issue(), NOW).1, Refusal::Replayed);
+    // Torn, grown, and gone.
+    rig = rig.again(|root| {
+        let seen = root.join("seen");
+        let mut bytes = vec![7; 2 << 20];
+        bytes.extend(std::fs::read(&seen).unwrap());
+        std::fs::write(&seen, [bytes, vec![1; 5]].concat()).unwrap();
+    });
+    refused(rig.raw(&issue(), NOW).1, Refusal::Replayed);
+    assert!(rig.store.is_first(&[1; 16]));
+    assert_eq!(
+        std::fs::metadata(rig.root.join("seen")).unwrap().len(),
+        16 * 4096
+    );
+    refused(rig.ask(&lent, &project, Operation::Status), Refusal::Denied);
+    rig = rig.again(|root| {
+        sound(root);
+        std::fs::remove_file(root.join("seen")).unwrap();
+    });
+    done(rig.raw(&issue(), NOW).1);
 }
