@@ -87,7 +87,13 @@ fn clean_up(store: Arc<Store>) {
 }
 
 fn answer(store: Arc<Store>, keys: ServerKeys) -> Box<Answer> {
-    Box::new(move |bytes, from| handler::exchange(&store, &keys, bytes, from, now()))
+    Box::new(move |bytes, from| {
+        let exchange = handler::exchange(&store, &keys, bytes, from, now())?;
+        if let Some(trouble) = exchange.as_ref().and_then(|exchange| exchange.trouble.as_ref()) {
+            terminal::note(&format!("note: a request was not done: {}", safe(trouble)));
+        }
+        Ok(exchange)
+    })
 }
 
 /// `16777216`, `16384K` or `16M`.
