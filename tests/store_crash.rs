@@ -322,7 +322,7 @@ fn a_damaged_revision_is_found_and_never_given_out() {
                         assert!(since == 1 || at < bytes.len(), "{name} {at}");
                     }
                     Response::Refused(Refusal::Storage, about) => {
-                        assert!(about.contains("damaged"))
+                        assert!(about.contains("damaged"));
                     }
                     other => panic!("{}", shown(&other)),
                 }
