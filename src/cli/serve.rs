@@ -113,6 +113,7 @@ fn listen(input: &Input, bind: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).map_err(|cause| {
         let error = crate::error::Error::new(crate::error::Kind::Write, "").because_of(&cause);
         Failure::new(format!("cannot listen on {address}: {}", safe(&error.cause)))
+            .hint("--bind names another address")
     })
 }
 
@@ -225,6 +226,9 @@ fn show_token(keys: &ServerKeys, store: &Store) -> Result<(), Failure> {
     shown.push(token.expose());
     shown.push(b"\n");
     terminal::print_once(shown.expose())?;
+    terminal::note(
+        "that token is shown this once; kagi remote login --remote URL --token - takes it",
+    );
     Ok(store.add_admin(credential, now())?)
 }
 

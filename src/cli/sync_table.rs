@@ -227,12 +227,13 @@ pub static SYNC_COMMANDS: &[Command] = &[
         words: "[TOKEN|-]",
         about: "fetch what is new on the server, and join it with what was changed here",
         details: "Nothing is lost: values are joined key by key, as Git would join two branches; kagi resolve chooses where\n\
-                  both sides set one key. With a token, the project is made here if the directory is empty, and the token is\n\
+                  both sides set one key. With a token, the project is made here if there is none, and the token is\n\
                   kept on this device. - reads it from standard input, or it is typed without being shown.\n\
                   In CI, KAGI_PROJECT_TOKEN(_FILE) is enough. Exits 1 if a key is in conflict.",
         examples: &[
             "kagi pull",
             "kagi pull - < project-token",
+            "kagi pull --remote https://kagi.new.example.org",
             "kagi pull --remote /media/usb/kagi --project kgp_q3f7xw2mcn5t4a6bz3do",
         ],
         flags: &[
@@ -245,9 +246,13 @@ pub static SYNC_COMMANDS: &[Command] = &[
             flag(
                 "accept-older",
                 "",
-                "though the server is at an older revision than this device has seen",
+                "take an older state of the server than this device has seen; with --ours, keep what is newer here",
             ),
-            flag("remote", "DIR", "a directory in place of a server"),
+            flag(
+                "remote",
+                "URL",
+                "where the server is now, if it has moved; or a directory in place of one",
+            ),
             flag("project", "ID", "the project, where the directory holds several"),
             STRICT,
             INSECURE,
