@@ -244,8 +244,8 @@ fn verify(place: &Place) -> Result<u8, Failure> {
         (counted(report.revisions, "revision"), counted(report.tokens, "token"));
     let store = Place::shown(&place.store);
     terminal::note(&format!(
-        "{store}: {projects}, {revisions}, {tokens}, {} lines of audit: {problems}",
-        report.lines
+        "{store}: {projects}, {revisions}, {tokens}, {} of audit: {problems}",
+        counted(usize::try_from(report.lines).unwrap_or(usize::MAX), "line")
     ));
     Ok(u8::from(!report.problems.is_empty()))
 }

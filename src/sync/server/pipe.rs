@@ -37,7 +37,7 @@ pub fn serve(
             Ok(frame) => frame?,
             Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => return Ok(()),
         };
-        let exchange = answer(request.expose(), "a pipe")?;
+        let exchange = answer(request.expose(), "pipe")?;
         if exchange.as_ref().is_some_and(|exchange| exchange.is_denied) {
             thread::sleep(DENIED_AFTER);
         }
