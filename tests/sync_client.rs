@@ -70,6 +70,12 @@ impl Server for Local {
         }
         Ok(match response {
             Response::Pulled(pulled) if is_pull => Response::Pulled(self.lie(pulled)),
+            Response::Blobs(blobs) if self.tamper == "wrong fetch" => Response::Blobs(
+                blobs
+                    .iter()
+                    .map(|blob| [blob, &b"x"[..]].concat())
+                    .collect(),
+            ),
             response => response,
         })
     }
@@ -92,7 +98,7 @@ impl Local {
                     blob[at] ^= 1;
                 }
             }
-            "no blobs" => pulled.blobs.clear(),
+            "no blobs" | "wrong fetch" => pulled.blobs.clear(),
             "no links" => pulled.links.clear(),
             // As if one answer had room for no more.
             "few links" => pulled.links.truncate(1),
@@ -157,8 +163,10 @@ fn tell(report: &PullReport) {
             Remark::Conflict(file, keys) => format!("conflict {file} {}", keys.join(",")),
             Remark::Kept(file) => format!("kept {file}"),
             Remark::NotJoined(file, reason) => format!("not joined {file} {reason}"),
+            Remark::SetAside(file) => format!("aside {file}"),
             Remark::CarriedOver(file) => format!("carried {file}"),
             Remark::Older(file) => format!("older {file}"),
+            Remark::Gone(file) => format!("gone {file}"),
             Remark::Repeat(what) => format!("repeat {what}"),
         });
     }
@@ -529,20 +537,36 @@ fn a_deleted_file_goes_unless_it_was_changed() {
     }
     team.push(&ada, &at);
     let (bob, his) = team.member(&ada, &at, "bob", "");
+    bob.kagi(&his, "get web").ok();
     fs::remove_file(at.join(".kagi/secrets/web/development.enc")).expect("a file");
     fs::remove_file(at.join(".kagi/secrets/app/production.enc")).expect("a file");
     team.push(&ada, &at);
     bob.kagi(&his, "set production P 2").ok();
+    team.sync(&bob, &his, "pull strict", "")
+        .prints(&["error RolledBack"]);
     let pulled = team.pull(&bob, &his);
     pulled.prints(&[
         "deleted secrets/web/development.enc",
+        "gone secrets/web/development.enc",
         "kept secrets/app/production.enc",
         "unpushed 1",
     ]);
     assert_eq!(bob.values(&his, "production"), pairs("P=2"));
-    bob.kagi(&his, "status --strict")
-        .ok()
-        .says_not(&["is gone"]);
+    // Any member can delete a file, so a device that has seen it says so from then on.
+    bob.kagi(&his, "status").ok().prints(&["is gone"]);
+    bob.kagi(&his, "run -s web -- true").fails(&["is gone"]);
+    // With its environment it goes in silence.
+    ada.kagi(&at, "env add staging").ok();
+    ada.kagi(&at, "set staging S 1").ok();
+    team.push(&ada, &at);
+    team.pull(&bob, &his);
+    bob.kagi(&his, "get staging").ok();
+    ada.kagi(&at, "env del staging --yes").ok();
+    team.push(&ada, &at);
+    team.pull(&bob, &his)
+        .prints(&["deleted secrets/app/staging.enc"])
+        .prints_not(&["gone"]);
+    bob.kagi(&his, "status").ok().prints_not(&["staging"]);
     // The other way round: deleted here, changed there.
     team.push(&bob, &his);
     team.pull(&ada, &at)
@@ -653,10 +677,22 @@ fn a_rotation_here_and_a_new_member_there_can_be_settled() {
     team.push(&bob, &his);
     ada.kagi(&at, "set A 2").ok();
     ada.kagi(&at, "key rotate --yes").ok();
-    for words in ["pull", "pull ours"] {
-        team.sync(&ada, &at, words, "")
-            .prints(&["error BothChanged"]);
-    }
+    team.sync(&ada, &at, "pull", "")
+        .prints(&["error BothChanged"]);
+    // Ours: the rotation stays, and what Bob has set is carried over; his environment is not.
+    bob.kagi(&his, "set B 1").ok();
+    team.push(&bob, &his);
+    let (copied, saved) = (team.world.directory("copy"), team.world.root.join("saved"));
+    copy(&at, &copied);
+    copy(&ada.home, &saved);
+    let pulled = team.sync(&ada, &at, "pull ours", "").ok();
+    pulled.prints(&["repeat environment staging", "carried", "verified"]);
+    assert_eq!(values(&ada, &at), pairs("A=2 B=1"));
+    fs::remove_dir_all(&at).expect("a directory");
+    fs::remove_dir_all(&ada.home).expect("a home");
+    copy(&copied, &at);
+    copy(&saved, &ada.home);
+    // Theirs.
     let mut command = team.child(&ada, &at, "pull theirs", "");
     let pulled = outcome("pull theirs", command.env("TEST_CONFIRM", "1")).ok();
     pulled.prints(&[
@@ -665,11 +701,126 @@ fn a_rotation_here_and_a_new_member_there_can_be_settled() {
         "repeat A in app/development",
         "unpushed 0",
     ]);
-    assert_eq!(values(&ada, &at), pairs("A=1"));
+    assert_eq!(values(&ada, &at), pairs("A=1 B=1"));
     assert_eq!(state(&at), state(&his));
     ada.kagi(&at, "key rotate --yes").ok();
     team.push(&ada, &at);
     team.pull(&bob, &his).prints(&["verified"]);
+}
+
+/// An administrator takes the project back to before a rotation, which no device follows by itself.
+#[test]
+fn a_server_that_was_taken_back_behind_a_rotation_is_no_dead_end() {
+    let (team, ada, at) = Team::new();
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    let old = team.world.root.join("old-store");
+    copy(&team.store, &old);
+    ada.kagi(&at, "set A 2").ok();
+    ada.kagi(&at, "key rotate --yes").ok();
+    ada.kagi(&at, "set N 1").ok();
+    team.push(&ada, &at);
+    team.pull(&bob, &his);
+    bob.kagi(&his, "set B 1").ok();
+    let take_back = || {
+        fs::remove_dir_all(&team.store).expect("a store");
+        copy(&old, &team.store);
+    };
+    take_back();
+    let before = state(&his);
+    for (words, kind) in [
+        ("pull", "ServerOlder"),
+        ("push", "ServerOlder"),
+        ("pull older", "OldEpoch"),
+    ] {
+        team.sync(&bob, &his, words, "")
+            .prints(&[&format!("error {kind}")]);
+    }
+    // Ours: nothing changes here, and the next push puts it on top.
+    team.sync(&bob, &his, "pull older ours", "").ok().prints(&[
+        "repeat A in app/development",
+        "unpushed 2",
+        "verified",
+    ]);
+    assert_eq!(state(&his), before);
+    team.push(&bob, &his).prints(&["to 3"]);
+    assert_eq!(values(&bob, &his), pairs("A=2 B=1 N=1"));
+    team.sync(&ada, &at, "pull", "")
+        .prints(&["error ServerForked"]);
+    team.sync(&ada, &at, "pull older", "").ok();
+    assert_eq!(values(&ada, &at), values(&bob, &his));
+    // Theirs: also in a fresh directory, once a person agrees.
+    take_back();
+    let (fresh, saved) = (team.world.directory("fresh"), team.world.root.join("saved"));
+    copy(&bob.home, &saved);
+    team.sync(&bob, &fresh, "pull older", "")
+        .prints(&["error OldEpoch"]);
+    for directory in [&his, &fresh] {
+        fs::remove_dir_all(&bob.home).expect("a home");
+        copy(&saved, &bob.home);
+        team.sync(&bob, directory, "pull older theirs", "")
+            .prints(&["error UnknownProject"]);
+        let mut command = team.child(&bob, directory, "pull older theirs", "");
+        let pulled = outcome("theirs", command.env("TEST_CONFIRM", "1")).ok();
+        pulled.prints(&["verified"]);
+        assert_eq!(values(&bob, directory), pairs("A=1"));
+    }
+}
+
+/// A box of an epoch that has ended, beside the one that does not name it, shuts a scope to all.
+#[test]
+fn nobody_can_shut_a_scope_to_the_others_with_an_old_box() {
+    let (team, ada, at) = Team::new();
+    ada.kagi(&at, "set production P 1").ok();
+    team.push(&ada, &at);
+    let (cid, its) = team.member(&ada, &at, "cid", "--only app/development");
+    let old = fs::read(its.join(".kagi").join(DEVELOPMENT)).expect("a scope");
+    cid.kagi(&its, "set C 1").ok();
+    cid.kagi(&its, "set web X 1").fails(&["may open"]);
+    let id = identity_of(&cid).id;
+    ada.kagi(
+        &at,
+        &format!("member grant {id} app/production --only --yes"),
+    )
+    .ok();
+    team.push(&ada, &at);
+    // What was set under the old key goes aside, for the grant is gone.
+    team.pull(&cid, &its)
+        .prints(&["aside secrets/app/development.enc", "backup", "unpushed 0"]);
+    assert_eq!(state(&its), state(&at));
+    let kept = fs::read(its.join(".kagi.backup-1").join(DEVELOPMENT)).expect("a copy");
+    assert_ne!(kept, old);
+    // Put there on purpose, it changes nothing for who has the newer one.
+    let scope = its.join(".kagi").join(DEVELOPMENT);
+    let mut both = fs::read_to_string(&scope).expect("a scope");
+    let lines = String::from_utf8(kept).expect("text");
+    let sealed = lines.lines().find(|line| line.starts_with("box "));
+    both.push_str(sealed.expect("a box"));
+    both.push('\n');
+    fs::write(&scope, both).expect("a scope");
+    team.push(&cid, &its);
+    let before = state(&at);
+    team.pull(&ada, &at).prints(&[
+        "not joined secrets/app/development.enc what the server has does not open",
+        "unpushed 1",
+    ]);
+    assert_eq!(state(&at), before);
+    ada.kagi(&at, "set A 2").ok();
+    team.push(&ada, &at);
+    team.pull(&cid, &its).prints(&["unpushed 0"]);
+    assert_eq!(state(&its), state(&at));
+    // Nor is a scope pushed that is damaged here.
+    let scope = at.join(".kagi").join(DEVELOPMENT);
+    let mut text = fs::read_to_string(&scope).expect("a scope");
+    let at_box = text.find("box ").expect("a box") + 60;
+    let symbol = if &text[at_box..=at_box] == "A" {
+        "B"
+    } else {
+        "A"
+    };
+    text.replace_range(at_box..=at_box, symbol);
+    fs::write(&scope, text).expect("a scope");
+    team.sync(&ada, &at, "push", "")
+        .prints(&["error Unauthentic"]);
 }
 
 #[test]
@@ -700,6 +851,7 @@ fn a_server_that_lies_is_refused_and_nothing_is_written() {
     ada.kagi(&at, "set C 2").ok();
     team.push(&ada, &at);
     let lies = [
+        ("wrong fetch", "Unauthentic"),
         ("no links", "ServerForked"),
         ("a wrong link", "ServerForked"),
         ("dropped file", "Unauthentic"),
@@ -1192,6 +1344,11 @@ fn kill_everywhere(team: &Team, bob: &Device, his: &Path, words: &str) {
             let is_whole = seen.0 == old[at_scope].0 || seen.0 == new[at_scope].0;
             assert!(is_whole, "{words}: {call} {at}: {seen:?}");
         }
+        // Any other writer tidies up as well.
+        bob.kagi(his, "set B bob")
+            .ok()
+            .says(&["has that value already"]);
+        assert!(!his.join(".kagi/kagi.json.next").exists());
         team.sync(bob, his, words, "").ok();
         let now = read();
         let same = now.iter().zip(&new).all(|(now, new)| now.0 == new.0);
@@ -1294,4 +1451,27 @@ fn what_does_not_open_does_not_take_the_place_of_what_does() {
     let text = fs::read_to_string(&path).expect("a scope");
     fs::write(&path, format!("{text}<<<<<<< HEAD\n=======\n>>>>>>> x\n")).expect("a scope");
     team.sync(&ada, &at, "push", "").prints(&["error Unmerged"]);
+}
+
+#[test]
+fn who_was_a_member_once_is_no_newcomer() {
+    let (team, ada, at) = Team::new();
+    let early = team.world.root.join("early-store");
+    copy(&team.store, &early);
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    ada.kagi(&at, "set A 2").ok();
+    team.push(&ada, &at);
+    let identity = bob.kagi_home().join("identity.json");
+    let aside = identity.with_extension("aside");
+    fs::rename(&identity, &aside).expect("an identity");
+    let before = listing(&his);
+    team.sync(&bob, &his, "pull", "")
+        .prints(&["error NoIdentity"]);
+    fs::rename(&aside, &identity).expect("an identity");
+    // Nor by a state from before it came, which nobody without its keys could tell from a forgery.
+    fs::remove_dir_all(&team.store).expect("a store");
+    copy(&early, &team.store);
+    team.sync(&bob, &his, "pull older", "")
+        .prints(&["error NotMember"]);
+    assert_eq!(listing(&his), before);
 }

@@ -142,6 +142,7 @@ fn listen(input: &Input, bind: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).map_err(|cause| {
         let error = crate::error::Error::new(crate::error::Kind::Write, "").because_of(&cause);
         Failure::new(format!("cannot listen on {address}: {}", safe(&error.cause)))
+            .hint("--bind names another address")
     })
 }
 
@@ -254,6 +255,9 @@ fn show_token(keys: &ServerKeys, store: &Store) -> Result<(), Failure> {
     shown.push(token.expose());
     shown.push(b"\n");
     terminal::print_once(shown.expose())?;
+    terminal::note(
+        "that token is shown this once; kagi remote login --remote URL --token - takes it",
+    );
     Ok(store.add_admin(credential, now())?)
 }
 
@@ -272,8 +276,8 @@ fn verify(place: &Place) -> Result<u8, Failure> {
         (counted(report.revisions, "revision"), counted(report.tokens, "token"));
     let store = Place::shown(&place.store);
     terminal::note(&format!(
-        "{store}: {projects}, {revisions}, {tokens}, {} lines of audit: {problems}",
-        report.lines
+        "{store}: {projects}, {revisions}, {tokens}, {} of audit: {problems}",
+        counted(usize::try_from(report.lines).unwrap_or(usize::MAX), "line")
     ));
     Ok(u8::from(!report.problems.is_empty()))
 }

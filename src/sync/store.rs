@@ -106,8 +106,8 @@ fn make(root: &Path) -> Result<()> {
         Some(_) => return Err(Error::new(Kind::Newer, format.to_string_lossy())),
         None => {
             if disk::list(root)?.iter().any(|entry| !disk::is_own(&entry.name)) {
-                let error = Error::new(Kind::NotCanonical, root.to_string_lossy());
-                return Err(error.because("it is no store of kagi's"));
+                let error = Error::new(Kind::Syntax, root.to_string_lossy());
+                return Err(error.because("is no store of kagi's, and not empty"));
             }
             disk::replace(&format, FORMAT, Mode::Private)?;
         }
@@ -123,7 +123,7 @@ impl Store {
     /// program that has it open.
     ///
     /// # Errors
-    /// `Busy` if another program has it open; `NotCanonical` for another directory; `Read`, `Write`.
+    /// `Busy` if another program has it open; `Syntax` for another directory; `Read`, `Write`.
     pub fn open(root: &Path, pepper: Key, waits: bool) -> Result<Self> {
         disk::make_home(root)?;
         let lock = disk::lock_within(root, if waits { PATIENCE } else { Duration::ZERO })?;

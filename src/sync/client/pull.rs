@@ -251,7 +251,11 @@ impl Exchange<'_> {
             report.is_verified = self.seen()?.0 >= manifest.revision;
             report.unpushed = differing(&ours, &listed(&manifest));
         } else {
-            let base = base.as_ref().filter(|_| !is_new);
+            // What came after an older state is kept where that is asked for (PROTOCOL 12.5).
+            let keeps = self.options.accepts_older && self.options.choice == Some(Choice::Ours);
+            let base = base
+                .as_ref()
+                .filter(|base| !is_new && (!keeps || base.revision < manifest.revision));
             let blobs = Rc::new(blobs);
             let incoming = Incoming { manifest: &manifest, base, ours: &ours, blobs };
             let received =
