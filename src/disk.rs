@@ -289,9 +289,8 @@ pub fn remove_with_directory(path: &Path) -> Result<()> {
 pub fn remove_tree(path: &Path) -> Result<()> {
     let aside = path.with_file_name(format!("{TEMP_PREFIX}removed{TEMP_SUFFIX}"));
     remove_all(&aside)?;
-    if exists(path) {
-        rename(path, &aside)?;
-    }
+    removed(path, fs::rename(path, &aside))?;
+    sync_parent(path)?;
     remove_all(&aside)
 }
 

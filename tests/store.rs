@@ -20,8 +20,10 @@ use kagi::sync::protocol::{
     NewToken, Operation, ProjectInfo, Refusal, Request, Response, Rights, TokenInfo,
 };
 use kagi::sync::store::Store;
+use kagi::sync::store::audit::Actor;
 use kagi::sync::store::check::check;
 use kagi::sync::store::keep::KEPT_SECONDS;
+use kagi::sync::store::project::Push;
 use kagi::sync::store::tokens::Token;
 use rig::*;
 use std::fs;
@@ -609,7 +611,8 @@ fn a_push_that_names_the_members_ends_the_tokens_of_others() {
         assert!(standing(rig.ask(&elsewhere, &other, Operation::Status)).rights == Rights::MEMBER);
         assert_eq!(rig.standing(&stays, &project).rights, Rights::MEMBER);
         assert_eq!(rig.standing(&shrinks, &project).rights, Rights::LIMITED);
-        assert!(rig.standing(&who, &project).waiting.is_empty());
+        // A request is answered by a token, not by a push.
+        assert_eq!(rig.standing(&who, &project).waiting.len(), 1);
     };
     check(&rig);
     refused(
@@ -1260,4 +1263,53 @@ fn try_to_push(rig: &Rig, project: &str, text: &str) -> bool {
         Response::Refused(Refusal::Conflict, _) => false,
         other => panic!("{}", shown(&other)),
     }
+}
+
+#[test]
+fn a_known_blob_of_another_size_is_none() {
+    let world = World::new();
+    let rig = Rig::new(&world);
+    let (project, who) = rig.project();
+    let first = State::first(&project);
+    standing(rig.push(&who, &first));
+    let mut manifest = first.next("kagi.json", "new").manifest();
+    for size in [0, 5, 7] {
+        manifest.files[0].size = size; // access.json, of 6 bytes
+        let (manifest, blobs) = (manifest.encode(), vec![b"new".to_vec()]);
+        let (members, member) = (Vec::new(), String::new());
+        let push = Operation::Push {
+            manifest,
+            blobs,
+            members,
+            member,
+        };
+        refused(rig.ask(&who, &project, push), Refusal::Malformed);
+    }
+    assert_eq!(rig.standing(&who, &project).revision, 1);
+}
+
+#[test]
+fn a_token_that_ends_while_a_push_is_under_way_pushes_nothing() {
+    let world = World::new();
+    let rig = Rig::new(&world);
+    let (project, who) = rig.project();
+    let token = rig.store.token(&who, NOW).expect("a token");
+    let actor = Actor {
+        token,
+        from: "x".into(),
+        now: NOW,
+    };
+    done(rig.ask(
+        &rig.admin,
+        &project,
+        Operation::Revoke {
+            token: who.id.clone(),
+        },
+    ));
+    let state = State::first(&project);
+    let blobs = state.files.values().cloned().collect();
+    let push = Push::new(&project, state.manifest().encode(), blobs).unwrap();
+    let refused = rig.store.push(&actor, &project, push, &[], "").err();
+    assert!(refused.is_some_and(|refused| refused.0 == Refusal::Denied));
+    assert_eq!(rig.standing(&rig.admin, &project).revision, 0);
 }

@@ -50,9 +50,13 @@ impl Server for Local {
         &mut self,
         _: Option<&Credential>,
         project: &str,
-        operation: Operation,
+        mut operation: Operation,
     ) -> Result<Response> {
         self.calls += 1;
+        if let Operation::Push { members, .. } = &mut operation {
+            // As for who has a token: a request waits for the token of its member.
+            members.clear();
+        }
         let failed = || Error::new(Kind::Unreachable, "the test");
         let stop = |word: &str| self.tamper == format!("{word}{}", self.calls);
         if stop("before") {
@@ -66,6 +70,12 @@ impl Server for Local {
         }
         Ok(match response {
             Response::Pulled(pulled) if is_pull => Response::Pulled(self.lie(pulled)),
+            Response::Blobs(blobs) if self.tamper == "wrong fetch" => Response::Blobs(
+                blobs
+                    .iter()
+                    .map(|blob| [blob, &b"x"[..]].concat())
+                    .collect(),
+            ),
             response => response,
         })
     }
@@ -88,8 +98,15 @@ impl Local {
                     blob[at] ^= 1;
                 }
             }
-            "no blobs" => pulled.blobs.clear(),
+            "no blobs" | "wrong fetch" => pulled.blobs.clear(),
             "no links" => pulled.links.clear(),
+            // As if one answer had room for no more.
+            "few links" => pulled.links.truncate(1),
+            "a wrong link" => {
+                for link in &mut pulled.links {
+                    link[0] ^= 1;
+                }
+            }
             "dropped file" => manifest
                 .files
                 .retain(|file| !file.path.starts_with("secrets/")),
@@ -146,8 +163,10 @@ fn tell(report: &PullReport) {
             Remark::Conflict(file, keys) => format!("conflict {file} {}", keys.join(",")),
             Remark::Kept(file) => format!("kept {file}"),
             Remark::NotJoined(file, reason) => format!("not joined {file} {reason}"),
+            Remark::SetAside(file) => format!("aside {file}"),
             Remark::CarriedOver(file) => format!("carried {file}"),
             Remark::Older(file) => format!("older {file}"),
+            Remark::Gone(file) => format!("gone {file}"),
             Remark::Repeat(what) => format!("repeat {what}"),
         });
     }
@@ -251,13 +270,13 @@ fn act(words: &str) -> Result<()> {
             answer(&server.call(None, &project, Operation::Post { request })?);
         }
         "adopt" => {
-            let id = variable("TEST_ANCHOR").expect("an anchor");
+            let anchors = variable("TEST_ANCHOR").into_iter().collect();
             let credential = Credential::new([9; 13], Key::new([9; 32]));
-            let (remote, server, anchors) = ("http://localhost:1".into(), KEY, vec![id]);
+            let remote = "http://localhost:1".into();
             let token = ProjectToken {
                 remote,
                 project,
-                server,
+                server: KEY,
                 credential,
                 anchors,
             };
@@ -316,6 +335,7 @@ impl Team {
             project: project_of(&at),
         };
         team.sync(&ada, &at, "register", "").ok();
+        team.sync(&ada, &at, "adopt", "").ok();
         team.sync(&ada, &at, "push", "")
             .ok()
             .prints(&["pushed 3 to 1"]);
@@ -517,20 +537,36 @@ fn a_deleted_file_goes_unless_it_was_changed() {
     }
     team.push(&ada, &at);
     let (bob, his) = team.member(&ada, &at, "bob", "");
+    bob.kagi(&his, "get web").ok();
     fs::remove_file(at.join(".kagi/secrets/web/development.enc")).expect("a file");
     fs::remove_file(at.join(".kagi/secrets/app/production.enc")).expect("a file");
     team.push(&ada, &at);
     bob.kagi(&his, "set production P 2").ok();
+    team.sync(&bob, &his, "pull strict", "")
+        .prints(&["error RolledBack"]);
     let pulled = team.pull(&bob, &his);
     pulled.prints(&[
         "deleted secrets/web/development.enc",
+        "gone secrets/web/development.enc",
         "kept secrets/app/production.enc",
         "unpushed 1",
     ]);
     assert_eq!(bob.values(&his, "production"), pairs("P=2"));
-    bob.kagi(&his, "status --strict")
-        .ok()
-        .says_not(&["is gone"]);
+    // Any member can delete a file, so a device that has seen it says so from then on.
+    bob.kagi(&his, "status").ok().prints(&["is gone"]);
+    bob.kagi(&his, "run -s web -- true").fails(&["is gone"]);
+    // With its environment it goes in silence.
+    ada.kagi(&at, "env add staging").ok();
+    ada.kagi(&at, "set staging S 1").ok();
+    team.push(&ada, &at);
+    team.pull(&bob, &his);
+    bob.kagi(&his, "get staging").ok();
+    ada.kagi(&at, "env del staging --yes").ok();
+    team.push(&ada, &at);
+    team.pull(&bob, &his)
+        .prints(&["deleted secrets/app/staging.enc"])
+        .prints_not(&["gone"]);
+    bob.kagi(&his, "status").ok().prints_not(&["staging"]);
     // The other way round: deleted here, changed there.
     team.push(&bob, &his);
     team.pull(&ada, &at)
@@ -641,17 +677,150 @@ fn a_rotation_here_and_a_new_member_there_can_be_settled() {
     team.push(&bob, &his);
     ada.kagi(&at, "set A 2").ok();
     ada.kagi(&at, "key rotate --yes").ok();
-    for words in ["pull", "pull ours"] {
-        team.sync(&ada, &at, words, "")
-            .prints(&["error BothChanged"]);
-    }
+    team.sync(&ada, &at, "pull", "")
+        .prints(&["error BothChanged"]);
+    // Ours: the rotation stays, and what Bob has set is carried over; his environment is not.
+    bob.kagi(&his, "set B 1").ok();
+    team.push(&bob, &his);
+    let (copied, saved) = (team.world.directory("copy"), team.world.root.join("saved"));
+    copy(&at, &copied);
+    copy(&ada.home, &saved);
+    let pulled = team.sync(&ada, &at, "pull ours", "").ok();
+    pulled.prints(&["repeat environment staging", "carried", "verified"]);
+    assert_eq!(values(&ada, &at), pairs("A=2 B=1"));
+    fs::remove_dir_all(&at).expect("a directory");
+    fs::remove_dir_all(&ada.home).expect("a home");
+    copy(&copied, &at);
+    copy(&saved, &ada.home);
+    // Theirs.
     let mut command = team.child(&ada, &at, "pull theirs", "");
     let pulled = outcome("pull theirs", command.env("TEST_CONFIRM", "1")).ok();
-    pulled.prints(&["backup", "verified"]);
-    assert_eq!(values(&ada, &at), pairs("A=1"));
+    pulled.prints(&[
+        "backup",
+        "verified",
+        "repeat A in app/development",
+        "unpushed 0",
+    ]);
+    assert_eq!(values(&ada, &at), pairs("A=1 B=1"));
+    assert_eq!(state(&at), state(&his));
     ada.kagi(&at, "key rotate --yes").ok();
     team.push(&ada, &at);
     team.pull(&bob, &his).prints(&["verified"]);
+}
+
+/// An administrator takes the project back to before a rotation, which no device follows by itself.
+#[test]
+fn a_server_that_was_taken_back_behind_a_rotation_is_no_dead_end() {
+    let (team, ada, at) = Team::new();
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    let old = team.world.root.join("old-store");
+    copy(&team.store, &old);
+    ada.kagi(&at, "set A 2").ok();
+    ada.kagi(&at, "key rotate --yes").ok();
+    ada.kagi(&at, "set N 1").ok();
+    team.push(&ada, &at);
+    team.pull(&bob, &his);
+    bob.kagi(&his, "set B 1").ok();
+    let take_back = || {
+        fs::remove_dir_all(&team.store).expect("a store");
+        copy(&old, &team.store);
+    };
+    take_back();
+    let before = state(&his);
+    for (words, kind) in [
+        ("pull", "ServerOlder"),
+        ("push", "ServerOlder"),
+        ("pull older", "OldEpoch"),
+    ] {
+        team.sync(&bob, &his, words, "")
+            .prints(&[&format!("error {kind}")]);
+    }
+    // Ours: nothing changes here, and the next push puts it on top.
+    team.sync(&bob, &his, "pull older ours", "").ok().prints(&[
+        "repeat A in app/development",
+        "unpushed 2",
+        "verified",
+    ]);
+    assert_eq!(state(&his), before);
+    team.push(&bob, &his).prints(&["to 3"]);
+    assert_eq!(values(&bob, &his), pairs("A=2 B=1 N=1"));
+    team.sync(&ada, &at, "pull", "")
+        .prints(&["error ServerForked"]);
+    team.sync(&ada, &at, "pull older", "").ok();
+    assert_eq!(values(&ada, &at), values(&bob, &his));
+    // Theirs: also in a fresh directory, once a person agrees.
+    take_back();
+    let (fresh, saved) = (team.world.directory("fresh"), team.world.root.join("saved"));
+    copy(&bob.home, &saved);
+    team.sync(&bob, &fresh, "pull older", "")
+        .prints(&["error OldEpoch"]);
+    for directory in [&his, &fresh] {
+        fs::remove_dir_all(&bob.home).expect("a home");
+        copy(&saved, &bob.home);
+        team.sync(&bob, directory, "pull older theirs", "")
+            .prints(&["error UnknownProject"]);
+        let mut command = team.child(&bob, directory, "pull older theirs", "");
+        let pulled = outcome("theirs", command.env("TEST_CONFIRM", "1")).ok();
+        pulled.prints(&["verified"]);
+        assert_eq!(values(&bob, directory), pairs("A=1"));
+    }
+}
+
+/// A box of an epoch that has ended, beside the one that does not name it, shuts a scope to all.
+#[test]
+fn nobody_can_shut_a_scope_to_the_others_with_an_old_box() {
+    let (team, ada, at) = Team::new();
+    ada.kagi(&at, "set production P 1").ok();
+    team.push(&ada, &at);
+    let (cid, its) = team.member(&ada, &at, "cid", "--only app/development");
+    let old = fs::read(its.join(".kagi").join(DEVELOPMENT)).expect("a scope");
+    cid.kagi(&its, "set C 1").ok();
+    cid.kagi(&its, "set web X 1").fails(&["may open"]);
+    let id = identity_of(&cid).id;
+    ada.kagi(
+        &at,
+        &format!("member grant {id} app/production --only --yes"),
+    )
+    .ok();
+    team.push(&ada, &at);
+    // What was set under the old key goes aside, for the grant is gone.
+    team.pull(&cid, &its)
+        .prints(&["aside secrets/app/development.enc", "backup", "unpushed 0"]);
+    assert_eq!(state(&its), state(&at));
+    let kept = fs::read(its.join(".kagi.backup-1").join(DEVELOPMENT)).expect("a copy");
+    assert_ne!(kept, old);
+    // Put there on purpose, it changes nothing for who has the newer one.
+    let scope = its.join(".kagi").join(DEVELOPMENT);
+    let mut both = fs::read_to_string(&scope).expect("a scope");
+    let lines = String::from_utf8(kept).expect("text");
+    let sealed = lines.lines().find(|line| line.starts_with("box "));
+    both.push_str(sealed.expect("a box"));
+    both.push('\n');
+    fs::write(&scope, both).expect("a scope");
+    team.push(&cid, &its);
+    let before = state(&at);
+    team.pull(&ada, &at).prints(&[
+        "not joined secrets/app/development.enc what the server has does not open",
+        "unpushed 1",
+    ]);
+    assert_eq!(state(&at), before);
+    ada.kagi(&at, "set A 2").ok();
+    team.push(&ada, &at);
+    team.pull(&cid, &its).prints(&["unpushed 0"]);
+    assert_eq!(state(&its), state(&at));
+    // Nor is a scope pushed that is damaged here.
+    let scope = at.join(".kagi").join(DEVELOPMENT);
+    let mut text = fs::read_to_string(&scope).expect("a scope");
+    let at_box = text.find("box ").expect("a box") + 60;
+    let symbol = if &text[at_box..=at_box] == "A" {
+        "B"
+    } else {
+        "A"
+    };
+    text.replace_range(at_box..=at_box, symbol);
+    fs::write(&scope, text).expect("a scope");
+    team.sync(&ada, &at, "push", "")
+        .prints(&["error Unauthentic"]);
 }
 
 #[test]
@@ -682,7 +851,9 @@ fn a_server_that_lies_is_refused_and_nothing_is_written() {
     ada.kagi(&at, "set C 2").ok();
     team.push(&ada, &at);
     let lies = [
+        ("wrong fetch", "Unauthentic"),
         ("no links", "ServerForked"),
+        ("a wrong link", "ServerForked"),
         ("dropped file", "Unauthentic"),
         ("foreign mac", "Unauthentic"),
         ("other revision", "ServerForked"),
@@ -700,6 +871,12 @@ fn a_server_that_lies_is_refused_and_nothing_is_written() {
         }
     }
     // What does not fit its hash is asked for again.
+    for number in 0..3 {
+        ada.kagi(&at, &format!("set D {number}")).ok();
+        team.push(&ada, &at);
+    }
+    team.sync(&bob, &fresh, "pull", "few links").ok();
+    fs::remove_dir_all(fresh.join(".kagi")).expect("a project");
     team.sync(&bob, &his, "pull", "wrong blob").ok();
     team.sync(&bob, &fresh, "pull", "no blobs").ok();
     assert_eq!(state(&his), state(&at));
@@ -995,8 +1172,34 @@ fn a_job_with_a_key_pulls_into_an_empty_directory_and_runs() {
         .prints(&["new"])
         .prints_not(&["verified"]);
     nobody.kagi(&directory, "run -- true").fails(&[]);
+    // What it got counts as verified only once it was: the same revision comes again then.
+    team.pull(&nobody, &directory).prints_not(&["verified"]);
+    ada.kagi(&at, "set A 2").ok();
+    team.push(&ada, &at);
+    let file = directory.join(".kagi").join(DEVELOPMENT);
+    let text = fs::read(&file).expect("a scope");
+    fs::write(&file, [text.as_slice(), b"key A 9\n"].concat()).expect("a scope");
+    let before = listing(&directory);
+    team.sync(&nobody, &directory, "pull", "")
+        .prints(&["error BothChanged"]);
+    assert_eq!(listing(&directory), before);
+    fs::write(&file, text).expect("a scope");
+    team.pull(&nobody, &directory).prints_not(&["verified"]);
+    let identity = "identity.json";
+    let (from, to) = (
+        ada.kagi_home().join(identity),
+        nobody.kagi_home().join(identity),
+    );
+    fs::copy(from, to).expect("an identity");
+    team.pull(&nobody, &directory)
+        .prints(&["verified", "unpushed 0"]);
+    team.pull(&nobody, &directory).prints(&["verified"]);
+    assert_eq!(values(&nobody, &directory), pairs("A=2"));
     fs::write(directory.join(".kagi/kagi.json"), "{}").expect("a file");
-    team.sync(&nobody, &directory, "pull", "").fails(&[]);
+    let before = listing(&directory);
+    team.sync(&nobody, &directory, "pull", "")
+        .prints(&["error NotCanonical"]);
+    assert_eq!(listing(&directory), before);
 }
 
 #[test]
@@ -1101,7 +1304,7 @@ fn kill_everywhere(team: &Team, bob: &Device, his: &Path, words: &str) {
         }
     };
     let read = || {
-        let envs = ["", "production", "web"].map(|scope| {
+        let envs = ["", "production", "web", "live"].map(|scope| {
             let told = bob.kagi(his, &format!("run {scope} -- env -0"));
             let seen = (told.code == Some(0)).then(|| common::variables(&told.stdout));
             (seen, told.stderr)
@@ -1141,6 +1344,11 @@ fn kill_everywhere(team: &Team, bob: &Device, his: &Path, words: &str) {
             let is_whole = seen.0 == old[at_scope].0 || seen.0 == new[at_scope].0;
             assert!(is_whole, "{words}: {call} {at}: {seen:?}");
         }
+        // Any other writer tidies up as well.
+        bob.kagi(his, "set B bob")
+            .ok()
+            .says(&["has that value already"]);
+        assert!(!his.join(".kagi/kagi.json.next").exists());
         team.sync(bob, his, words, "").ok();
         let now = read();
         let same = now.iter().zip(&new).all(|(now, new)| now.0 == new.0);
@@ -1170,6 +1378,22 @@ fn a_pull_that_is_killed_anywhere_leaves_what_was_there_or_what_comes() {
 }
 
 #[test]
+fn a_pull_of_several_changes_of_the_configuration_is_whole_at_every_moment() {
+    let (team, ada, at) = Team::new();
+    ada.kagi(&at, "set production P 1").ok();
+    ada.kagi(&at, "set web X 1").ok();
+    team.push(&ada, &at);
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    ada.kagi(&at, "env rename production live").ok();
+    ada.kagi(&at, "env add staging").ok();
+    ada.kagi(&at, "set live Q 1").ok();
+    team.push(&ada, &at);
+    bob.kagi(&his, "set B bob").ok();
+    kill_everywhere(&team, &bob, &his, "pull");
+    assert_eq!(bob.values(&his, "live"), pairs("P=1 Q=1"));
+}
+
+#[test]
 fn a_push_that_is_killed_anywhere_is_done_by_the_next() {
     let (team, ada, at) = Team::new();
     let (bob, his) = team.member(&ada, &at, "bob", "");
@@ -1178,4 +1402,76 @@ fn a_push_that_is_killed_anywhere_is_done_by_the_next() {
     bob.kagi(&his, "set B bob").ok();
     bob.kagi(&his, "set web X bob").ok();
     kill_everywhere(&team, &bob, &his, "push");
+}
+
+#[test]
+fn a_scope_that_goes_back_is_noted_and_refused_where_that_is_meant() {
+    let (team, ada, at) = Team::new();
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    let path = at.join(".kagi").join(DEVELOPMENT);
+    let old = fs::read(&path).expect("a scope");
+    ada.kagi(&at, "set A 2").ok();
+    team.push(&ada, &at);
+    team.pull(&bob, &his);
+    assert_eq!(values(&bob, &his), pairs("A=2"));
+    bob.kagi(&his, "get --json").ok();
+    // By a member, for nobody else can make a state.
+    fs::write(&path, old).expect("a scope");
+    team.push(&ada, &at);
+    let before = state(&his);
+    team.sync(&bob, &his, "pull strict", "")
+        .prints(&["error RolledBack"]);
+    assert_eq!(state(&his), before);
+    team.pull(&bob, &his)
+        .prints(&["older secrets/app/development.enc"]);
+    assert_eq!(state(&his), state(&at));
+}
+
+#[test]
+fn what_does_not_open_does_not_take_the_place_of_what_does() {
+    let (team, ada, at) = Team::new();
+    ada.kagi(&at, "set web X 1").ok();
+    team.push(&ada, &at);
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    // A member that may open one scope only can push any bytes for another one.
+    let path = at.join(".kagi/secrets/web/development.enc");
+    let text = fs::read_to_string(&path).expect("a scope");
+    let other = fs::read_to_string(at.join(".kagi").join(DEVELOPMENT)).expect("a scope");
+    let foreign = other.lines().last().expect("a box");
+    let header = text.lines().next().expect("a header");
+    fs::write(&path, format!("{header}\n{foreign}\n")).expect("a scope");
+    team.push(&ada, &at);
+    team.pull(&bob, &his)
+        .prints(&["not joined secrets/web/development.enc", "unpushed 1"]);
+    assert_eq!(bob.values(&his, "web"), pairs("X=1"));
+    team.push(&bob, &his);
+    team.pull(&ada, &at);
+    assert_eq!(ada.values(&at, "web"), pairs("X=1"));
+    // Half of a merge goes nowhere.
+    let text = fs::read_to_string(&path).expect("a scope");
+    fs::write(&path, format!("{text}<<<<<<< HEAD\n=======\n>>>>>>> x\n")).expect("a scope");
+    team.sync(&ada, &at, "push", "").prints(&["error Unmerged"]);
+}
+
+#[test]
+fn who_was_a_member_once_is_no_newcomer() {
+    let (team, ada, at) = Team::new();
+    let early = team.world.root.join("early-store");
+    copy(&team.store, &early);
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    ada.kagi(&at, "set A 2").ok();
+    team.push(&ada, &at);
+    let identity = bob.kagi_home().join("identity.json");
+    let aside = identity.with_extension("aside");
+    fs::rename(&identity, &aside).expect("an identity");
+    let before = listing(&his);
+    team.sync(&bob, &his, "pull", "")
+        .prints(&["error NoIdentity"]);
+    fs::rename(&aside, &identity).expect("an identity");
+    // Nor by a state from before it came, which nobody without its keys could tell from a forgery.
+    fs::remove_dir_all(&team.store).expect("a store");
+    copy(&early, &team.store);
+    team.sync(&bob, &his, "pull older", "")
+        .prints(&["error NotMember"]);
+    assert_eq!(listing(&his), before);
 }

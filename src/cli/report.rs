@@ -237,9 +237,9 @@ fn hint(kind: Kind, subject: &str) -> String {
         Kind::UnknownProject if path.starts_with("server:") => {
             "kagi trust ID, once that member has shown the id itself; then kagi pull".to_string()
         }
-        Kind::OldEpoch if path.starts_with("server:") => {
-            "it was taken back behind a rotation: its administrator can make the project anew \
-             (kagi project del), for kagi project join"
+        Kind::OldEpoch | Kind::ForkedEpoch if path.starts_with("server:") => {
+            "kagi pull --accept-older --ours keeps what is here, for kagi push; with --theirs it takes \
+             what the server has"
                 .to_string()
         }
         // What a commit, or a server, holds is not mended.

@@ -18,14 +18,17 @@ use crate::sync::store::Store;
 use crate::sync::store::check;
 use crate::terminal;
 use std::ffi::OsString;
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use std::{io, thread};
 
 const BIND: &str = "127.0.0.1:8787";
 const KEY_FILE_BYTES_MAX: usize = 1024;
 /// Bytes of the largest request, unless `--max-body` says otherwise, and what it may say.
 const BODY_BYTES_MAX: usize = 16 << 20;
+const CLEANER_STACK_BYTES: usize = 256 << 10;
 const BODY_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=256 << 20;
 
 /// `kagi serve`.
@@ -46,8 +49,8 @@ pub fn serve(input: &mut Input) -> Result<u8, Failure> {
     if input.has("stdio") {
         let (keys, store) = place.open()?;
         let public = keys.public;
-        let (stdin, stdout) = (io::stdin(), io::stdout().lock());
-        pipe::serve(stdin, stdout, &public, body_bytes_max, &*answer(store, keys))?;
+        let answer = answer(Arc::new(store), keys);
+        pipe::serve(io::stdin(), io::stdout(), public, body_bytes_max, answer)?;
         return Ok(0);
     }
     if input.has("init") {
@@ -63,11 +66,34 @@ pub fn serve(input: &mut Input) -> Result<u8, Failure> {
     let key_page = format!("{} {shown}\n", HEX.encode(&keys.public));
     let is_behind_proxy = input.has("behind-proxy");
     let settings = Settings { body_bytes_max, is_behind_proxy, key_page };
+    let store = Arc::new(store);
+    clean_up(Arc::clone(&store));
     match server::serve(listener, settings, answer(store, keys))? {}
 }
 
-fn answer(store: Store, keys: ServerKeys) -> Box<Answer> {
-    Box::new(move |bytes, from| handler::exchange(&store, &keys, bytes, from, now()))
+/// Drops what is kept for a while only, now and every day: pushes see to their own project alone.
+fn clean_up(store: Arc<Store>) {
+    let clean = move || {
+        loop {
+            if let Err(error) = store.clean(now()) {
+                let why = Failure::from(error);
+                terminal::note(&format!("note: the store was not cleaned up: {}", why.message()));
+            }
+            thread::sleep(Duration::from_secs(24 * 3600));
+        }
+    };
+    // Without it the store only grows, until the next start.
+    let _ = thread::Builder::new().stack_size(CLEANER_STACK_BYTES).spawn(clean);
+}
+
+fn answer(store: Arc<Store>, keys: ServerKeys) -> Box<Answer> {
+    Box::new(move |bytes, from| {
+        let exchange = handler::exchange(&store, &keys, bytes, from, now())?;
+        if let Some(trouble) = exchange.as_ref().and_then(|exchange| exchange.trouble.as_ref()) {
+            terminal::note(&format!("note: a request was not done: {}", safe(trouble)));
+        }
+        Ok(exchange)
+    })
 }
 
 /// `16777216`, `16384K` or `16M`.
@@ -89,7 +115,10 @@ fn reached(address: &str) -> String {
     let address = address.strip_prefix("http://").unwrap_or(address);
     let address = address.split('/').next().unwrap_or(address);
     match address.parse::<SocketAddr>() {
-        Ok(bound) if bound.ip().is_unspecified() => format!("localhost:{}", bound.port()),
+        Ok(bound) if bound.ip().is_unspecified() && bound.is_ipv6() => {
+            format!("[::1]:{}", bound.port())
+        }
+        Ok(bound) if bound.ip().is_unspecified() => format!("127.0.0.1:{}", bound.port()),
         _ => address.to_string(),
     }
 }
@@ -234,6 +263,9 @@ fn show_token(keys: &ServerKeys, store: &Store) -> Result<(), Failure> {
 
 /// `kagi serve --check`.
 fn verify(place: &Place) -> Result<u8, Failure> {
+    if !place.has_store()? {
+        return Err(Failure::new(format!("there is no store in {}", Place::shown(&place.store))));
+    }
     let report = check::check(&place.store)?;
     for problem in &report.problems {
         terminal::note(&safe(problem));

@@ -341,10 +341,18 @@ fn remark(remark: &Remark) -> String {
             format!("{file} holds both sides, for this device has no key to join them with")
         }
         Remark::NotJoined(file, reason) => format!("{file} was not joined: {reason}"),
+        Remark::SetAside(file) => {
+            format!(
+                "{file} was changed here under a key that has ended, and is as on the server now"
+            )
+        }
         Remark::CarriedOver(file) => {
             format!("{file} was carried over to the new key of the project")
         }
         Remark::Older(file) => format!("{file} is older than the state that this device has seen"),
+        Remark::Gone(file) => {
+            format!("{file} was deleted on the server, though its environment is there")
+        }
         Remark::Repeat(what) => format!("{what}: it must be repeated"),
     })
 }

@@ -209,7 +209,8 @@ pub static SYNC_COMMANDS: &[Command] = &[
         words: "TOKEN_ID",
         about: "end a token",
         details: "The id is what kagi token list shows. Who has pulled before keeps what was pulled: where that is a matter,\n\
-                  kagi member del, or kagi key rotate, comes first.",
+                  kagi member del, or kagi key rotate, comes first. With the id of who asks to join, the request is taken out\n\
+                  of the server's mailbox: whoever has a join token can fill that.",
         examples: &["kagi token revoke kgt_q3f7xw2mcn5t4a6bz3do"],
         flags: &[OF_PROJECT, REMOTE, INSECURE, YES],
         run: does!(token, revoke),

@@ -86,19 +86,16 @@ impl Incoming<'_> {
     /// change, and one that is as the server has it may be what a stopped pull has left
     /// (PROTOCOL 12.8).
     pub(super) fn unit_changed(&self) -> Changed {
-        let unit = [CONFIG_FILE, ROSTER_FILE];
+        let all = |holds: &dyn Fn(&str) -> bool| [CONFIG_FILE, ROSTER_FILE].into_iter().all(holds);
         let is_unchanged = |path: &str| {
             let ours = self.here(path);
             ours.is_none() || ours == self.theirs(path) || ours == self.based(path)
         };
-        if unit.iter().all(|path| self.changed(path) == Changed::Nobody) {
+        if all(&|path| self.changed(path) == Changed::Nobody) {
             Changed::Nobody
-        } else if unit.into_iter().all(is_unchanged) {
+        } else if all(&is_unchanged) {
             Changed::There
-        } else if unit
-            .iter()
-            .all(|path| self.base.is_some() && self.theirs(path) == self.based(path))
-        {
+        } else if self.base.is_some() && all(&|path| self.theirs(path) == self.based(path)) {
             Changed::Here
         } else {
             Changed::Both
@@ -152,7 +149,13 @@ impl<'a> Join<'a> {
         let (crosses, keeps_ours) = (self.sides.crosses, self.sides.keeps_ours);
         match changed {
             Changed::There if theirs.is_none() => {
-                self.delete(name, path);
+                if self.delete(name, path) {
+                    if is_strict {
+                        let shown = format!("server:.kagi/{path}");
+                        return Err(Error::new(Kind::RolledBack, shown)); // FORMAT 11.4
+                    }
+                    self.remark(Remark::Gone(path.to_string()));
+                }
                 self.received.deleted.push(path.to_string());
                 Ok(())
             }
@@ -174,11 +177,13 @@ impl<'a> Join<'a> {
         self.changes.push(Change { path: path.to_string(), before, after, goes_first: false });
     }
 
-    /// Of an environment that goes as well, the old roster may need it till the end.
-    fn delete(&mut self, name: &ScopeName, path: &str) {
+    /// Of an environment that goes as well, the old roster may need it till the end; `true` for one
+    /// that stays.
+    fn delete(&mut self, name: &ScopeName, path: &str) -> bool {
         let stays = self.sides.target().is_some_and(|target| target.config.is_env(&name.env));
         let goes_first = stays && self.sides.crosses;
         self.changes.push(Change { path: path.to_string(), before: None, after: None, goes_first });
+        stays
     }
 
     fn remark(&mut self, remark: Remark) {
@@ -220,13 +225,13 @@ impl<'a> Join<'a> {
                 project.see(name, scope.sequence);
                 Ok(true)
             }
-            Err(error) if error.kind != Kind::StaleBox => {
+            Ok(None) => Ok(true),
+            // A box of an epoch that has ended too: nobody should be kept from the scope by that.
+            Err(_) => {
                 let reason = "what the server has does not open".to_string();
                 self.remark(Remark::NotJoined(path.to_string(), reason));
                 Ok(false)
             }
-            // Whoever can take such a box over needs it.
-            _ => Ok(true),
         }
     }
 
@@ -253,7 +258,7 @@ impl<'a> Join<'a> {
         let incoming = self.incoming;
         let (ours, theirs) = (incoming.bytes(incoming.here(path)), incoming.their_bytes(path)?);
         let Some(target) = self.sides.target() else {
-            return self.keep_both(name, path, [ours, theirs], "");
+            return self.keep_both(name, path, [ours, theirs]);
         };
         match target.join(name, [ours, theirs]) {
             Ok(None) => self.take(name, path, is_strict),
@@ -281,7 +286,7 @@ impl<'a> Join<'a> {
         let (incoming, sides) = (self.incoming, self.sides);
         let texts = [incoming.bytes(own), incoming.bytes(other)];
         let (Some(target), Some(past)) = (sides.target(), sides.past()) else {
-            return self.keep_both(name, path, texts, "");
+            return self.set_aside(name, path, is_strict);
         };
         let base = incoming.bytes(incoming.based(path));
         match target.carry(name, texts[0], past, [base, texts[1]]) {
@@ -300,8 +305,24 @@ impl<'a> Join<'a> {
                 self.note_conflicts(path, conflicts);
                 Ok(())
             }
-            Err(error) => self.not_joined(name, path, texts, error),
+            Err(error) if sides.keeps_ours => self.not_joined(name, path, texts, error),
+            Err(error) if matches!(error.kind, Kind::TooLarge | Kind::Limit | Kind::Random) => {
+                Err(error)
+            }
+            Err(_) => self.set_aside(name, path, is_strict),
         }
+    }
+
+    /// Takes the server's file: what is here is under a key that has ended, and cannot be carried over.
+    /// Beside the new box it would keep everybody from the scope.
+    fn set_aside(&mut self, name: &ScopeName, path: &str, is_strict: bool) -> Result<()> {
+        self.remark(Remark::SetAside(path.to_string()));
+        if self.incoming.theirs(path).is_some() {
+            return self.take(name, path, is_strict);
+        }
+        self.delete(name, path);
+        self.received.deleted.push(path.to_string());
+        Ok(())
     }
 
     fn note_conflicts(&mut self, path: &str, conflicts: Vec<String>) {
@@ -318,10 +339,13 @@ impl<'a> Join<'a> {
         error: Error,
     ) -> Result<()> {
         match error.kind {
-            Kind::NoAccess => self.keep_both(name, path, texts, ""),
-            Kind::StaleBox => self.keep_both(name, path, texts, "a box is of an older epoch"),
+            Kind::NoAccess => self.keep_both(name, path, texts),
             // Which of the two is damaged does not matter: what is here stays.
-            Kind::Unauthentic | Kind::Misplaced | Kind::NotCanonical | Kind::NoBox => {
+            Kind::StaleBox
+            | Kind::Unauthentic
+            | Kind::Misplaced
+            | Kind::NotCanonical
+            | Kind::NoBox => {
                 let reason = "one of the two sides does not open".to_string();
                 self.remark(Remark::NotJoined(path.to_string(), reason));
                 Ok(())
@@ -331,16 +355,10 @@ impl<'a> Join<'a> {
     }
 
     /// Keeps the boxes of both sides in one file, as Git's union does.
-    fn keep_both(
-        &mut self,
-        name: &ScopeName,
-        path: &str,
-        [one, other]: [&[u8]; 2],
-        reason: &str,
-    ) -> Result<()> {
+    fn keep_both(&mut self, name: &ScopeName, path: &str, [one, other]: [&[u8]; 2]) -> Result<()> {
         let both = both_texts(name, one, other)?;
         self.change(path, None, Some(both.into()));
-        self.remark(Remark::NotJoined(path.to_string(), reason.to_string()));
+        self.remark(Remark::NotJoined(path.to_string(), String::new()));
         Ok(())
     }
 }
@@ -364,6 +382,9 @@ fn both_texts(name: &ScopeName, one: &[u8], other: &[u8]) -> Result<Vec<u8>> {
         return Err(
             Error::new(Kind::Limit, name.file()).because("it would hold more than 16 boxes")
         );
+    }
+    if both.last().is_some_and(|byte| *byte != b'\n') {
+        both.push(b'\n');
     }
     for line in missing {
         both.extend_from_slice(&line);

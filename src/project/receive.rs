@@ -39,10 +39,15 @@ pub enum Remark {
     /// A file that was not joined, with the reason, which is empty for want of a key: it holds the
     /// boxes of both sides, or what was here.
     NotJoined(String, String),
+    /// A scope file that was changed under a key that has ended, and that this device cannot carry
+    /// over: what was here lies in the backup.
+    SetAside(String),
     /// A scope file whose values were carried over a rotation.
     CarriedOver(String),
     /// A scope file that is older on the server than what this device has seen.
     Older(String),
+    /// A scope file that was deleted on the server, though its environment is still there.
+    Gone(String),
     /// What only the side had that was not taken: it must be repeated.
     Repeat(String),
 }
@@ -74,8 +79,9 @@ pub(super) struct Sides {
     pub keeps_ours: bool,
     /// True if the two rosters are of different epochs.
     pub crosses: bool,
-    /// True if what the server has is taken as it is: nothing can be carried back over a rotation.
-    pub takes_all: bool,
+    /// The side that is taken as it is, as a person chose: the other is of a rotation that is given
+    /// up, and nothing can be carried back over one.
+    pub whole: Option<Choice>,
 }
 
 impl Sides {
@@ -110,23 +116,32 @@ pub fn receive(
     let state = State::new(incoming.manifest, incoming.blobs.clone())?;
     let theirs = site.holding(state.clone());
     if lock.is_none() {
-        let project = accept(&theirs, incoming.manifest, opening)?;
-        return place(site, &state, project, None, opening);
+        let (project, forgets) = accept_chosen(&theirs, incoming, choice, opening)?;
+        return place(site, &state, project, None, &Opening { forgets, ..*opening });
     }
-    let choice = choice.filter(|_| incoming.unit_changed() == Changed::Both);
     let sides = open_sides(site, &theirs, incoming, choice, opening)?;
-    let lost = lost(&sides, incoming, choice);
-    if sides.takes_all {
-        let backup = disk::free_backup(&site.root.join(DIRECTORY));
-        let opening = Opening { forgets: true, ..*opening };
-        let mut received = place(site, &state, sides.theirs, Some(backup), &opening)?;
-        received.remarks = lost;
-        return Ok(received);
+    let choice = choice.filter(|_| incoming.unit_changed() == Changed::Both);
+    let lost = lost(&sides, incoming, sides.whole.or(choice));
+    match sides.whole {
+        Some(Choice::Theirs) => {
+            let backup = disk::free_backup(&site.root.join(DIRECTORY));
+            let opening = Opening { forgets: true, ..*opening };
+            let mut received = place(site, &state, sides.theirs, Some(backup), &opening)?;
+            received.remarks = lost;
+            return Ok(received);
+        }
+        Some(Choice::Ours) => {
+            let unpushed = incoming.count_unpushed(&[], &[]);
+            let (project, remarks) = (sides.ours, lost);
+            return Ok(Received { project, remarks, unpushed, ..Received::default() });
+        }
+        None => {}
     }
     let (mut received, changes) = Join::new(incoming, &sides).all(opening.is_strict)?;
     let unit = unit_to_write(incoming, &sides, choice)?;
     received.remarks.extend(lost);
-    if choice == Some(Choice::Theirs) {
+    let is_aside = |remark: &Remark| matches!(remark, Remark::SetAside(_));
+    if choice == Some(Choice::Theirs) || received.remarks.iter().any(is_aside) {
         received.backup = Some(back_up(site, incoming)?);
     }
     received.unpushed = incoming.count_unpushed(&changes, &unit);
@@ -165,6 +180,23 @@ fn accept(theirs: &Site, manifest: &Manifest, opening: &Opening) -> Result<Optio
         project => Some(project?),
     };
     check_maker(theirs, manifest, project)
+}
+
+/// The same; `true` if what this device knows of the project has to be forgotten for it, as a person
+/// chose.
+fn accept_chosen(
+    theirs: &Site,
+    incoming: &Incoming,
+    choice: Option<Choice>,
+    opening: &Opening,
+) -> Result<(Option<Project>, bool)> {
+    match accept(theirs, incoming.manifest, opening) {
+        Err(error) if is_of_another_rotation(&error) && choice == Some(Choice::Theirs) => {
+            let opening = Opening { forgets: true, ..*opening };
+            Ok((accept(theirs, incoming.manifest, &opening)?, true))
+        }
+        accepted => Ok((accepted?, false)),
+    }
 }
 
 /// The project, if a member of its epoch has made the manifest.
@@ -218,24 +250,40 @@ fn open_sides(
     }
     let here = || Project::accept(site.clone(), &QUIET);
     let mut ours = if changed == Changed::Here || choice.is_some() { here().ok() } else { None };
-    let mut takes_all = false;
-    let their = match (accept(theirs, incoming.manifest, opening), &ours) {
-        (Err(error), Some(ours)) if is_of_another_rotation(&error) => match choice {
-            // The keys that were rotated here are those of what the server still has.
-            None => check_maker(theirs, incoming.manifest, Some(ours.at_site(theirs.clone())?))?,
-            Some(Choice::Theirs) => {
-                takes_all = true;
-                accept(theirs, incoming.manifest, &Opening { forgets: true, ..*opening })?
-            }
-            Some(Choice::Ours) => return Err(both(ROTATED)),
-        },
+    let mut is_behind = false;
+    let (their, takes_all) = match (accept_chosen(theirs, incoming, choice, opening), &ours) {
+        (Err(error), Some(ours)) if is_of_another_rotation(&error) => {
+            is_behind = true;
+            let their = match ours.at_site(theirs.clone()) {
+                Err(_) if choice.is_some() => {
+                    accept(theirs, incoming.manifest, &Opening { forgets: true, ..*opening })?
+                }
+                // The keys that were rotated here are those of what the server still has.
+                their => check_maker(theirs, incoming.manifest, Some(their?))?,
+            };
+            (their, false)
+        }
         (accepted, _) => accepted?,
     };
     let Some(their) = their else {
         check_unchanged(site, incoming)?;
         let (keeps_ours, crosses) = (false, false);
-        return Ok(Sides { theirs: None, ours: None, keeps_ours, crosses, takes_all });
+        return Ok(Sides { theirs: None, ours: None, keeps_ours, crosses, whole: None });
     };
+    // A server that was taken back behind a rotation has nothing that is newer than the base.
+    let is_base = |base: &Manifest| base.epoch == incoming.manifest.epoch;
+    let keeps_all = is_behind && !incoming.base.is_some_and(is_base);
+    if takes_all || keeps_all {
+        let whole = Some(if takes_all { Choice::Theirs } else { Choice::Ours });
+        return Ok(Sides {
+            theirs: Some(their),
+            ours,
+            keeps_ours: keeps_all,
+            crosses: true,
+            whole,
+        });
+    }
+    let choice = choice.filter(|_| changed == Changed::Both);
     let epoch = site.claimed_roster().map(|roster| roster.epoch);
     let crosses = epoch.is_ok_and(|epoch| epoch != their.roster.epoch);
     if ours.is_none() && crosses {
@@ -246,13 +294,13 @@ fn open_sides(
     if keeps_ours && ours.is_none() {
         here()?;
     }
-    if crosses && choice == Some(Choice::Ours) {
+    if crosses && !is_behind && choice == Some(Choice::Ours) {
         return Err(both(ROTATED));
     }
-    Ok(Sides { theirs: Some(their), ours, keeps_ours, crosses, takes_all })
+    Ok(Sides { theirs: Some(their), ours, keeps_ours, crosses, whole: None })
 }
 
-const ROTATED: &str = "one side has rotated the project key, so only the server's can be taken";
+const ROTATED: &str = "the project key was rotated there, so only the server's can be taken";
 
 fn is_of_another_rotation(error: &Error) -> bool {
     matches!(error.kind, Kind::OldEpoch | Kind::ForkedEpoch)
@@ -323,8 +371,8 @@ fn lost(sides: &Sides, incoming: &Incoming, choice: Option<Choice>) -> Vec<Remar
     if lines.is_empty() && lost.config.write() != kept.config.write() {
         lines.push(CONFIG_FILE.to_string());
     }
-    if sides.takes_all {
-        lines.extend(incoming.lost_values(ours, theirs));
+    if sides.whole.is_some() {
+        lines.extend(incoming.lost_values(lost, kept, choice));
     }
     lines.into_iter().map(Remark::Repeat).collect()
 }
@@ -373,9 +421,11 @@ impl Received {
     /// Pins what was accepted, after the files: a pull that was stopped before can be repeated
     /// (PROTOCOL 12.11).
     fn remember(&mut self, opening: &Opening) {
-        let gone: Vec<_> =
-            self.deleted.iter().filter_map(|path| ScopeName::of_file(path)).collect();
         if let Some(project) = &mut self.project {
+            let mut gone: Vec<_> =
+                self.deleted.iter().filter_map(|path| ScopeName::of_file(path)).collect();
+            // Any member can delete a file: what was seen of an environment that is there stays.
+            gone.retain(|name| !project.config.is_env(&name.env)); // PROTOCOL 12.7
             let remembered = project.forget(&gone).and_then(|()| project.remember(opening));
             let remembered = remembered.and_then(|()| project.remember_seen());
             project.unremembered = remembered.err();
@@ -384,16 +434,19 @@ impl Received {
 }
 
 impl Incoming<'_> {
-    /// Keys with another value here, also in a scope that the server does not have.
-    fn lost_values(&self, ours: &Project, theirs: &Project) -> Vec<String> {
+    /// Keys with another value on the side that is given up, also in a scope that only that one has.
+    fn lost_values(&self, lost: &Project, kept: &Project, choice: Choice) -> Vec<String> {
         let mut lines = Vec::new();
         for name in self.scopes().iter().filter_map(|path| ScopeName::of_file(path)) {
             let path = name.file();
+            let digests = [self.theirs(&path), self.here(&path)];
+            let at = usize::from(choice == Choice::Theirs);
             let open = |project: &Project, digest| project.read(&name, self.bytes(digest));
-            let Ok(here) = open(ours, self.here(&path)) else { continue };
-            let there = open(theirs, self.theirs(&path)).unwrap_or_default();
-            let differs = |(key, entries): &(&str, &[Entry])| !agree(entries, there.get(key));
-            lines.extend(here.iter().filter(differs).map(|(key, _)| format!("{key} in {name}")));
+            let Ok(given_up) = open(lost, digests[at]) else { continue };
+            let stays = open(kept, digests[1 - at]).unwrap_or_default();
+            let differs = |(key, entries): &(&str, &[Entry])| !agree(entries, stays.get(key));
+            lines
+                .extend(given_up.iter().filter(differs).map(|(key, _)| format!("{key} in {name}")));
         }
         lines
     }

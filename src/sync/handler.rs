@@ -19,6 +19,8 @@ pub struct Exchange {
     pub bytes: Vec<u8>,
     /// True if the token was not accepted: such an answer is held back.
     pub is_denied: bool,
+    /// Why the store could not do it, for who runs the server.
+    pub trouble: Option<String>,
 }
 
 /// Answers the bytes of a request; `None` if they do not open: they are not for this server.
@@ -39,8 +41,13 @@ pub fn exchange(
         Some(request) => response(answer(store, request, from, now)),
         None => Response::Refused(Refusal::Malformed, String::new()),
     };
-    let is_denied = matches!(response, Response::Refused(Refusal::Denied, _));
-    Ok(Some(Exchange { bytes: answering.seal(&response.encode())?, is_denied }))
+    let bytes = answering.seal(&response.encode())?;
+    let (is_denied, trouble) = match response {
+        Response::Refused(Refusal::Denied, _) => (true, None),
+        Response::Refused(Refusal::Storage, about) => (false, Some(about)),
+        _ => (false, None),
+    };
+    Ok(Some(Exchange { bytes, is_denied, trouble }))
 }
 
 /// Does what somebody asks who has the store's directory anyway. A project that registers is taken in

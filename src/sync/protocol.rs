@@ -116,7 +116,7 @@ pub enum Operation {
     Issue { token: NewToken },
     /// The tokens of the project.
     Tokens,
-    /// Ends a token.
+    /// Ends a token, or, with a member's id, takes its request out of the mailbox.
     Revoke { token: String },
     /// All projects, and those that ask to be taken in.
     Projects,

@@ -14,7 +14,7 @@ use crate::sync::http::{CHANNEL_TYPE, Head, Parser, Route, Status, TEXT_TYPE};
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -201,10 +201,15 @@ fn accept(server: &Arc<Server>) -> Arrival {
                     Taken::Back(arrival) => return arrival,
                     Taken::Queued => {}
                     Taken::ForNewWorker if spawn(server).is_ok() => {}
+                    // No more threads: this one serves whom it has accepted, late rather than never.
                     Taken::ForNewWorker => {
                         let mut places = lock(&server.places);
                         places.workers -= 1;
                         places.close_oldest(0);
+                        if let Some(arrival) = places.queue.pop_front() {
+                            places.waiting -= 1;
+                            return arrival;
+                        }
                     }
                 }
             }
@@ -554,13 +559,14 @@ fn may_go_on(cause: &io::Error) -> bool {
 /// True if a server at an address says that it is well.
 #[must_use]
 pub fn is_healthy(address: &str) -> bool {
-    let ask = || {
-        let mut stream = TcpStream::connect(address)?;
+    let ask = |address: SocketAddr| {
+        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
         let mut answer = [0; 13];
         stream.read_exact(&mut answer)?;
-        io::Result::Ok(answer)
+        io::Result::Ok(answer == *b"HTTP/1.1 200 ")
     };
-    ask().is_ok_and(|answer| answer == *b"HTTP/1.1 200 ")
+    let found = address.to_socket_addrs();
+    found.is_ok_and(|mut all| all.any(|address| ask(address).unwrap_or(false)))
 }

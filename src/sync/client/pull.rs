@@ -20,6 +20,8 @@ use std::rc::Rc;
 
 /// Tries while another kagi pulls or writes at the same time.
 const TRIES_MAX: usize = 10;
+/// Revisions that a device may be behind without agreeing to another history.
+const BEHIND_MAX: usize = 1_000_000;
 
 /// Brings what is here in step with the server (PROTOCOL 12). `site` is a project, or where it will
 /// be (`Site::at`).
@@ -146,27 +148,33 @@ impl Exchange<'_> {
         links: &[Digest],
         seen: (u64, Digest),
     ) -> Result<()> {
-        let (revision, id) = seen;
+        let (mut revision, mut id) = seen;
         if revision == 0 || self.options.accepts_older {
             return Ok(());
         }
         if manifest.revision < revision {
             return Err(self.older(manifest.revision, revision));
         }
-        let between = manifest.revision - revision;
-        let follows = match between {
-            0 => manifest.id() == id,
-            1 => manifest.previous == id,
-            _ => {
-                let asked =
-                    if since == revision { None } else { Some(self.ask_for(revision, "")?.links) };
-                let links = asked.as_deref().unwrap_or(links);
-                links.len() as u64 == between - 1
-                    && links.iter().fold(id, |id, link| follow(&id, link)) == manifest.previous
+        let forked = Error::new(Kind::ServerForked, self.server.address());
+        if manifest.revision == revision {
+            return if manifest.id() == id { Ok(()) } else { Err(forked) };
+        }
+        let mut links = if since == revision { links.to_vec() } else { Vec::new() };
+        while revision + 1 < manifest.revision {
+            if links.is_empty() {
+                // The first of many, if they are too many for one answer.
+                links = self.ask_for(revision, "")?.links;
             }
-        };
-        let forked = || Error::new(Kind::ServerForked, self.server.address());
-        follows.then_some(()).ok_or_else(forked)
+            let count = usize::try_from(manifest.revision - 1 - revision).unwrap_or(usize::MAX);
+            // A number at the end of time has no history.
+            if links.is_empty() || count > BEHIND_MAX {
+                return Err(forked);
+            }
+            for link in links.drain(..).take(count) {
+                (revision, id) = (revision + 1, follow(&id, &link));
+            }
+        }
+        if manifest.previous == id { Ok(()) } else { Err(forked) }
     }
 
     /// Fetches the blobs that are missing: those of the new state that no side has, and those of the

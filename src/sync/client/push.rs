@@ -8,7 +8,7 @@ use crate::format::message::token::Credential;
 use crate::format::roster::{Member, Roster};
 use crate::format::scope_file::{self, ScopeName};
 use crate::keys::Home;
-use crate::project::{Blobs, Project, Site, differing, listed};
+use crate::project::{Blobs, Files, Project, Site, differing, listed};
 use crate::sync::channel::seal_credential;
 use crate::sync::client::{Exchange, Options, PushReport, Remote};
 use crate::sync::protocol::{NewToken, Operation, Refusal, Response, Rights, Standing};
@@ -92,8 +92,8 @@ impl Exchange<'_> {
         let key = project.access().state_key().ok_or_else(holder)?;
         let mut blobs = Blobs::new();
         let files = self.site.files(&mut blobs)?;
-        check_merged(&project, &files, &blobs)?;
         let base = self.base()?;
+        check_merged(&project, &files, &blobs, base.as_ref())?;
         let list = |(path, digest): (&String, &Digest)| {
             let size = blobs.get(digest).map_or(0, Vec::len);
             Listed {
@@ -151,7 +151,9 @@ impl Exchange<'_> {
         issued: &mut Vec<String>,
     ) -> Result<()> {
         let may = standing.rights.has(Rights::ROTATE) || standing.rights.has(Rights::ADMIN);
-        if !may || !outgoing.project.access().is_full() {
+        // Where everybody has the directory, nobody waits for a token.
+        let has_tokens = self.remote.known.token.is_some();
+        if !may || !has_tokens || !outgoing.project.access().is_full() {
             return Ok(());
         }
         for id in &standing.waiting {
@@ -200,8 +202,14 @@ fn new_token(member: &Member, project: &str) -> Result<NewToken> {
     })
 }
 
-/// Refuses half of a merge: whoever pulls it could not see that.
-fn check_merged(project: &Project, files: &crate::project::Files, blobs: &Blobs) -> Result<()> {
+/// Refuses half of a merge, which whoever pulls it could not see, and a changed scope that does not
+/// open.
+fn check_merged(
+    project: &Project,
+    files: &Files,
+    blobs: &Blobs,
+    base: Option<&Manifest>,
+) -> Result<()> {
     for (path, digest) in files {
         let (Some(name), Some(bytes)) = (ScopeName::of_file(path), blobs.get(digest)) else {
             continue;
@@ -209,6 +217,14 @@ fn check_merged(project: &Project, files: &crate::project::Files, blobs: &Blobs)
         let shown = project.shown(path);
         if scope_file::read(&shown, bytes, &project.config.project, &name)?.has_markers {
             return Err(Error::new(Kind::Unmerged, shown)); // PROTOCOL 12.13
+        }
+        let is_new =
+            base.and_then(|base| base.find(path)).is_none_or(|file| file.digest != *digest);
+        if is_new && project.config.is_env(&name.env) {
+            project.load(&name).map(drop).or_else(|error| match error.kind {
+                Kind::NoAccess => Ok(()),
+                _ => Err(error),
+            })?;
         }
     }
     Ok(())

@@ -7,67 +7,73 @@ use super::{Answer, DENIED_AFTER};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// How long a client may do nothing that has the store to itself.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// The first bytes on a pipe.
+/// How long a client may take from one answer to the next, for it has the store to itself.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// What a client is called in errors.
+const CLIENT: &str = "the client";
+/// The first bytes on a pipe (PROTOCOL 10.1).
 const GREETING: &[u8] = b"kagi-server 1\n";
 
-/// Serves one client over a pipe until it closes, or does nothing for a while.
+/// Serves one client over a pipe until it closes. A pipe has no timeout, so a thread of its own talks,
+/// and is left behind where the client neither sends nor takes anything for a while.
 ///
 /// # Errors
-/// `Read` or `Write` if the pipe breaks; `TooLarge` for a request over the limit.
+/// `Read` or `Write` if the pipe breaks, or nothing moves; `TooLarge` for a request over the limit.
 pub fn serve(
-    input: impl Read + Send + 'static,
-    mut output: impl Write,
-    server: &[u8; 32],
+    mut input: impl Read + Send + 'static,
+    mut output: impl Write + Send + 'static,
+    server: [u8; 32],
     body_bytes_max: usize,
-    answer: &Answer,
+    answer: Box<Answer>,
 ) -> Result<()> {
-    let failed = |kind| move |cause: io::Error| Error::new(kind, "the client").because_of(&cause);
-    let mut send = |bytes: &[u8]| output.write_all(bytes).and_then(|()| output.flush());
-    // PROTOCOL 10.1
-    send(&[GREETING, server].concat()).map_err(failed(Kind::Write))?;
-    let frames = frames(input, body_bytes_max);
-    loop {
-        let request = match frames.recv_timeout(PATIENCE) {
-            Ok(frame) => frame?,
-            Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => return Ok(()),
-        };
-        let exchange = answer(request.expose(), "pipe")?;
-        if exchange.as_ref().is_some_and(|exchange| exchange.is_denied) {
-            thread::sleep(DENIED_AFTER);
+    let (sender, steps) = mpsc::channel();
+    let talk = move || {
+        let mut next = Ok(Some([GREETING, &server].concat()));
+        while let Ok(Some(bytes)) = next {
+            next = send(&mut output, &bytes)
+                .and_then(|()| respond(&mut input, body_bytes_max, &*answer));
+            // Nobody listens any more if it took too long.
+            let _ = sender.send(None);
         }
-        // PROTOCOL 10.3
-        let bytes = exchange.map(|exchange| exchange.bytes).unwrap_or_default();
-        let length = u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes();
-        send(&[&length, bytes.as_slice()].concat()).map_err(failed(Kind::Write))?;
+        let _ = sender.send(Some(next.map(|_| ())));
+    };
+    let failed = |cause| Error::new(Kind::NotStarted, "a thread").because_of(&cause);
+    thread::Builder::new().spawn(talk).map_err(failed)?;
+    loop {
+        match steps.recv_timeout(PATIENCE) {
+            Ok(None) => {}
+            Ok(Some(end)) => return end,
+            Err(_) => return Err(Error::new(Kind::Read, CLIENT).because("it does nothing")),
+        }
     }
 }
 
-/// The frames that arrive, read by a thread of their own: a pipe has no timeout.
-fn frames(
-    mut input: impl Read + Send + 'static,
-    bytes_max: usize,
-) -> mpsc::Receiver<Result<Secret>> {
-    let (sender, receiver) = mpsc::sync_channel(1);
-    thread::spawn(move || {
-        while let Some(frame) = frame(&mut input, bytes_max).transpose() {
-            let is_last = frame.is_err();
-            if sender.send(frame).is_err() || is_last {
-                return;
-            }
-        }
-    });
-    receiver
+fn send(output: &mut impl Write, bytes: &[u8]) -> Result<()> {
+    let sent = output.write_all(bytes).and_then(|()| output.flush());
+    sent.map_err(|cause| Error::new(Kind::Write, CLIENT).because_of(&cause))
+}
+
+/// The frame that answers the next one; `None` at the end of the input (PROTOCOL 10.3).
+fn respond(input: &mut impl Read, bytes_max: usize, answer: &Answer) -> Result<Option<Vec<u8>>> {
+    let Some(request) = frame(input, bytes_max)? else {
+        return Ok(None);
+    };
+    let exchange = answer(request.expose(), "pipe")?;
+    if exchange.as_ref().is_some_and(|exchange| exchange.is_denied) {
+        thread::sleep(DENIED_AFTER);
+    }
+    let bytes = exchange.map(|exchange| exchange.bytes).unwrap_or_default();
+    let length = u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes();
+    Ok(Some([&length, bytes.as_slice()].concat()))
 }
 
 /// One frame; `None` at the end of the input (PROTOCOL 10.2).
 fn frame(input: &mut impl Read, bytes_max: usize) -> Result<Option<Secret>> {
-    let failed = |cause: io::Error| Error::new(Kind::Read, "the client").because_of(&cause);
+    let failed = |cause: io::Error| Error::new(Kind::Read, CLIENT).because_of(&cause);
     let mut length = [0; 4];
     match input.read_exact(&mut length) {
         Err(cause) if cause.kind() == ErrorKind::UnexpectedEof => return Ok(None),

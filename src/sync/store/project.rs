@@ -8,7 +8,6 @@ use crate::crypto::hash::{Digest, hash};
 use crate::disk::{self, Mode, Pieces};
 use crate::error::Result;
 use crate::format::message::manifest::{FILES_MAX, Manifest, follow};
-use crate::format::names::is_id;
 use crate::format::request::{REQUEST_BYTES_MAX, REQUESTS_MAX, Request};
 use crate::format::text::HEX;
 use crate::sync::protocol::{Pulled, Refusal};
@@ -310,23 +309,25 @@ impl Project {
         Ok(pulled)
     }
 
-    /// Links of the manifests after `since`, but for the newest.
+    /// Links of the manifests after `since`, but for the newest; the first ones, if they are many.
     fn links(&self, since: u64) -> Result<Vec<Digest>> {
         let head = self.head.revision;
         let count = head.saturating_sub(since).saturating_sub(1);
-        if since == 0 || count == 0 || count > FILES_MAX as u64 {
+        if since == 0 || count == 0 {
             return Ok(Vec::new());
         }
         let mut links = Vec::new();
         if since < self.dropped {
             let path = self.directory.join("chain");
             let mut chain = Pieces::open(&path)?.ok_or_else(|| damaged(&path))?;
-            let bytes = usize::try_from((self.dropped - since) * LINK_BYTES).unwrap_or_default();
+            let count = (self.dropped - since).min(FILES_MAX as u64);
+            let bytes = usize::try_from(count * LINK_BYTES).unwrap_or_default();
             links.extend(chain.read(since * LINK_BYTES, bytes)?.as_chunks::<32>().0);
         }
         let skipped = usize::try_from(since.saturating_sub(self.dropped)).unwrap_or_default();
         links.extend(self.retained.iter().skip(skipped).map(|one| one.link));
         links.pop();
+        links.truncate(FILES_MAX);
         Ok(links)
     }
 
@@ -366,13 +367,19 @@ impl Project {
         Ok(())
     }
 
+    /// True if the request of that id is in the mailbox.
+    #[must_use]
+    pub fn has_request(&self, id: &str) -> bool {
+        self.mailbox.contains_key(id)
+    }
+
     /// Takes requests out of the mailbox.
     ///
     /// # Errors
     /// `Write`.
     pub fn answer<'a>(&mut self, ids: impl Iterator<Item = &'a str>) -> Result<()> {
-        for id in ids.filter(|id| is_id("kgm_", id)) {
-            if self.mailbox.contains_key(id) {
+        for id in ids {
+            if self.has_request(id) {
                 disk::remove(&self.request_path(id))?;
                 self.mailbox.remove(id);
             }

@@ -10,6 +10,7 @@ use crate::format::text::HEX;
 use crate::sync::store::audit::{Audit, Entry};
 use crate::sync::store::project::numbers;
 use crate::sync::store::revision::{self, Header, Revision};
+use crate::sync::store::rollback;
 use crate::sync::store::tokens::Tokens;
 use std::collections::HashSet;
 use std::path::Path;
@@ -20,21 +21,35 @@ pub fn detail(revision: u64, id: &Digest) -> String {
     format!("{revision}:{}", HEX.encode(&id[..8]))
 }
 
-/// Appends the lines of pushes that are there, but not in the log.
+/// Finishes rollbacks, and appends the lines of pushes that are there, but not in the log.
 ///
 /// # Errors
 /// `Read`, `Write`.
 pub fn pushes(root: &Path, audit: &mut Audit) -> Result<()> {
     let (tail, complete) = audit.tail()?;
     let logged: HashSet<_> = tail.lines().filter_map(push_of).collect();
+    let number = |detail: &str| detail.split(':').next()?.parse::<u64>().ok();
+    let numbered: HashSet<_> =
+        logged.iter().filter_map(|(project, detail)| Some((*project, number(detail)?))).collect();
     let mut missing = Vec::new();
     for project in disk::list(&root.join("projects"))? {
         let directory = root.join("projects").join(&project.name);
-        for number in numbers(&directory).unwrap_or_default().into_iter().rev() {
+        if rollback::finish(&directory).is_err() {
+            continue;
+        }
+        let numbers = numbers(&directory).unwrap_or_default();
+        for number in numbers.iter().rev().copied() {
+            // One with the number of a newer one that was rolled back is told apart where it counts.
+            let is_newest = numbers.last() == Some(&number);
+            if !is_newest && numbered.contains(&(project.name.as_str(), number)) {
+                continue;
+            }
             let Ok((header, id)) = read(&directory, &project.name, number) else { break };
             let detail = detail(number, &id);
-            let is_logged = logged.contains(&(project.name.as_str(), detail.as_str()));
-            if is_logged || (complete > 0 && header.time <= complete) {
+            if logged.contains(&(project.name.as_str(), detail.as_str())) {
+                continue;
+            }
+            if complete > 0 && header.time <= complete {
                 break;
             }
             missing.push((header.time, number, project.name.clone(), detail, header));
