@@ -54,7 +54,11 @@ pub fn serve(input: &mut Input) -> Result<u8, Failure> {
         return Ok(0);
     }
     if input.has("init") {
+        let was_made = disk::exists(&place.key_file);
         let (keys, _) = place.open_or_make()?;
+        if !was_made {
+            terminal::note("the token is shown this once; kagi remote login --token - takes it");
+        }
         terminal::note(&format!("the server is {}", fingerprint(&keys.public)));
         return Ok(0);
     }
@@ -255,9 +259,6 @@ fn show_token(keys: &ServerKeys, store: &Store) -> Result<(), Failure> {
     shown.push(token.expose());
     shown.push(b"\n");
     terminal::print_once(shown.expose())?;
-    terminal::note(
-        "that token is shown this once; kagi remote login --remote URL --token - takes it",
-    );
     Ok(store.add_admin(credential, now())?)
 }
 
