@@ -54,7 +54,11 @@ pub fn serve(input: &mut Input) -> Result<u8, Failure> {
         return Ok(0);
     }
     if input.has("init") {
+        let was_made = disk::exists(&place.key_file);
         let (keys, _) = place.open_or_make()?;
+        if !was_made {
+            terminal::note("the token is shown this once; kagi remote login --token - takes it");
+        }
         terminal::note(&format!("the server is {}", fingerprint(&keys.public)));
         return Ok(0);
     }
@@ -204,12 +208,20 @@ impl Place {
             Some(keys) if self.has_store()? => Ok(keys),
             Some(_) => Err(Failure::new(format!("the store {store} of {key_file} is missing"))
                 .hint("bring it back from its backup; to start anew, move the key file away")),
+            None if self.has_store()? => Err(self.keyless()),
             None => {
                 let directory = shell_word(&self.store.to_string_lossy());
                 Err(Failure::new(format!("there is no key file {key_file}"))
                     .hint(format!("kagi serve --init --store {directory}")))
             }
         }
+    }
+
+    /// A store without its key file.
+    fn keyless(&self) -> Failure {
+        let (store, key_file) = (Place::shown(&self.store), Place::shown(&self.key_file));
+        Failure::new(format!("the key file {key_file} of {store} is missing"))
+            .hint("--key-file names it where it is; if it is lost, move the store away, start anew, and push from a checkout")
     }
 
     /// Opens what is there, perhaps after a wait.
@@ -236,9 +248,7 @@ impl Place {
                 disk::replace(&self.key_file, keys.to_text().expose(), Mode::Private)?;
             }
             (false, false) => {
-                let (store, key_file) = (Place::shown(&self.store), Place::shown(&self.key_file));
-                return Err(Failure::new(format!("the key file {key_file} of {store} is missing"))
-                    .hint("bring it back from its backup; if it is lost, move the store away, start anew, and push from a checkout"));
+                return Err(self.keyless());
             }
         }
         show_token(&keys, &store)?;
@@ -255,9 +265,6 @@ fn show_token(keys: &ServerKeys, store: &Store) -> Result<(), Failure> {
     shown.push(token.expose());
     shown.push(b"\n");
     terminal::print_once(shown.expose())?;
-    terminal::note(
-        "that token is shown this once; kagi remote login --remote URL --token - takes it",
-    );
     Ok(store.add_admin(credential, now())?)
 }
 

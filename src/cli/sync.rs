@@ -94,7 +94,8 @@ pub fn push(input: &mut Input) -> Result<u8, Failure> {
     let remote = client::remote(home.as_ref(), Some(&site.claimed_project()?))?;
     let mut server = opened(input, &remote.known)?;
     let options = options(input, None);
-    let report = client::push(home.as_ref(), &site, &remote, &options, server.as_mut())?;
+    let report = client::push(home.as_ref(), &site, &remote, &options, server.as_mut())
+        .map_err(|error| perhaps_moved(error, &remote))?;
     let mut code = 0;
     for pulled in &report.pulls {
         code |= tell(pulled, &remote, true);
@@ -142,7 +143,8 @@ pub fn pull(input: &mut Input) -> Result<u8, Failure> {
     let site = site.map_or_else(|| Ok(Site::at(&working_directory()?)), Ok::<_, Failure>)?;
     let mut server = opened(input, &remote.known)?;
     let options = options(input, choice);
-    let report = client::pull(home.as_ref(), &site, &remote, &options, server.as_mut())?;
+    let report = client::pull(home.as_ref(), &site, &remote, &options, server.as_mut())
+        .map_err(|error| perhaps_moved(error, &remote))?;
     Ok(tell(&report, &remote, false))
 }
 
@@ -162,6 +164,17 @@ fn options(input: &Input, choice: Option<Choice>) -> client::Options<'static> {
         is_strict: is_strict(input),
         confirm: &confirm_author,
         waiting: &|| terminal::note("waiting for another kagi to finish"),
+    }
+}
+
+/// A server that cannot be reached may be elsewhere by now.
+fn perhaps_moved(error: Error, remote: &Remote) -> Failure {
+    let is_gone = error.kind == Kind::Unreachable && !is_directory(&remote.known.address);
+    let failure = Failure::from(error);
+    if is_gone {
+        failure.hint("is kagi serve running there? if it has moved: kagi pull --remote URL")
+    } else {
+        failure
     }
 }
 

@@ -249,7 +249,7 @@ pub static SYNC_COMMANDS: &[Command] = &[
             flag(
                 "accept-older",
                 "",
-                "take an older state of the server than this device has seen; with --ours, keep what is newer here",
+                "take an older state than was seen here; with --ours, keep what is newer here",
             ),
             flag(
                 "remote",

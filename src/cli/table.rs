@@ -426,7 +426,7 @@ static COMMANDS: &[Command] = &[
         about: "remove a member, and encrypt everything under a new key, after a y",
         details: "What the member could read stays known to it: the keys are listed, here and in status, until each\n\
                   has a new value. A removed id never comes back. Its tokens on a server end with the next\n\
-                  kagi push.",
+                  kagi push; those of nobody's (kagi token list) do not.",
         examples: &["kagi member del kgm_q3f7xw2mcn5t4a6bz3do"],
         flags: &[ACCEPT_OLDER, YES],
         run: member::del,
