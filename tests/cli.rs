@@ -49,6 +49,15 @@ const POLL: Duration = Duration::from_millis(5);
 const THREADS_MIN: usize = 2;
 const THREADS_MAX: usize = 4;
 
+/// Documents whose commands are looked up.
+const DOCUMENTS: [&str; 5] = [
+    "README.md",
+    "docs/CHANGELOG.md",
+    "docs/SECURITY.md",
+    "docs/SERVER.md",
+    "docs/deploy/kagi.service",
+];
+
 const ANY_CHARACTERS: &str = "[..]";
 const ANY_LINES: &str = "...";
 
@@ -70,6 +79,100 @@ fn transcripts() {
     });
     let problems = problems.into_inner().expect("no thread panics");
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+/// Every command that a document names is there, with each flag that it is given.
+#[test]
+fn documents_name_what_there_is() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut count, mut problems) = (0, Vec::new());
+    for name in DOCUMENTS {
+        let mut text = fs::read_to_string(root.join(name)).expect("a document");
+        if Path::new(name).extension().is_none_or(|end| end != "md") {
+            text = format!("```\n{}", text.replace("ExecStart=/usr/local/bin/", ""));
+        }
+        for command in named_commands(&text) {
+            count += 1;
+            if let Some(problem) = unknown(&command) {
+                problems.push(format!("{name}: kagi {command}: {problem}"));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+    assert!(count > 100, "only {count} commands were found");
+    assert!(unknown("serve --nosuch").is_some() && unknown("nosuch").is_some());
+}
+
+/// What follows `kagi ` in inline code and at the begin of a line or pipe of a block, up to what is the
+/// shell's.
+fn named_commands(text: &str) -> Vec<String> {
+    let mut commands = Vec::new();
+    for (at, part) in text.split("```").enumerate() {
+        let lines: Vec<String> = match at % 2 {
+            0 => part
+                .replace('\n', " ")
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .map(String::from)
+                .collect(),
+            _ => part
+                .lines()
+                .flat_map(|line| line.split(" | "))
+                .map(String::from)
+                .collect(),
+        };
+        commands.extend(lines.iter().filter_map(|line| {
+            let line = line.trim().strip_prefix("# ").unwrap_or(line).trim();
+            let rest = line.strip_prefix("kagi ")?;
+            let end = [" #", " >", " <", " &&", "\"", " -- "]
+                .iter()
+                .filter_map(|end| rest.find(end))
+                .min();
+            Some(rest[..end.unwrap_or(rest.len())].to_string())
+        }));
+    }
+    commands
+}
+
+fn unknown(command: &str) -> Option<String> {
+    let words: Vec<_> = command.split_whitespace().collect();
+    let is_word = |word: &&&str| {
+        word.bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    };
+    let names: Vec<_> = words
+        .iter()
+        .take(2)
+        .take_while(is_word)
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    let page = (1..=names.len()).rev().find_map(|count| {
+        let shown = Command::new(program())
+            .args(&names[..count])
+            .arg("--help")
+            .output()
+            .ok()?;
+        shown
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&shown.stdout).into_owned())
+    });
+    let Some(page) = page else {
+        // `kagi COMMAND --help`, or what is no command at all.
+        return (!words.first()?.bytes().all(|byte| byte.is_ascii_uppercase()))
+            .then(|| "no such command".to_string());
+    };
+    let flags = words
+        .iter()
+        .filter(|word| word.len() > 1 && word.starts_with('-') && **word != "--");
+    let mut flags = flags.map(|word| word.split('=').next().unwrap_or(word));
+    let missing = flags.find(|flag| {
+        !page
+            .split([' ', ',', '[', '='])
+            .any(|word| word.trim() == *flag)
+    })?;
+    Some(format!("no flag {missing}"))
 }
 
 fn transcript_files() -> Vec<PathBuf> {

@@ -540,7 +540,7 @@ fn curls_reason_is_the_cause_and_its_absence_is_said() {
     let reason = "echo 'curl: (60) SSL certificate problem: a reason' >&2; exit 60";
     script(&programs, "curl", reason);
     let text = probed("https://a.example", &key, Some(&programs), &[]);
-    let cause = "cause: \"SSL certificate problem: a reason\"";
+    let cause = "cause: \"SSL certificate problem: a reason (CURL_CA_BUNDLE names ";
     assert!(text.contains(cause), "{text}");
     script(&programs, "curl", "kill -9 $$");
     let text = probed("https://a.example", &key, Some(&programs), &[]);

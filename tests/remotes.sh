@@ -5,6 +5,7 @@
 # here is skipped, and says so. KAGI_BIN names the program; takes no argument.
 set -eu
 cd "$(dirname "$0")/.."
+here=$(pwd)
 command -v python3 >/dev/null || { echo "skipped: remotes: python3 is not here"; exit 0; }
 kagi=${KAGI_BIN:-target/debug/kagi}
 [ -n "${KAGI_BIN:-}" ] || cargo build --quiet --locked
@@ -116,19 +117,19 @@ if have nginx openssl curl; then
         # shellcheck disable=SC2086
         openssl req -x509 $key -keyout ca.key -out ca.pem -subj /CN=kagi-test
         # shellcheck disable=SC2086
-        openssl req $key -keyout server.key -out server.csr -subj /CN=localhost
+        openssl req $key -keyout privkey.pem -out server.csr -subj /CN=localhost
         echo 'subjectAltName = DNS:localhost' >names
         openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
-            -extfile names -out server.pem
+            -extfile names -out fullchain.pem
+        # The server block is that of the documents.
+        sed "s|listen 443|listen 127.0.0.1:$port|; /\\[::\\]:443/d; s|kagi.example.org|localhost|; s|/etc/ssl/kagi|$dir/nginx|
+            s|127.0.0.1:8787|127.0.0.1:$behind|" "$here/docs/deploy/nginx.conf" >site.conf
         cat >nginx.conf <<CONF
 daemon off; master_process off; pid nginx.pid; error_log stderr; events {}
 http {
-    access_log off; client_max_body_size 16m;
+    access_log off;
     client_body_temp_path a; proxy_temp_path b; fastcgi_temp_path c; uwsgi_temp_path d; scgi_temp_path e;
-    server {
-        listen 127.0.0.1:$port ssl; ssl_certificate server.pem; ssl_certificate_key server.key;
-        location / { proxy_pass http://127.0.0.1:$behind; proxy_set_header X-Forwarded-For \$remote_addr; }
-    }
+    include site.conf;
 }
 CONF
     ) >"$dir/openssl.log" 2>&1

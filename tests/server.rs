@@ -10,6 +10,7 @@ use common::{Device, Outcome, World, outcome, program, say};
 use kagi::crypto::random;
 use kagi::error::Result;
 use kagi::format::message::token::{AdminToken, Credential, ServerKeys};
+use kagi::format::names::project_id;
 use kagi::secret::Key;
 use kagi::sync::channel::seal_request;
 use kagi::sync::handler::Exchange;
@@ -33,7 +34,7 @@ struct Served {
     child: Child,
     address: SocketAddr,
     first: String,
-    _stderr: BufReader<ChildStderr>,
+    stderr: BufReader<ChildStderr>,
 }
 
 impl Drop for Served {
@@ -64,7 +65,7 @@ impl Served {
             child,
             address,
             first: line,
-            _stderr: stderr,
+            stderr,
         }
     }
 
@@ -320,7 +321,10 @@ fn operate(
     let request = Request {
         credential: Some(credential),
         id: random::bytes().expect("random bytes"),
-        project: String::new(),
+        project: match &operation {
+            Operation::Register { .. } => project_id([1; 13]),
+            _ => String::new(),
+        },
         operation,
     };
     let (bytes, expecting) = seal_request(&token.server, &request.encode()).expect("a request");
@@ -369,6 +373,24 @@ fn the_token_that_was_shown_is_the_administrators() {
             .0
             .is_none()
     );
+    // What the store cannot do is said to who runs the server.
+    let pending = world.root.join("store/pending");
+    fs::remove_dir(&pending).expect("an empty directory");
+    fs::write(&pending, "").expect("a file in its place");
+    let mut served = served;
+    let name = String::new();
+    let (answer, _) = operate(served.address, &token, None, Operation::Register { name });
+    assert!(matches!(
+        answer,
+        Some(Response::Refused(Refusal::Storage, _))
+    ));
+    let mut line = String::new();
+    served.stderr.read_line(&mut line).expect("a line");
+    assert_eq!(
+        line,
+        "kagi: note: a request was not done: not a directory\n"
+    );
+    fs::remove_file(&pending).expect("a file");
     drop(served);
     let check = tried(&device, &world, "--check").ok();
     check.says(&["0 projects, 0 revisions, 1 token, ", ": 0 problems"]);
@@ -483,6 +505,7 @@ type Each<'a> = &'a (dyn Fn(&mut TcpStream) + Sync);
 fn every_wait_has_an_end() {
     let address = in_process(16 << 20, |_, _| {
         Ok(Some(Exchange {
+            trouble: None,
             bytes: vec![7; 12 << 20],
             is_denied: false,
         }))
@@ -565,6 +588,7 @@ fn the_oldest_that_is_not_complete_makes_room() {
 fn bodies_that_are_held_have_a_budget() {
     let address = in_process(16 << 20, |bytes, _| {
         Ok(Some(Exchange {
+            trouble: None,
             bytes: bytes.len().to_string().into_bytes(),
             is_denied: false,
         }))
@@ -590,6 +614,7 @@ fn wrong_tokens_wait_and_right_ones_do_not() {
     let address = in_process(1 << 20, |bytes, from| {
         let is_denied = bytes.starts_with(b"wrong");
         Ok(Some(Exchange {
+            trouble: None,
             bytes: from.as_bytes().to_vec(),
             is_denied,
         }))
@@ -651,6 +676,37 @@ fn it_lives_through_a_lack_of_descriptors() {
     assert!(ticks < 100, "{ticks} ticks of the processor: it spins");
     drop(all);
     is_well(served.address);
+}
+
+/// One thread for connections is enough to answer everybody, one after the other. Only root can try this:
+/// what is limited is the number of threads of one user.
+#[test]
+fn it_lives_through_a_lack_of_threads() {
+    let (world, device) = (World::new(), World::new().device("ada"));
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    fs::set_permissions(&world.root, everybody).expect("a mode");
+    let mut command = device.command("setpriv", &world.root);
+    command.args("--reuid 65431 --clear-groups prlimit --nproc=3".split(' '));
+    command
+        .arg(program())
+        .args("serve --store store --bind 127.0.0.1:0".split(' '));
+    let can = device
+        .command("setpriv", &world.root)
+        .args("--reuid 65431 true".split(' '))
+        .status();
+    if !can.is_ok_and(|status| status.success()) {
+        return common::say("server: a lack of threads is skipped, it needs root and setpriv");
+    }
+    let served = Served::start(&mut command);
+    for _ in 0..3 {
+        let mut stream = connect(served.address, HEALTH);
+        stream
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .expect("a timeout");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.ends_with("ok\n"), "{answer}");
+    }
 }
 
 fn open_files_max() -> usize {

@@ -1136,7 +1136,7 @@ fn one_program_has_a_store_open_and_only_a_store_is_opened() {
 
     let other = world.directory("other");
     fs::write(other.join("notes.txt"), "x").unwrap();
-    assert_eq!(kind(&other), Some(Kind::NotCanonical));
+    assert_eq!(kind(&other), Some(Kind::Syntax));
     assert_eq!(fs::read_dir(&other).unwrap().count(), 1);
     fs::write(root.join("FORMAT"), "kagi-store 2\n").unwrap();
     assert_eq!(kind(&root), Some(Kind::Newer));

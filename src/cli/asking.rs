@@ -6,7 +6,10 @@
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::disk;
-use crate::format::message::token::{AdminToken, Credential, TOKEN_BYTES_MAX};
+use crate::error::Error;
+use crate::format::message::token::{
+    ADMIN_PREFIX, AdminToken, Credential, PROJECT_PREFIX, TOKEN_BYTES_MAX,
+};
 use crate::format::names::is_id;
 use crate::keys::remote::KnownRemote;
 use crate::keys::{Home, from_environment};
@@ -117,7 +120,11 @@ pub fn address(input: &Input) -> Result<String, Failure> {
     given_address(input)?.ok_or_else(missing)
 }
 
-fn given_address(input: &Input) -> Result<Option<String>, Failure> {
+/// The address of `--remote`, if there is one.
+///
+/// # Errors
+/// `BadText`.
+pub fn given_address(input: &Input) -> Result<Option<String>, Failure> {
     let text = |given| Ok(Address::parse(given)?.text().to_string());
     input.text("remote")?.map(text).transpose()
 }
@@ -148,6 +155,24 @@ pub fn token_text(given: &str) -> Result<(&'static str, Secret), Failure> {
     let end = text.expose().iter().position(|byte| *byte == b'\n');
     text.truncate(end.unwrap_or(text.len()));
     Ok(("standard input", text))
+}
+
+/// Why a text is not the token that it should be, which begins with `expected`.
+#[must_use]
+pub fn not_a_token(error: Error, text: &Secret, expected: &str) -> Failure {
+    let begins = |prefix: &str| text.expose().trim_ascii().starts_with(prefix.as_bytes());
+    let hint = if begins(expected) {
+        "a token is one line: copy all of it"
+    } else if begins(ADMIN_PREFIX) {
+        "that is an administrator's token: kagi remote login --remote URL --token -"
+    } else if begins(PROJECT_PREFIX) {
+        "that is a project's token: kagi pull -"
+    } else if expected == ADMIN_PREFIX {
+        "kagi serve shows it at its first start"
+    } else {
+        "kagi project approve and kagi token issue show one; kagi pull - reads it"
+    };
+    Failure::from(error).hint(hint)
 }
 
 /// The administrator's token that the environment brings.

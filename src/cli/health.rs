@@ -243,6 +243,11 @@ pub fn side_to_take(site: &Site, path: &str) -> String {
 /// merge or a rebase left that side: then the other one is the way on.
 #[must_use]
 pub fn not_opened(site: &Site, error: Error) -> Failure {
+    if error.kind == Kind::NotMember && site.request(&error.subject).is_ok() {
+        let approve = format!("kagi member approve {}", safe(&error.subject));
+        return Failure::from(error)
+            .hint(format!("{approve}, by a member who then pushes it; then pull here"));
+    }
     let paths = if error.kind == Kind::OldEpoch { unmerged(site) } else { Vec::new() };
     let failure = Failure::from(error);
     match paths.first() {

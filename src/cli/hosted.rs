@@ -4,7 +4,7 @@
 //! `--fingerprint`, has named its key; a project token goes to standard output alone, once.
 
 use crate::cli::args::Input;
-use crate::cli::asking::{Asking, address, admin, is_directory, options, project_id};
+use crate::cli::asking::{Asking, address, admin, is_directory, of_project, options, project_id};
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::token::{NewlyIssued, print_token};
 use crate::cli::{may_delete, not_confirmed, open};
@@ -28,6 +28,13 @@ pub fn join(input: &mut Input) -> Result<u8, Failure> {
     let id = &project.config.project;
     if is_directory(&address) {
         return join_directory(input, &project, &address);
+    }
+    if let Ok((mut asking, known)) = of_project(input, id)
+        && known.address == address
+        && asking.standing(Operation::Status).is_ok()
+    {
+        terminal::note(&format!("{} has {id} already; next: kagi push", asking.address()));
+        return Ok(0);
     }
     let name = project_name(input, &project)?;
     let key = server_key(input, &address, id)?;

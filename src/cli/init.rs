@@ -58,7 +58,8 @@ pub fn init(input: &mut Input) -> Result<u8, Failure> {
         git_setup(&project.site.root);
     }
     let service = if project.config.nested { "SERVICE " } else { "" };
-    terminal::note(&format!("next: kagi set {service}KEY VALUE, then git add {DIRECTORY}"));
+    let then = if input.has("no-git") { "" } else { ", then git add .kagi" };
+    terminal::note(&format!("next: kagi set {service}KEY VALUE{then}"));
     Ok(0)
 }
 
@@ -154,6 +155,17 @@ pub fn project_here() -> Result<Option<Site>, Failure> {
         Err(error) if error.kind == Kind::NoProject => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The project here; where none is, `hint` says what brings one.
+///
+/// # Errors
+/// As `Site::find`.
+pub fn site_or(hint: &str) -> Result<Site, Failure> {
+    project_here()?.ok_or_else(|| match Site::find() {
+        Ok(_) => Failure::new("a project was made here meanwhile"),
+        Err(error) => Failure::from(error).hint(hint),
+    })
 }
 
 /// Asks before a project is replaced, or another one made below it; gives back the one that is

@@ -9,6 +9,7 @@ use crate::cli::exposure::exposures;
 use crate::cli::health::{side_to_take, unmerged, unmerged_line};
 use crate::cli::identity::trust_member;
 use crate::cli::init::device_name;
+use crate::cli::init::site_or;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::words::{did_you_mean, nearest, unknown_env};
 use crate::cli::{
@@ -24,7 +25,7 @@ use crate::format::request::{REQUESTS_MAX, Request};
 use crate::format::roster::Member;
 use crate::format::scope_file::ScopeKind;
 use crate::keys::Home;
-use crate::project::{Project, Site};
+use crate::project::Project;
 use crate::team::Draft;
 use crate::terminal;
 use std::fmt::Write;
@@ -34,7 +35,7 @@ use std::fmt::Write;
 /// # Errors
 /// No project; a device that is a member, or was removed; `Write`.
 pub fn join(input: &mut Input) -> Result<u8, Failure> {
-    let site = Site::find()?;
+    let site = site_or("git pull, or kagi pull -, brings the project here first")?;
     let name = device_name(input)?;
     let roster = site.claimed_roster()?;
     let home = Home::find()?;

@@ -4,16 +4,16 @@
 
 use crate::cli::args::Input;
 use crate::cli::asking::{
-    Asking, address, admin, is_directory, of_project, project_id, token_text,
+    Asking, address, admin, is_directory, not_a_token, of_project, project_id, token_text,
 };
+use crate::cli::init::site_or;
 use crate::cli::may_delete;
 use crate::cli::report::{Failure, safe};
 use crate::cli::status::asking as devices_asking;
 use crate::format::json::{self, Serialize};
-use crate::format::message::token::{AdminToken, fingerprint};
+use crate::format::message::token::{ADMIN_PREFIX, AdminToken, fingerprint};
 use crate::keys::Home;
 use crate::keys::remote::KnownRemote;
-use crate::project::Site;
 use crate::sync::protocol::{Operation, Response, Rights, Standing};
 use crate::sync::store::audit::Line;
 use crate::terminal;
@@ -37,13 +37,17 @@ pub fn login(input: &mut Input) -> Result<u8, Failure> {
     })?;
     let (subject, text) = token_text(given)?;
     let token = AdminToken::from_text(subject, text.expose_str(subject)?)
-        .map_err(|error| Failure::from(error).and("nothing was stored"))?;
+        .map_err(|error| not_a_token(error, &text, ADMIN_PREFIX).and("nothing was stored"))?;
     let credential = token.credential.duplicate();
     let mut asking = Asking::new(input, &address, Some(token.server), Some(credential))?;
     if !asking.standing(Operation::Hello)?.rights.has(Rights::ADMIN) {
         return Err(Failure::new("the token is not an administrator's; nothing was stored"));
     }
-    Home::find()?.set_login(&address, &token)?;
+    let home = Home::find()?;
+    home.set_login(&address, &token)?;
+    for old in home.forget_logins(&address, &token.server)? {
+        terminal::note(&format!("forgot the login to {}, the same server", safe(&old)));
+    }
     terminal::note(&format!(
         "{} has the fingerprint {}",
         asking.address(),
@@ -72,7 +76,7 @@ struct StatusJson {
 /// # Errors
 /// No project; `NoRemote`; `Unreachable`, `WrongServer`, `Denied`.
 pub fn status(input: &mut Input) -> Result<u8, Failure> {
-    let project = Site::find()?.claimed_project()?;
+    let project = site_or("kagi pull - takes a token for one")?.claimed_project()?;
     let (mut asking, known) = of_project(input, &project)?;
     let standing = asking.standing(Operation::Status)?;
     let rights = if known.token.is_some() { standing.rights } else { Rights::ADMIN };

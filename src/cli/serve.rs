@@ -54,7 +54,11 @@ pub fn serve(input: &mut Input) -> Result<u8, Failure> {
         return Ok(0);
     }
     if input.has("init") {
+        let was_made = disk::exists(&place.key_file);
         let (keys, _) = place.open_or_make()?;
+        if !was_made {
+            terminal::note("the token is shown this once; kagi remote login --token - takes it");
+        }
         terminal::note(&format!("the server is {}", fingerprint(&keys.public)));
         return Ok(0);
     }
@@ -87,7 +91,13 @@ fn clean_up(store: Arc<Store>) {
 }
 
 fn answer(store: Arc<Store>, keys: ServerKeys) -> Box<Answer> {
-    Box::new(move |bytes, from| handler::exchange(&store, &keys, bytes, from, now()))
+    Box::new(move |bytes, from| {
+        let exchange = handler::exchange(&store, &keys, bytes, from, now())?;
+        if let Some(trouble) = exchange.as_ref().and_then(|exchange| exchange.trouble.as_ref()) {
+            terminal::note(&format!("note: a request was not done: {}", safe(trouble)));
+        }
+        Ok(exchange)
+    })
 }
 
 /// `16777216`, `16384K` or `16M`.
@@ -136,6 +146,7 @@ fn listen(input: &Input, bind: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).map_err(|cause| {
         let error = crate::error::Error::new(crate::error::Kind::Write, "").because_of(&cause);
         Failure::new(format!("cannot listen on {address}: {}", safe(&error.cause)))
+            .hint("--bind names another address")
     })
 }
 
@@ -197,12 +208,20 @@ impl Place {
             Some(keys) if self.has_store()? => Ok(keys),
             Some(_) => Err(Failure::new(format!("the store {store} of {key_file} is missing"))
                 .hint("bring it back from its backup; to start anew, move the key file away")),
+            None if self.has_store()? => Err(self.keyless()),
             None => {
                 let directory = shell_word(&self.store.to_string_lossy());
                 Err(Failure::new(format!("there is no key file {key_file}"))
                     .hint(format!("kagi serve --init --store {directory}")))
             }
         }
+    }
+
+    /// A store without its key file.
+    fn keyless(&self) -> Failure {
+        let (store, key_file) = (Place::shown(&self.store), Place::shown(&self.key_file));
+        Failure::new(format!("the key file {key_file} of {store} is missing"))
+            .hint("--key-file names it where it is; if it is lost, move the store away, start anew, and push from a checkout")
     }
 
     /// Opens what is there, perhaps after a wait.
@@ -229,9 +248,7 @@ impl Place {
                 disk::replace(&self.key_file, keys.to_text().expose(), Mode::Private)?;
             }
             (false, false) => {
-                let (store, key_file) = (Place::shown(&self.store), Place::shown(&self.key_file));
-                return Err(Failure::new(format!("the key file {key_file} of {store} is missing"))
-                    .hint("bring it back from its backup; if it is lost, move the store away, start anew, and push from a checkout"));
+                return Err(self.keyless());
             }
         }
         show_token(&keys, &store)?;
@@ -266,8 +283,8 @@ fn verify(place: &Place) -> Result<u8, Failure> {
         (counted(report.revisions, "revision"), counted(report.tokens, "token"));
     let store = Place::shown(&place.store);
     terminal::note(&format!(
-        "{store}: {projects}, {revisions}, {tokens}, {} lines of audit: {problems}",
-        report.lines
+        "{store}: {projects}, {revisions}, {tokens}, {} of audit: {problems}",
+        counted(usize::try_from(report.lines).unwrap_or(usize::MAX), "line")
     ));
     Ok(u8::from(!report.problems.is_empty()))
 }

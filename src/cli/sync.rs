@@ -5,16 +5,18 @@
 
 use crate::cli::args::Input;
 use crate::cli::asking::{
-    Asking, address, is_directory, of_project, options as remote_options, project_id, token_text,
+    Asking, given_address, is_directory, not_a_token, of_project, options as remote_options,
+    project_id, token_text,
 };
 use crate::cli::hosted::projects;
-use crate::cli::init::project_here;
+use crate::cli::init::{project_here, site_or};
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::{
-    confirm_author, counted, is_strict, may_delete, note_unremembered, working_directory,
+    confirm_author, counted, is_strict, may_delete, not_confirmed, note_unremembered,
+    working_directory,
 };
 use crate::error::{Error, Kind};
-use crate::format::message::token::ProjectToken;
+use crate::format::message::token::{PROJECT_PREFIX, ProjectToken};
 use crate::format::request::Request;
 use crate::keys::Home;
 use crate::keys::remote::KnownRemote;
@@ -88,11 +90,12 @@ pub fn forget(home: &Home, site: &Site, project: Option<&str>) -> Result<(), Fai
 /// # Errors
 /// `NoRemote`; as `sync::client::push`.
 pub fn push(input: &mut Input) -> Result<u8, Failure> {
-    let (home, site) = (Home::find().ok(), Site::find()?);
+    let (home, site) = (Home::find().ok(), site_or("kagi pull - takes a token for one")?);
     let remote = client::remote(home.as_ref(), Some(&site.claimed_project()?))?;
     let mut server = opened(input, &remote.known)?;
     let options = options(input, None);
-    let report = client::push(home.as_ref(), &site, &remote, &options, server.as_mut())?;
+    let report = client::push(home.as_ref(), &site, &remote, &options, server.as_mut())
+        .map_err(|error| perhaps_moved(error, &remote))?;
     let mut code = 0;
     for pulled in &report.pulls {
         code |= tell(pulled, &remote, true);
@@ -125,6 +128,14 @@ pub fn push(input: &mut Input) -> Result<u8, Failure> {
 pub fn pull(input: &mut Input) -> Result<u8, Failure> {
     let choice = choice(input)?;
     let (home, site) = (Home::find().ok(), project_here()?);
+    if site.is_none() && std::env::home_dir() == working_directory().ok() {
+        let question = "kagi: make the project in your home directory, for all that lies below it?";
+        if !input.has("yes") && !terminal::ask(question) {
+            return Err(not_confirmed(
+                "this is your home directory: mkdir one for the project, or --yes",
+            ));
+        }
+    }
     let remote = remote(input, home.as_ref(), site.as_ref())?;
     if input.has("accept-older") {
         may_delete(input, "take what the server has, even if this device has seen newer?")?;
@@ -132,7 +143,8 @@ pub fn pull(input: &mut Input) -> Result<u8, Failure> {
     let site = site.map_or_else(|| Ok(Site::at(&working_directory()?)), Ok::<_, Failure>)?;
     let mut server = opened(input, &remote.known)?;
     let options = options(input, choice);
-    let report = client::pull(home.as_ref(), &site, &remote, &options, server.as_mut())?;
+    let report = client::pull(home.as_ref(), &site, &remote, &options, server.as_mut())
+        .map_err(|error| perhaps_moved(error, &remote))?;
     Ok(tell(&report, &remote, false))
 }
 
@@ -155,6 +167,17 @@ fn options(input: &Input, choice: Option<Choice>) -> client::Options<'static> {
     }
 }
 
+/// A server that cannot be reached may be elsewhere by now.
+fn perhaps_moved(error: Error, remote: &Remote) -> Failure {
+    let is_gone = error.kind == Kind::Unreachable && !is_directory(&remote.known.address);
+    let failure = Failure::from(error);
+    if is_gone {
+        failure.hint("is kagi serve running there? if it has moved: kagi pull --remote URL")
+    } else {
+        failure
+    }
+}
+
 fn opened(input: &Input, known: &KnownRemote) -> Result<Box<dyn Server>, Failure> {
     let key = known.token.as_ref().map(|token| token.server);
     Ok(remote::open(&known.address, key, remote_options(input))?)
@@ -170,24 +193,29 @@ fn remote(input: &Input, home: Option<&Home>, site: Option<&Site>) -> Result<Rem
         return Err(another(named, here));
     }
     let project = named.or(here.clone());
-    let words = input.texts()?;
-    match (words.as_slice(), input.has("remote")) {
-        ([], false) => client::remote(home, project.as_deref()).map_err(|error| {
+    let (words, moved) = (input.texts()?, given_address(input)?);
+    match (words.as_slice(), moved) {
+        ([], None) => client::remote(home, project.as_deref()).map_err(|error| {
             let is_nowhere = error.kind == Kind::NoRemote && project.is_none();
             let nowhere = || Failure::new("there is no project here, and no token for one");
             if is_nowhere { nowhere().hint("kagi pull - takes a token") } else { error.into() }
         }),
-        ([], true) => directory(input, project),
-        ([given], false) => {
+        ([], Some(address)) if is_directory(&address) => directory(input, address, project),
+        ([], Some(address)) => elsewhere(input, home, site, project.as_deref(), address),
+        ([given], moved) if !moved.as_deref().is_some_and(is_directory) => {
             let (subject, text) = token_text(given)?;
-            let token = ProjectToken::from_text(subject, text.expose_str(subject)?)?;
+            let token = ProjectToken::from_text(subject, text.expose_str(subject)?)
+                .map_err(|error| not_a_token(error, &text, PROJECT_PREFIX))?;
+            let token = ProjectToken { remote: moved.unwrap_or(token.remote), ..token };
             match project.filter(|project| *project != token.project) {
                 Some(project) => Err(another(&token.project, &project)),
                 None => adopt(input, site, token),
             }
         }
-        _ => Err(Failure::usage("pull takes a token, or --remote DIR, or neither")
-            .hint("kagi pull --help")),
+        _ => {
+            Err(Failure::usage("pull takes a token, or --remote, or neither")
+                .hint("kagi pull --help"))
+        }
     }
 }
 
@@ -196,6 +224,33 @@ fn another(asked: &str, here: &str) -> Failure {
         "{asked} is asked for, but the project here is {here}; nothing was pulled"
     ))
     .hint("mkdir, for a directory of its own")
+}
+
+/// The server that is known, at another address: its key is the same, or it gets nothing.
+fn elsewhere(
+    input: &Input,
+    home: Option<&Home>,
+    site: Option<&Site>,
+    project: Option<&str>,
+    address: String,
+) -> Result<Remote, Failure> {
+    let no_token = || {
+        Failure::usage("a server is named by a token, not by --remote alone")
+            .hint("kagi pull - reads one")
+    };
+    let mut remote = client::remote(home, project).map_err(|error| match error.kind {
+        Kind::NoRemote => no_token(),
+        _ => error.into(),
+    })?;
+    match remote.known.token {
+        None => Err(no_token()),
+        Some(token) if remote.is_given => {
+            remote.known.token = Some(ProjectToken { remote: address.clone(), ..token });
+            remote.known.address = address;
+            Ok(remote)
+        }
+        Some(token) => adopt(input, site, ProjectToken { remote: address, ..token }),
+    }
 }
 
 /// Keeps a token, once its server has accepted it: a wrong one does not replace a right one.
@@ -215,12 +270,7 @@ fn adopt(input: &Input, site: Option<&Site>, token: ProjectToken) -> Result<Remo
 }
 
 /// A directory, and the project in it that is meant: the one that is named or here, else the only one.
-fn directory(input: &Input, project: Option<String>) -> Result<Remote, Failure> {
-    let address = address(input)?;
-    if !is_directory(&address) {
-        return Err(Failure::usage("a server is named by a token, not by --remote")
-            .hint("kagi pull - reads one"));
-    }
+fn directory(input: &Input, address: String, project: Option<String>) -> Result<Remote, Failure> {
     let project = match project {
         Some(project) => project,
         None => only_project(&mut Asking::new(input, &address, None, None)?)?,
@@ -274,7 +324,7 @@ fn tell(report: &PullReport, remote: &Remote, is_pushed: bool) -> u8 {
     }
     if !report.is_verified && report.revision > 0 {
         terminal::note(
-            "note: this device has no key to verify it with; kagi member join asks for one",
+            "note: this device cannot verify it before a member has let it in (kagi member join)",
         );
     }
     for request in &report.requests {

@@ -36,6 +36,7 @@ pub static SYNC_COMMANDS: &[Command] = &[
                   The key file is not in the store: a copy of the store alone lets nobody in.",
         examples: &[
             "kagi serve --store /var/lib/kagi/store",
+            "kagi serve --init --store /srv/kagi",
             "kagi serve --store /data/store --bind 0.0.0.0:8787 --behind-proxy",
             "kagi serve --store /var/lib/kagi/store --check",
         ],
@@ -44,7 +45,7 @@ pub static SYNC_COMMANDS: &[Command] = &[
             flag("db", "DIR", "another name of --store"),
             flag("key-file", "FILE", "the server's keys (default: the store's path with .key)"),
             flag("bind", "ADDRESS", "where to listen (default: 127.0.0.1:8787; port 0: any)"),
-            flag("max-body", "BYTES", "the largest request (default: 16M)"),
+            flag("max-body", "BYTES", "the largest request, 64K to 256M (default: 16M)"),
             flag(
                 "behind-proxy",
                 "",
@@ -107,7 +108,8 @@ pub static SYNC_COMMANDS: &[Command] = &[
         words: "PROJECT_ID REVISION",
         about: "take a project back to an older revision, after a y (administrator)",
         details: "The server keeps what it takes away for 30 days. A device that has seen a newer\n\
-                  revision refuses the older one, until its pull is told --accept-older.",
+                  revision refuses the older one, until its pull is told --accept-older; with --ours as well it keeps, and\n\
+                  pushes, what was taken away.",
         examples: &["kagi remote rollback kgp_q3f7xw2mcn5t4a6bz3do 41"],
         flags: &[REMOTE, INSECURE, YES],
         run: does!(remote, rollback),
@@ -117,8 +119,8 @@ pub static SYNC_COMMANDS: &[Command] = &[
         words: "",
         about: "ask a server to take this project in",
         details: "The server's administrator answers with kagi project approve, which gives a token for kagi pull. A server\n\
-                  that this device does not know shows its fingerprint: compare it with what kagi serve showed. A\n\
-                  directory takes the project in at once; kagi push is next.",
+                  that this device does not know shows its fingerprint: compare it with what kagi serve showed; without a\n\
+                  terminal, --fingerprint answers. A directory takes the project in at once; kagi push is next.",
         examples: &[
             "kagi project join --remote https://kagi.example.org",
             "kagi project join --remote /media/usb/kagi",
@@ -174,7 +176,7 @@ pub static SYNC_COMMANDS: &[Command] = &[
         details: "The token alone goes to standard output. It opens no secret: for that its holder needs an identity, or\n\
                   asks to become a member. --join is for a newcomer: kagi pull, then kagi member join.",
         examples: &[
-            "kagi token issue --join --name ben",
+            "kagi token issue --join --name ben > ben-token",
             "kagi token issue --only pull --expires 30d --name ci",
         ],
         flags: &[
@@ -207,7 +209,8 @@ pub static SYNC_COMMANDS: &[Command] = &[
         words: "TOKEN_ID",
         about: "end a token",
         details: "The id is what kagi token list shows. Who has pulled before keeps what was pulled: where that is a matter,\n\
-                  kagi member del, or kagi key rotate, comes first.",
+                  kagi member del, or kagi key rotate, comes first. With the id of who asks to join, the request is taken out\n\
+                  of the server's mailbox: whoever has a join token can fill that.",
         examples: &["kagi token revoke kgt_q3f7xw2mcn5t4a6bz3do"],
         flags: &[OF_PROJECT, REMOTE, INSECURE, YES],
         run: does!(token, revoke),
@@ -227,12 +230,13 @@ pub static SYNC_COMMANDS: &[Command] = &[
         words: "[TOKEN|-]",
         about: "fetch what is new on the server, and join it with what was changed here",
         details: "Nothing is lost: values are joined key by key, as Git would join two branches; kagi resolve chooses where\n\
-                  both sides set one key. With a token, the project is made here if the directory is empty, and the token is\n\
+                  both sides set one key. With a token, the project is made here if there is none, and the token is\n\
                   kept on this device. - reads it from standard input, or it is typed without being shown.\n\
                   In CI, KAGI_PROJECT_TOKEN(_FILE) is enough. Exits 1 if a key is in conflict.",
         examples: &[
             "kagi pull",
             "kagi pull - < project-token",
+            "kagi pull --remote https://kagi.new.example.org",
             "kagi pull --remote /media/usb/kagi --project kgp_q3f7xw2mcn5t4a6bz3do",
         ],
         flags: &[
@@ -245,9 +249,13 @@ pub static SYNC_COMMANDS: &[Command] = &[
             flag(
                 "accept-older",
                 "",
-                "though the server is at an older revision than this device has seen",
+                "take an older state than was seen here; with --ours, keep what is newer here",
             ),
-            flag("remote", "DIR", "a directory in place of a server"),
+            flag(
+                "remote",
+                "URL",
+                "where the server is now, if it has moved; or a directory in place of one",
+            ),
             flag("project", "ID", "the project, where the directory holds several"),
             STRICT,
             INSECURE,

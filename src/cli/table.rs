@@ -339,7 +339,8 @@ static COMMANDS: &[Command] = &[
         about: "ask to become a member, from a new device",
         details: "Writes a request below .kagi/requests, and prints what to send to a member. The id in it is the\n\
                   fingerprint of this device's key. After the approval the first opening asks for the id of who approved,\n\
-                  unless --trust has named it.",
+                  unless --trust has named it. Where the project is on a server, the request goes\n\
+                  there as well.",
         examples: &[
             "kagi member join --name laptop",
             "kagi member join --trust kgm_q3f7xw2mcn5t4a6bz3do",
@@ -424,7 +425,8 @@ static COMMANDS: &[Command] = &[
         words: "MEMBER",
         about: "remove a member, and encrypt everything under a new key, after a y",
         details: "What the member could read stays known to it: the keys are listed, here and in status, until each\n\
-                  has a new value. A removed id never comes back.",
+                  has a new value. A removed id never comes back. Its tokens on a server end with the next\n\
+                  kagi push; those of nobody's (kagi token list) do not.",
         examples: &["kagi member del kgm_q3f7xw2mcn5t4a6bz3do"],
         flags: &[ACCEPT_OLDER, YES],
         run: member::del,

@@ -212,13 +212,13 @@ fn line(token: &TokenJson) -> String {
     line + "\n"
 }
 
-/// `kagi token revoke ID`.
+/// `kagi token revoke ID`, also of a request that waits.
 ///
 /// # Errors
 /// Usage; no such token; no `y` for this device's own.
 pub fn revoke(input: &mut Input) -> Result<u8, Failure> {
     let [id] = input.exactly()?;
-    if !is_id("kgt_", &id) {
+    if !is_id("kgt_", &id) && !is_id("kgm_", &id) {
         return Err(Failure::usage("a token is named by its id, kgt_ and 20 characters")
             .hint("kagi token list"));
     }

@@ -192,6 +192,21 @@ impl Home {
         Ok(addresses)
     }
 
+    /// Forgets the logins to a server under other addresses than this one; gives them back.
+    ///
+    /// # Errors
+    /// As `login`; `Write`.
+    pub fn forget_logins(&self, address: &str, server: &[u8; 32]) -> Result<Vec<String>> {
+        let mut forgotten = Vec::new();
+        for other in self.logins()?.into_iter().filter(|other| other != address) {
+            if self.login(&other)?.is_some_and(|login| login.server == *server) {
+                disk::remove(&self.login_path(&other))?;
+                forgotten.push(other);
+            }
+        }
+        Ok(forgotten)
+    }
+
     /// Remembers an administrator's token (PROTOCOL 6.2).
     ///
     /// # Errors

@@ -201,10 +201,15 @@ fn accept(server: &Arc<Server>) -> Arrival {
                     Taken::Back(arrival) => return arrival,
                     Taken::Queued => {}
                     Taken::ForNewWorker if spawn(server).is_ok() => {}
+                    // No more threads: this one serves whom it has accepted, late rather than never.
                     Taken::ForNewWorker => {
                         let mut places = lock(&server.places);
                         places.workers -= 1;
                         places.close_oldest(0);
+                        if let Some(arrival) = places.queue.pop_front() {
+                            places.waiting -= 1;
+                            return arrival;
+                        }
                     }
                 }
             }

@@ -12,8 +12,9 @@ use crate::secret::{Key, Secret};
 use crate::sync::protocol::{NewToken, Pulled, Refusal, Rights, Standing};
 use crate::sync::store::audit::{Actor, Audit, Entry};
 use crate::sync::store::project::{Project, numbers};
+use crate::sync::store::seen::Seen;
 use crate::sync::store::tokens::{Token, Tokens};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,19 +27,19 @@ pub mod project;
 pub mod recover;
 pub mod revision;
 pub mod rollback;
+mod seen;
 pub mod tokens;
 
 /// Bytes of blobs in one answer (PROTOCOL 8.7).
 pub const PULL_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Registrations that wait.
 const PENDING_MAX: usize = 64;
-/// Request ids that are remembered.
-const SEEN_MAX: usize = 4096;
 /// Projects that are held in memory.
 const PROJECTS_MAX: usize = 256;
 /// Bytes of a sealed credential.
 const SEALED_BYTES_MAX: usize = 512;
 const FORMAT_FILE: &str = "FORMAT";
+const SEEN_FILE: &str = "seen";
 const FORMAT: &[u8] = b"kagi-store 1\n";
 const DIRECTORIES: [&str; 4] = ["tokens", "pending", "projects", "deleted"];
 /// How deep temp files may lie: `projects/ID/revisions`.
@@ -84,13 +85,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ids of requests that were there, the oldest of which are forgotten.
-#[derive(Default)]
-struct Seen {
-    ids: HashSet<[u8; 16]>,
-    order: VecDeque<[u8; 16]>,
-}
-
 type Slot = Arc<Mutex<Option<Project>>>;
 
 /// A store that this process alone has open.
@@ -112,8 +106,8 @@ fn make(root: &Path) -> Result<()> {
         Some(_) => return Err(Error::new(Kind::Newer, format.to_string_lossy())),
         None => {
             if disk::list(root)?.iter().any(|entry| !disk::is_own(&entry.name)) {
-                let error = Error::new(Kind::NotCanonical, root.to_string_lossy());
-                return Err(error.because("it is no store of kagi's"));
+                let error = Error::new(Kind::Syntax, root.to_string_lossy());
+                return Err(error.because("is no store of kagi's, and not empty"));
             }
             disk::replace(&format, FORMAT, Mode::Private)?;
         }
@@ -129,7 +123,7 @@ impl Store {
     /// program that has it open.
     ///
     /// # Errors
-    /// `Busy` if another program has it open; `NotCanonical` for another directory; `Read`, `Write`.
+    /// `Busy` if another program has it open; `Syntax` for another directory; `Read`, `Write`.
     pub fn open(root: &Path, pepper: Key, waits: bool) -> Result<Self> {
         disk::make_home(root)?;
         let lock = disk::lock_within(root, if waits { PATIENCE } else { Duration::ZERO })?;
@@ -145,7 +139,7 @@ impl Store {
             audit: Mutex::new(audit),
             slots: Mutex::default(),
             pending: Mutex::default(),
-            seen: Mutex::default(),
+            seen: Mutex::new(Seen::open(&root.join(SEEN_FILE))?),
             _lock: lock,
         })
     }
@@ -202,17 +196,7 @@ impl Store {
     /// True if no request of that id was there before.
     #[must_use]
     pub fn is_first(&self, request: &[u8; 16]) -> bool {
-        let mut seen = lock(&self.seen);
-        if !seen.ids.insert(*request) {
-            return false;
-        }
-        seen.order.push_back(*request);
-        if seen.order.len() > SEEN_MAX
-            && let Some(oldest) = seen.order.pop_front()
-        {
-            seen.ids.remove(&oldest);
-        }
-        true
+        lock(&self.seen).is_first(request)
     }
 
     fn log(&self, entries: &[Entry]) -> Result<()> {

@@ -18,8 +18,10 @@ pub const REMOTE_BYTES_MAX: usize = 1024;
 pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
 /// Anchors in one token.
 const ANCHORS_MAX: usize = 256;
-const PROJECT_PREFIX: &str = "kagi_proj_v1_";
-const ADMIN_PREFIX: &str = "kagi_admin_v1_";
+/// What a project token begins with.
+pub const PROJECT_PREFIX: &str = "kagi_proj_v1_";
+/// What an administrator's token begins with.
+pub const ADMIN_PREFIX: &str = "kagi_admin_v1_";
 const SERVER_PREFIX: &str = "kagi_server_v1_";
 const ID_CHARACTERS: usize = 20;
 

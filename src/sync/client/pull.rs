@@ -252,7 +252,11 @@ impl Exchange<'_> {
         if pulled.manifest.is_empty() && (unpushed == 0 || !is_verified) {
             (report.is_verified, report.unpushed) = (is_verified, unpushed);
         } else {
-            let base = base.as_ref().filter(|_| !is_new);
+            // What came after an older state is kept where that is asked for (PROTOCOL 12.5).
+            let keeps = self.options.accepts_older && self.options.choice == Some(Choice::Ours);
+            let base = base
+                .as_ref()
+                .filter(|base| !is_new && (!keeps || base.revision < manifest.revision));
             let blobs = Rc::new(blobs);
             let incoming = Incoming { manifest: &manifest, base, ours: &ours, blobs };
             let received =

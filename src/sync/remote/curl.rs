@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// What `curl` may take longer than it was told to.
 const GRACE: Duration = Duration::from_secs(10);
+/// How `curl` ends where a certificate is not vouched for.
+const CODE_CERTIFICATE: i32 = 60;
 /// Digits of the code that `curl` prints after the body.
 const CODE_BYTES: usize = 3;
 
@@ -36,6 +38,10 @@ pub(super) fn fetch(address: &Address, path: &str, body: Option<&[u8]>) -> Resul
         None => Err(address.unreachable("it takes too long, or says too much")),
         Some(said) if said.code == Some(0) => {
             code_and_body(said.stdout).ok_or_else(|| address.not_kagi())
+        }
+        Some(said) if said.code == Some(CODE_CERTIFICATE) => {
+            let why = "CURL_CA_BUNDLE names the file of an authority of your own";
+            Err(address.unreachable(format!("{} ({why})", reason(&said.stderr))))
         }
         Some(said) => Err(address.unreachable(reason(&said.stderr))),
     }

@@ -62,7 +62,7 @@ fn respond(input: &mut impl Read, bytes_max: usize, answer: &Answer) -> Result<O
     let Some(request) = frame(input, bytes_max)? else {
         return Ok(None);
     };
-    let exchange = answer(request.expose(), "a pipe")?;
+    let exchange = answer(request.expose(), "pipe")?;
     if exchange.as_ref().is_some_and(|exchange| exchange.is_denied) {
         thread::sleep(DENIED_AFTER);
     }

@@ -44,9 +44,7 @@ impl Store {
         }
         self.on(id, |project| {
             project.check_push(&push)?;
-            if !self.tokens.has(&actor.token) {
-                return Err(Refused::new(Refusal::Denied, ""));
-            }
+            self.check_still(actor)?;
             // Before the commit: if it is stopped between, too few may come in, never too many.
             if !members.is_empty() && actor.token.may(&[Rights::ROTATE]) {
                 self.limit_members(actor, id, members)?; // PROTOCOL 8.4
@@ -57,6 +55,12 @@ impl Store {
             let standing = Store::standing(actor, project);
             Ok(Standing { member: bound, ..standing })
         })
+    }
+
+    /// Refuses whoever was ended or narrowed while waiting for the project.
+    fn check_still(&self, actor: &Actor) -> Answer<()> {
+        let is_still = self.tokens.has(&actor.token);
+        is_still.then_some(()).ok_or_else(|| Refused::new(Refusal::Denied, ""))
     }
 
     /// What follows a push that is there for good: none of it can undo it.
@@ -121,6 +125,7 @@ impl Store {
     /// `Malformed`, `Limit`, `Missing`, `Storage`.
     pub fn post(&self, actor: &Actor, id: &str, request: Vec<u8>) -> Answer<()> {
         self.on(id, |project| {
+            self.check_still(actor)?;
             let (member, is_there) = project.check_request(&request)?;
             if is_there {
                 return Ok(());
@@ -210,6 +215,7 @@ impl Store {
     /// `Storage`.
     pub fn issue(&self, actor: &Actor, id: &str, new: &NewToken) -> Answer<()> {
         self.on(id, |project| {
+            self.check_still(actor)?;
             let token = self.check_new(actor, id, new)?;
             let detail = format!("{}:{}:{}", token.info.id, new.rights.words(), new.member);
             self.log(&[actor.entry("issue", id, detail.trim_end_matches(':'))])?;
@@ -227,12 +233,17 @@ impl Store {
         self.on(id, |_| Ok(self.tokens.of(id).iter().map(|token| token.info.clone()).collect()))
     }
 
-    /// Ends a token of a project.
+    /// Ends a token of a project, or takes a request out of its mailbox.
     ///
     /// # Errors
-    /// `Missing`, `Storage`.
+    /// `Missing`, `Denied`, `Storage`.
     pub fn revoke(&self, actor: &Actor, id: &str, token: &str) -> Answer<()> {
-        self.on(id, |_| {
+        self.on(id, |project| {
+            self.check_still(actor)?;
+            if project.has_request(token) {
+                self.log(&[actor.entry("refuse", id, token)])?;
+                return Ok(project.answer([token].into_iter())?);
+            }
             if !self.tokens.of(id).iter().any(|one| one.info.id == token) {
                 return Err(Refused::new(Refusal::Missing, "token"));
             }

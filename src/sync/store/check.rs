@@ -12,7 +12,7 @@ use crate::format::request::{REQUEST_BYTES_MAX, Request};
 use crate::sync::store::audit::Line;
 use crate::sync::store::revision::{self, Header, Revision, number_of};
 use crate::sync::store::rollback::is_area;
-use crate::sync::store::{DIRECTORIES, FORMAT, FORMAT_FILE, damaged, tokens};
+use crate::sync::store::{DIRECTORIES, FORMAT, FORMAT_FILE, SEEN_FILE, damaged, tokens};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -109,8 +109,9 @@ impl Check {
     }
 
     fn top(&mut self) {
-        let known =
-            |name: &str| DIRECTORIES.contains(&name) || [FORMAT_FILE, "audit.log"].contains(&name);
+        let known = |name: &str| {
+            DIRECTORIES.contains(&name) || [FORMAT_FILE, SEEN_FILE, "audit.log"].contains(&name)
+        };
         self.each("", known, |_, _| Ok(()));
         let format = disk::read(&self.root.join(FORMAT_FILE), FORMAT.len());
         if !matches!(format, Ok(Some(bytes)) if bytes == FORMAT) {

@@ -8,7 +8,6 @@ use crate::crypto::hash::{Digest, hash};
 use crate::disk::{self, Mode, Pieces};
 use crate::error::Result;
 use crate::format::message::manifest::{FILES_MAX, Manifest, follow};
-use crate::format::names::is_id;
 use crate::format::request::{REQUEST_BYTES_MAX, REQUESTS_MAX, Request};
 use crate::format::text::HEX;
 use crate::sync::protocol::{Pulled, Refusal};
@@ -368,13 +367,19 @@ impl Project {
         Ok(())
     }
 
+    /// True if the request of that id is in the mailbox.
+    #[must_use]
+    pub fn has_request(&self, id: &str) -> bool {
+        self.mailbox.contains_key(id)
+    }
+
     /// Takes requests out of the mailbox.
     ///
     /// # Errors
     /// `Write`.
     pub fn answer<'a>(&mut self, ids: impl Iterator<Item = &'a str>) -> Result<()> {
-        for id in ids.filter(|id| is_id("kgm_", id)) {
-            if self.mailbox.contains_key(id) {
+        for id in ids {
+            if self.has_request(id) {
                 disk::remove(&self.request_path(id))?;
                 self.mailbox.remove(id);
             }

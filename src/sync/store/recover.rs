@@ -28,17 +28,28 @@ pub fn detail(revision: u64, id: &Digest) -> String {
 pub fn pushes(root: &Path, audit: &mut Audit) -> Result<()> {
     let (tail, complete) = audit.tail()?;
     let logged: HashSet<_> = tail.lines().filter_map(push_of).collect();
+    let number = |detail: &str| detail.split(':').next()?.parse::<u64>().ok();
+    let numbered: HashSet<_> =
+        logged.iter().filter_map(|(project, detail)| Some((*project, number(detail)?))).collect();
     let mut missing = Vec::new();
     for project in disk::list(&root.join("projects"))? {
         let directory = root.join("projects").join(&project.name);
         if rollback::finish(&directory).is_err() {
             continue;
         }
-        for number in numbers(&directory).unwrap_or_default().into_iter().rev() {
+        let numbers = numbers(&directory).unwrap_or_default();
+        for number in numbers.iter().rev().copied() {
+            // One with the number of a newer one that was rolled back is told apart where it counts.
+            let is_newest = numbers.last() == Some(&number);
+            if !is_newest && numbered.contains(&(project.name.as_str(), number)) {
+                continue;
+            }
             let Ok((header, id)) = read(&directory, &project.name, number) else { break };
             let detail = detail(number, &id);
-            let is_logged = logged.contains(&(project.name.as_str(), detail.as_str()));
-            if is_logged || (complete > 0 && header.time <= complete) {
+            if logged.contains(&(project.name.as_str(), detail.as_str())) {
+                continue;
+            }
+            if complete > 0 && header.time <= complete {
                 break;
             }
             missing.push((header.time, number, project.name.clone(), detail, header));

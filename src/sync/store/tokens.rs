@@ -167,10 +167,14 @@ impl Tokens {
         token.filter(|token| is_it && token.is_open(now))
     }
 
-    /// True if the token was not ended in the meantime.
+    /// True if the token was neither ended nor narrowed in the meantime.
     #[must_use]
     pub fn has(&self, token: &Token) -> bool {
-        token.verifier == [0; 32] || self.held().by_id.contains_key(&token.info.id)
+        let held = self.held();
+        let is_same = |now: &Arc<Token>| {
+            now.verifier == token.verifier && now.info.rights == token.info.rights
+        };
+        token.verifier == [0; 32] || held.by_id.get(&token.info.id).is_some_and(is_same)
     }
 
     /// The tokens of a project, sorted by id.
