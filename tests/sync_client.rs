@@ -1258,6 +1258,16 @@ fn a_job_with_a_key_pulls_into_an_empty_directory_and_runs() {
         assert_eq!(pulled.text().contains("verified"), is_verified, "{name}");
         assert_eq!(values(&job, &directory), pairs("A=1"));
         team.pull(&job, &directory);
+        // Without a base nothing tells what was changed here, but a person, or a job, can.
+        fs::remove_dir_all(job.kagi_home().join("checkouts")).expect("a directory");
+        ada.kagi(&at, &format!("env add more{number}")).ok();
+        team.push(&ada, &at);
+        team.sync(&job, &directory, "pull", "")
+            .prints(&["error BothChanged"]);
+        team.sync(&job, &directory, "pull theirs", "")
+            .ok()
+            .prints(&["backup"]);
+        assert_eq!(state(&directory), state(&at));
     }
     // Nobody at all gets the files, and no more than that.
     let (nobody, directory) = (team.world.device("nobody"), team.world.directory("nobody"));
