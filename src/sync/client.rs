@@ -240,20 +240,6 @@ impl<'a> Exchange<'a> {
         Ok(stored.map_or(self.seen, |stored| (stored.revision, stored.id)))
     }
 
-    /// Begins anew with a server that has nothing any more, which a person agreed to.
-    fn forget(&mut self) -> Result<()> {
-        (self.seen, self.base) = ((0, [0; 32]), None);
-        let Some(home) = self.home else {
-            return Ok(());
-        };
-        let remote = self.remote;
-        home.change_remote(&remote.project, |stored| {
-            let stored = stored.filter(|stored| stored.is_same(&remote.known))?;
-            Some(KnownRemote { revision: 0, id: [0; 32], ..stored })
-        })?;
-        home.set_base(&self.site.root, None)
-    }
-
     /// Remembers what was seen, if it was verified, and then what the checkout is in step with
     /// (PROTOCOL 12.11).
     fn remember(&mut self, manifest: &Manifest, is_verified: bool) -> Result<()> {

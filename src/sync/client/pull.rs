@@ -57,7 +57,6 @@ impl Exchange<'_> {
             let identity = own_identity(self.home)?;
             let member = identity.as_ref().map_or("", |own| own.id.as_str());
             let Some(fetched) = self.fetch(member)? else {
-                self.forget()?;
                 return Ok(PullReport::default());
             };
             if let Some(report) = self.take(fetched, identity.as_ref())? {
@@ -124,8 +123,8 @@ impl Exchange<'_> {
             return Ok(());
         };
         home.change_remote(&remote.project, |stored| {
-            let stored = stored.filter(|stored| stored.is_same(&remote.known));
-            stored.map(|stored| KnownRemote { revision: 0, id: [0; 32], ..stored })
+            let is_news = |known: &KnownRemote| known.is_same(&remote.known) && known.revision > 0;
+            Some(KnownRemote { revision: 0, id: [0; 32], ..stored.filter(is_news)? })
         })?;
         home.set_base(&self.site.root, None)
     }
