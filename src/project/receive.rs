@@ -235,6 +235,30 @@ fn check_texts(theirs: &Site, manifest: &Manifest) -> Result<()> {
     Ok(())
 }
 
+/// Opens what came, for a device that may have rotated itself. And: whether what this device knows has
+/// to be forgotten for it; whether it is of a rotation that the device has gone on from.
+fn open_theirs(
+    theirs: &Site,
+    incoming: &Incoming,
+    choice: Option<Choice>,
+    opening: &Opening,
+    ours: Option<&Project>,
+) -> Result<(Option<Project>, bool, bool)> {
+    match (accept_chosen(theirs, incoming, choice, opening), ours) {
+        (Err(error), Some(ours)) if is_of_another_rotation(&error) => {
+            let their = match ours.at_site(theirs.clone()) {
+                Err(_) if choice.is_some() => {
+                    accept(theirs, incoming.manifest, &Opening { forgets: true, ..*opening })?
+                }
+                // The keys that were rotated here are those of what the server still has.
+                their => check_maker(theirs, incoming.manifest, Some(their?))?,
+            };
+            Ok((their, false, true))
+        }
+        (accepted, _) => accepted.map(|(their, forgets)| (their, forgets, false)),
+    }
+}
+
 /// Opens both sides, and decides whose roster and configuration stay (PROTOCOL 12.8).
 fn open_sides(
     site: &Site,
@@ -250,21 +274,8 @@ fn open_sides(
     }
     let here = || Project::accept(site.clone(), &QUIET);
     let mut ours = if changed == Changed::Here || choice.is_some() { here().ok() } else { None };
-    let mut is_behind = false;
-    let (their, takes_all) = match (accept_chosen(theirs, incoming, choice, opening), &ours) {
-        (Err(error), Some(ours)) if is_of_another_rotation(&error) => {
-            is_behind = true;
-            let their = match ours.at_site(theirs.clone()) {
-                Err(_) if choice.is_some() => {
-                    accept(theirs, incoming.manifest, &Opening { forgets: true, ..*opening })?
-                }
-                // The keys that were rotated here are those of what the server still has.
-                their => check_maker(theirs, incoming.manifest, Some(their?))?,
-            };
-            (their, false)
-        }
-        (accepted, _) => accepted?,
-    };
+    let (their, takes_all, is_behind) =
+        open_theirs(theirs, incoming, choice, opening, ours.as_ref())?;
     let Some(their) = their else {
         let whole = choice.filter(|choice| *choice == Choice::Theirs);
         if whole.is_none() {
