@@ -4,8 +4,10 @@
 #![cfg(all(unix, feature = "server"))]
 
 mod common;
+#[path = "common/serving.rs"]
+mod serving;
 
-use common::{Device, Listing, Outcome, World, listing, program};
+use common::{Listing, Outcome, World, listing};
 use kagi::crypto::random;
 use kagi::format::message::token::{AdminToken, Credential, ProjectToken, ServerKeys};
 use kagi::format::text::BASE32;
@@ -13,79 +15,14 @@ use kagi::sync::channel::open_request;
 use kagi::sync::protocol::{
     ProjectInfo, Pulled, Refusal, Request, Response, Rights, Standing, TokenInfo,
 };
+use serving::{Serving, fed};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Child;
 use std::thread;
-use std::time::{Duration, Instant};
-
-/// `kagi serve` on a free port, ended with the test.
-struct Serving {
-    child: Child,
-    url: String,
-    admin: String,
-    print: String,
-}
-
-impl Serving {
-    fn start(world: &World) -> Self {
-        let device = world.device("server");
-        let mut command = device.command(program(), &world.root);
-        command.args(["serve", "--bind", "127.0.0.1:0", "--store", "store"]);
-        let (first, log) = (world.root.join("first"), world.root.join("log"));
-        let file = |path| fs::File::create(path).expect("a file");
-        let child = command
-            .stdout(file(&first))
-            .stderr(file(&log))
-            .spawn()
-            .expect("a server");
-        let mut serving = Serving {
-            child,
-            url: String::new(),
-            admin: String::new(),
-            print: String::new(),
-        };
-        let end = Instant::now() + Duration::from_secs(20);
-        while serving.url.is_empty() {
-            assert!(Instant::now() < end, "the server does not start");
-            thread::sleep(Duration::from_millis(10));
-            let log = fs::read_to_string(&log).expect("a log");
-            let url = log
-                .split_once("serving on ")
-                .and_then(|(_, rest)| rest.split_once(' '));
-            serving.url = url.map(|(url, _)| url.to_string()).unwrap_or_default();
-        }
-        let first = fs::read_to_string(first).expect("the first token");
-        let token = first.split_once("admin token ").expect("the first token").1;
-        serving.admin = token.trim().to_string();
-        let print = first.split_once("fingerprint ").expect("a fingerprint").1;
-        serving.print = print.lines().next().unwrap_or_default().to_string();
-        serving
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Runs a command with something on its standard input.
-fn fed(device: &Device, at: &Path, words: &str, input: &str) -> Outcome {
-    let path = at.join("../input");
-    fs::write(&path, input).expect("a file");
-    let mut command = device.command(program(), at);
-    command
-        .args(words.split_whitespace())
-        .stdin(fs::File::open(&path).expect("a file"));
-    let outcome = common::outcome(&format!("kagi {words} < input"), &mut command);
-    fs::remove_file(path).expect("the file");
-    outcome
-}
+use std::time::Duration;
 
 /// All outputs of a session, and where tokens may not be.
 #[derive(Default)]
@@ -220,6 +157,30 @@ fn a_token_is_nowhere_but_where_it_was_asked_for() {
         let mode = fs::metadata(&path).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{}", path.display());
     }
+}
+
+/// A request of any size is opened on the small stack of a server's thread.
+#[test]
+fn a_large_push_does_not_end_the_server() {
+    let world = World::new();
+    let serving = Serving::start(&world);
+    let (mut ada, at) = (world.device("ada"), world.directory("at"));
+    ada.kagi(&at, "init --name Ada --no-git").ok();
+    fs::write(at.join("large"), "x".repeat(1 << 20)).expect("a file");
+    ada.kagi(&at, "set LARGE --file large").ok();
+    let (url, print) = (&serving.url, &serving.print);
+    let join = format!("project join --remote {url} --fingerprint {print}");
+    let id = ada.kagi(&at, &join).ok().text();
+    let id = id.split_whitespace().last().expect("an id");
+    ada.variables
+        .push(("KAGI_ADMIN_TOKEN", serving.admin.clone()));
+    let approve = format!("project approve {id} --remote {url}");
+    let token = ada.kagi(&at, &approve).ok().text();
+    fed(&ada, &at, "pull -", &token).ok();
+    ada.kagi(&at, "push").ok();
+    let there = world.directory("there");
+    ada.kagi(&there, &format!("pull --project {id}")).ok();
+    ada.kagi(&there, "get").ok();
 }
 
 /// An error may name the prefix of a token, but no content follows it.

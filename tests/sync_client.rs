@@ -529,6 +529,43 @@ fn the_same_value_set_twice_is_no_conflict_and_no_push() {
     assert_eq!(state(&at), state(&his));
 }
 
+/// Where the project is in Git as well, files go back without kagi; that is nobody's change.
+#[test]
+fn what_git_took_back_does_not_take_back_what_was_pushed() {
+    let (team, ada, at) = Team::new();
+    let old = fs::read(at.join(".kagi").join(DEVELOPMENT)).expect("a scope");
+    ada.kagi(&at, "set B 1").ok();
+    team.push(&ada, &at);
+    for words in ["pull", "push"] {
+        fs::write(at.join(".kagi").join(DEVELOPMENT), &old).expect("a scope");
+        team.sync(&ada, &at, words, "")
+            .ok()
+            .prints(&["taken secrets/app/development.enc", "unpushed 0"]);
+        assert_eq!(values(&ada, &at), pairs("A=1 B=1"), "{words}");
+    }
+    // With a change on top of it, all are there.
+    fs::write(at.join(".kagi").join(DEVELOPMENT), &old).expect("a scope");
+    ada.kagi(&at, "set C 1").ok();
+    ada.kagi(&at, "get").ok();
+    team.pull(&ada, &at).prints(&["joined"]);
+    team.push(&ada, &at).prints(&["pushed 1 to 3"]);
+    assert_eq!(values(&ada, &at), pairs("A=1 B=1 C=1"));
+    team.pull(&ada, &at).prints_not(&["joined", "taken"]);
+    // Nor is a member that was let in shut out.
+    let saved = team.world.directory("saved");
+    copy(&at.join(".kagi"), &saved);
+    let (bob, _) = team.member(&ada, &at, "bob", "");
+    for words in ["pull", "push"] {
+        let (old, new) = (saved.join("access.json"), at.join(".kagi/access.json"));
+        fs::copy(old, new).expect("a roster");
+        team.sync(&ada, &at, words, "")
+            .ok()
+            .prints(&["taken access.json", "unpushed 0"]);
+        let members = ada.kagi(&at, "member list").ok().text();
+        assert!(members.contains(&identity_of(&bob).id), "{members}");
+    }
+}
+
 #[test]
 fn a_deleted_file_goes_unless_it_was_changed() {
     let (team, ada, at) = Team::new();
@@ -1024,6 +1061,41 @@ fn a_member_that_left_cannot_make_a_state() {
     team.pull(&ada, &at).prints(&["verified"]);
 }
 
+/// Where case does not count, both would be one.
+#[test]
+fn no_two_files_or_services_differ_by_case_alone() {
+    let decode = |paths: &[&str]| {
+        let list = |path: &&str| Listed {
+            path: (*path).into(),
+            size: 1,
+            digest: [1; 32],
+        };
+        let manifest = Manifest {
+            project: format!("kgp_{}", "a".repeat(20)),
+            epoch: kagi::format::names::Epoch {
+                number: 1,
+                id: [1; 8],
+            },
+            revision: 1,
+            previous: [0; 32],
+            files: paths.iter().map(list).collect(),
+            mac: [0; 32],
+        };
+        Manifest::decode("a manifest", &manifest.encode())
+    };
+    let with = |one, other| decode(&["access.json", "kagi.json", one, other]);
+    assert!(with("secrets/API/a.enc", "secrets/api2/a.enc").is_ok());
+    assert!(with("secrets/api/a.enc", "secrets/api/b.enc").is_ok());
+    for (one, other) in [
+        ("secrets/API/a.enc", "secrets/api/a.enc"),
+        ("secrets/api/A.enc", "secrets/api/a.enc"),
+        ("secrets/API/a.enc", "secrets/api/b.enc"),
+    ] {
+        let error = with(one, other).err().expect("refused");
+        assert!(error.cause.contains("by case alone"), "{}", error.cause);
+    }
+}
+
 #[test]
 fn names_that_lead_elsewhere_write_nothing_anywhere() {
     let (team, ada, at) = Team::new();
@@ -1408,23 +1480,25 @@ fn a_push_that_is_killed_anywhere_is_done_by_the_next() {
 fn a_scope_that_goes_back_is_noted_and_refused_where_that_is_meant() {
     let (team, ada, at) = Team::new();
     let (bob, his) = team.member(&ada, &at, "bob", "");
-    let path = at.join(".kagi").join(DEVELOPMENT);
+    let (cid, its) = team.member(&ada, &at, "cid", "--only app/production");
+    let path = its.join(".kagi").join(DEVELOPMENT);
     let old = fs::read(&path).expect("a scope");
     ada.kagi(&at, "set A 2").ok();
     team.push(&ada, &at);
     team.pull(&bob, &his);
     assert_eq!(values(&bob, &his), pairs("A=2"));
     bob.kagi(&his, "get --json").ok();
-    // By a member, for nobody else can make a state.
+    // By a member, for nobody else can make a state; one that cannot open it, for the others join it.
+    team.pull(&cid, &its);
     fs::write(&path, old).expect("a scope");
-    team.push(&ada, &at);
+    team.push(&cid, &its);
     let before = state(&his);
     team.sync(&bob, &his, "pull strict", "")
         .prints(&["error RolledBack"]);
     assert_eq!(state(&his), before);
     team.pull(&bob, &his)
         .prints(&["older secrets/app/development.enc"]);
-    assert_eq!(state(&his), state(&at));
+    assert_eq!(state(&his), state(&its));
 }
 
 #[test]
@@ -1433,14 +1507,15 @@ fn what_does_not_open_does_not_take_the_place_of_what_does() {
     ada.kagi(&at, "set web X 1").ok();
     team.push(&ada, &at);
     let (bob, his) = team.member(&ada, &at, "bob", "");
+    let (cid, its) = team.member(&ada, &at, "cid", "--only app/development");
     // A member that may open one scope only can push any bytes for another one.
-    let path = at.join(".kagi/secrets/web/development.enc");
+    let path = its.join(".kagi/secrets/web/development.enc");
     let text = fs::read_to_string(&path).expect("a scope");
-    let other = fs::read_to_string(at.join(".kagi").join(DEVELOPMENT)).expect("a scope");
+    let other = fs::read_to_string(its.join(".kagi").join(DEVELOPMENT)).expect("a scope");
     let foreign = other.lines().last().expect("a box");
     let header = text.lines().next().expect("a header");
     fs::write(&path, format!("{header}\n{foreign}\n")).expect("a scope");
-    team.push(&ada, &at);
+    team.push(&cid, &its);
     team.pull(&bob, &his)
         .prints(&["not joined secrets/web/development.enc", "unpushed 1"]);
     assert_eq!(bob.values(&his, "web"), pairs("X=1"));
@@ -1448,6 +1523,7 @@ fn what_does_not_open_does_not_take_the_place_of_what_does() {
     team.pull(&ada, &at);
     assert_eq!(ada.values(&at, "web"), pairs("X=1"));
     // Half of a merge goes nowhere.
+    let path = at.join(".kagi/secrets/web/development.enc");
     let text = fs::read_to_string(&path).expect("a scope");
     fs::write(&path, format!("{text}<<<<<<< HEAD\n=======\n>>>>>>> x\n")).expect("a scope");
     team.sync(&ada, &at, "push", "").prints(&["error Unmerged"]);

@@ -13,10 +13,24 @@ pub const TAG_BYTES: usize = 16;
 /// A (key, nonce) pair must be used once: the callers take a random nonce, or a key that is fresh.
 #[must_use]
 pub fn seal(key: &Key, nonce: &[u8; NONCE_BYTES], aad: &[u8], plaintext: &Secret) -> Vec<u8> {
-    let mut text = Vec::with_capacity(plaintext.len() + TAG_BYTES);
+    seal_after(&[], key, nonce, aad, plaintext)
+}
+
+/// The same behind bytes that stay as they are.
+#[must_use]
+pub fn seal_after(
+    head: &[u8],
+    key: &Key,
+    nonce: &[u8; NONCE_BYTES],
+    aad: &[u8],
+    plaintext: &Secret,
+) -> Vec<u8> {
+    let mut text = Vec::with_capacity(head.len() + plaintext.len() + TAG_BYTES);
+    text.extend_from_slice(head);
     text.extend_from_slice(plaintext.expose());
     let cipher = XChaCha20Poly1305::new(key.expose().into());
-    match cipher.encrypt_inout_detached(&XNonce::from(*nonce), aad, text.as_mut_slice().into()) {
+    let sealed = (&mut text[head.len()..]).into();
+    match cipher.encrypt_inout_detached(&XNonce::from(*nonce), aad, sealed) {
         Ok(tag) => text.extend_from_slice(&tag),
         // Only for texts over 256 GiB; an empty result opens nowhere and holds no plaintext.
         Err(_) => return Vec::new(),

@@ -6,6 +6,7 @@
 use crate::crypto::hash::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::format::message::manifest::Manifest;
+use crate::format::roster::Roster;
 use crate::format::scope_file::{self, BOXES_MAX, FILE_BYTES_MAX, ScopeName, SealedBox};
 use crate::format::snapshot::Snapshot;
 use crate::project::merge::Merged;
@@ -96,9 +97,18 @@ impl Incoming<'_> {
         } else if all(&is_unchanged) {
             Changed::There
         } else if self.base.is_some() && all(&|path| self.theirs(path) == self.based(path)) {
-            Changed::Here
+            if self.is_roster_older() { Changed::There } else { Changed::Here }
         } else {
             Changed::Both
+        }
+    }
+
+    /// True if the roster that is here comes before the server's: it was taken back (PROTOCOL 12.14).
+    fn is_roster_older(&self) -> bool {
+        let read = |digest| Roster::read(ROSTER_FILE, self.bytes(digest));
+        match (read(self.here(ROSTER_FILE)), read(self.theirs(ROSTER_FILE))) {
+            (Ok(here), Ok(there)) => here.epoch == there.epoch && here.sequence < there.sequence,
+            _ => false,
         }
     }
 
@@ -167,10 +177,20 @@ impl<'a> Join<'a> {
                 self.carry(name, path, None, ours, is_strict)
             }
             Changed::Both if !crosses => self.join(name, path, is_strict),
+            // What is here may be no change of the base, but older: Git goes back, and so do people.
+            Changed::Here
+                if !crosses && ours.is_some() && theirs.is_some() && self.can_open(name) =>
+            {
+                self.join(name, path, is_strict)
+            }
             Changed::Both if keeps_ours => self.carry(name, path, ours, theirs, is_strict),
             Changed::Both => self.carry(name, path, theirs, ours, is_strict),
             Changed::Here | Changed::Nobody => Ok(()),
         }
+    }
+
+    fn can_open(&self, name: &ScopeName) -> bool {
+        self.sides.target().is_some_and(|target| target.scope_key(name).is_ok())
     }
 
     fn change(&mut self, path: &str, before: Option<Vec<u8>>, after: Option<Cow<'a, [u8]>>) {

@@ -266,9 +266,12 @@ fn open_sides(
         (accepted, _) => accepted?,
     };
     let Some(their) = their else {
-        check_unchanged(site, incoming)?;
+        let whole = choice.filter(|choice| *choice == Choice::Theirs);
+        if whole.is_none() {
+            check_unchanged(site, incoming)?;
+        }
         let (keeps_ours, crosses) = (false, false);
-        return Ok(Sides { theirs: None, ours: None, keeps_ours, crosses, whole: None });
+        return Ok(Sides { theirs: None, ours: None, keeps_ours, crosses, whole });
     };
     // A server that was taken back behind a rotation has nothing that is newer than the base.
     let is_base = |base: &Manifest| base.epoch == incoming.manifest.epoch;

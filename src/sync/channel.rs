@@ -43,7 +43,8 @@ pub fn seal_request_with(
 ) -> Option<(Vec<u8>, Expecting)> {
     let head = public_key(&ephemeral);
     let shared = agree(&ephemeral, server)?;
-    let bytes = join(&head, &kdf::request(&shared, &head, server), plaintext);
+    let key = kdf::request(&shared, &head, server);
+    let bytes = aead::seal_after(&head, &key, &NONCE, &[], plaintext);
     let request = hash(&bytes);
     Some((bytes, Expecting { ephemeral, shared, request }))
 }
@@ -88,14 +89,8 @@ impl Answering {
         let fresh = agree(&ephemeral, &self.client)
             .ok_or_else(|| Error::new(Kind::Unauthentic, "the request"))?;
         let key = kdf::response(&self.shared, &fresh, &self.request, &head);
-        Ok(join(&head, &key, plaintext))
+        Ok(aead::seal_after(&head, &key, &NONCE, &[], plaintext))
     }
-}
-
-fn join(head: &[u8; 32], key: &Key, plaintext: &Secret) -> Vec<u8> {
-    let mut bytes = head.to_vec();
-    bytes.extend_from_slice(&aead::seal(key, &NONCE, &[], plaintext));
-    bytes
 }
 
 /// Seals a credential to a member, who alone can fetch it then (PROTOCOL 4.6).
@@ -116,9 +111,7 @@ pub fn seal_credential(
     credential.write(&mut text);
     let key = kdf::token(&shared, &head, public, project);
     let aad = length_prefixed(&[project.as_bytes(), member.as_bytes()]);
-    let mut bytes = head.to_vec();
-    bytes.extend_from_slice(&aead::seal(&key, &NONCE, &aad, &text.0));
-    Ok(bytes)
+    Ok(aead::seal_after(&head, &key, &NONCE, &aad, &text.0))
 }
 
 /// Opens a credential that was sealed to this member; `None` if it was not (PROTOCOL 4.6).

@@ -37,17 +37,25 @@ pub fn exchange(
     let Some((plaintext, answering)) = open_request(&keys.secret, &keys.public, bytes) else {
         return Ok(None);
     };
-    let response = match Request::decode(plaintext.expose()) {
+    // What is large is there as few times at once as can be.
+    let request = Request::decode(plaintext.expose());
+    drop(plaintext);
+    let response = match request {
         Some(request) => response(answer(store, request, from, now)),
         None => Response::Refused(Refusal::Malformed, String::new()),
     };
-    let bytes = answering.seal(&response.encode())?;
-    let (is_denied, trouble) = match response {
+    let plaintext = response.encode();
+    let (is_denied, trouble) = refusal(response);
+    Ok(Some(Exchange { bytes: answering.seal(&plaintext)?, is_denied, trouble }))
+}
+
+/// True if the token was not accepted; and what the store could not do.
+fn refusal(response: Response) -> (bool, Option<String>) {
+    match response {
         Response::Refused(Refusal::Denied, _) => (true, None),
         Response::Refused(Refusal::Storage, about) => (false, Some(about)),
         _ => (false, None),
-    };
-    Ok(Some(Exchange { bytes, is_denied, trouble }))
+    }
 }
 
 /// Does what somebody asks who has the store's directory anyway. A project that registers is taken in

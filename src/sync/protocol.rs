@@ -342,8 +342,7 @@ impl Operation {
     fn size(&self) -> usize {
         match self {
             Operation::Push { manifest, blobs, members, .. } => {
-                let blobs: usize = blobs.iter().map(|blob| blob.len() + 4).sum();
-                manifest.len() + blobs + 64 * members.len()
+                manifest.len() + size(blobs) + 64 * members.len()
             }
             Operation::Fetch { digests, .. } => 32 * digests.len(),
             _ => 1024,
@@ -519,11 +518,28 @@ impl ProjectInfo {
     }
 }
 
+/// Bytes of a list of fields.
+fn size(fields: &[Vec<u8>]) -> usize {
+    fields.iter().map(|field| field.len() + 4).sum()
+}
+
 impl Response {
+    /// Bytes of what may be large: a buffer that has to move takes three times the place.
+    fn size(&self) -> usize {
+        match self {
+            Response::Pulled(pulled) => {
+                let lists = size(&pulled.blobs) + size(&pulled.requests);
+                lists + pulled.manifest.len() + 32 * pulled.links.len() + pulled.sealed.len()
+            }
+            Response::Blobs(blobs) => size(blobs),
+            _ => 0,
+        }
+    }
+
     /// The bytes (PROTOCOL 5.2).
     #[must_use]
     pub fn encode(&self) -> Secret {
-        let mut out = Writer::with_capacity(1024);
+        let mut out = Writer::with_capacity(1024 + self.size());
         out.raw(&[VERSION]);
         match self {
             Response::Refused(refusal, about) => {

@@ -13,7 +13,7 @@ use crate::format::names::{Epoch, is_id};
 use crate::format::roster::ROSTER_BYTES_MAX;
 use crate::format::scope_file::{FILE_BYTES_MAX, ScopeName};
 use crate::secret::Key;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Files of one state.
 pub const FILES_MAX: usize = 10_000;
@@ -126,9 +126,15 @@ impl Manifest {
             |file: &Listed| bytes_max(&file.path).is_some_and(|max| file.size as usize <= max);
         let is_ours = manifest.files.iter().all(fits);
         check(is_ours, "it lists a file that belongs to no project, or is too large")?; // PROTOCOL 3.3
-        let lower = manifest.files.iter().map(|file| file.path.to_ascii_lowercase());
-        let is_told_apart = lower.collect::<BTreeSet<_>>().len() == manifest.files.len();
-        check(is_told_apart, "it lists files that differ by case alone")?; // PROTOCOL 3.3
+        let mut places = BTreeMap::new();
+        let mut is_one_place = |path: &'_ str| {
+            *places.entry(path.to_ascii_lowercase()).or_insert(path.to_string()) == path
+        };
+        let is_told_apart = manifest.files.iter().all(|file| {
+            let directory = file.path.rsplit_once('/').map_or("", |(directory, _)| directory);
+            is_one_place(&file.path) && is_one_place(directory)
+        });
+        check(is_told_apart, "it lists files or services that differ by case alone")?; // PROTOCOL 3.3
         let total: u64 = manifest.files.iter().map(|file| u64::from(file.size)).sum();
         check(total <= STATE_BYTES_MAX, "a state may have 256 MiB")?; // PROTOCOL 3.2
         let has = |path: &str| manifest.find(path).is_some();

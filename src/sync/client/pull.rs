@@ -110,12 +110,10 @@ impl Exchange<'_> {
         }
         self.check_history(&manifest, since, &pulled.links, seen)?;
         let mut blobs = Blobs::new();
-        if !pulled.manifest.is_empty() {
-            let ours = self.site.files(&mut blobs)?;
-            let sent = std::mem::take(&mut pulled.blobs);
-            blobs.extend(sent.into_iter().map(|blob| (hash(&blob), blob)));
-            self.complete(&manifest, base.as_ref(), &ours, &mut blobs)?;
-        }
+        let ours = self.site.files(&mut blobs)?;
+        let sent = std::mem::take(&mut pulled.blobs);
+        blobs.extend(sent.into_iter().map(|blob| (hash(&blob), blob)));
+        self.complete(&manifest, base.as_ref(), &ours, &mut blobs)?;
         Ok(Some(Fetched { manifest, base, blobs, pulled }))
     }
 
@@ -177,8 +175,8 @@ impl Exchange<'_> {
         if manifest.previous == id { Ok(()) } else { Err(forked) }
     }
 
-    /// Fetches the blobs that are missing: those of the new state that no side has, and those of the
-    /// base, as far as the server still has them, where the epoch has changed since.
+    /// Fetches the blobs that are missing: those of the state that are new, or not what is here, and
+    /// those of the base, as far as the server still has them, where the epoch has changed since.
     fn complete(
         &mut self,
         manifest: &Manifest,
@@ -192,7 +190,7 @@ impl Exchange<'_> {
         let is_wanted = |path: &str, digest: &Digest| {
             let is_base =
                 base.and_then(|base| base.find(path)).is_some_and(|file| file.digest == *digest);
-            needs_all || !is_base || ScopeName::of_file(path).is_none()
+            needs_all || !is_base || ours.contains_key(path) || ScopeName::of_file(path).is_none()
         };
         let files = manifest.files.iter().filter(|file| is_wanted(&file.path, &file.digest));
         let wanted: Vec<_> = files.map(|file| file.digest).collect();
@@ -209,6 +207,7 @@ impl Exchange<'_> {
     }
 
     fn fetch_all(&mut self, mut wanted: Vec<Digest>, blobs: &mut Blobs) -> Result<()> {
+        let asked: BTreeSet<_> = wanted.iter().copied().collect();
         loop {
             wanted.retain(|digest| !blobs.contains_key(digest));
             let Some(first) = wanted.first().copied() else {
@@ -216,7 +215,9 @@ impl Exchange<'_> {
             };
             match self.call(Operation::Fetch { digests: wanted.clone() })? {
                 Response::Blobs(fetched) => {
-                    blobs.extend(fetched.into_iter().map(|blob| (hash(&blob), blob)));
+                    let fetched = fetched.into_iter().map(|blob| (hash(&blob), blob));
+                    // Nobody asked for others, of which there could be any number.
+                    blobs.extend(fetched.filter(|(digest, _)| asked.contains(digest)));
                 }
                 other => return Err(self.refused(other)),
             }
@@ -245,11 +246,11 @@ impl Exchange<'_> {
         }
         let mut report =
             PullReport { revision: manifest.revision, is_new, ..PullReport::default() };
-        let is_in_step = pulled.manifest.is_empty();
         let opening = self.opening();
-        if is_in_step {
-            report.is_verified = self.seen()?.0 >= manifest.revision;
-            report.unpushed = differing(&ours, &listed(&manifest));
+        let is_verified = self.seen()?.0 >= manifest.revision;
+        let unpushed = differing(&ours, &listed(&manifest));
+        if pulled.manifest.is_empty() && (unpushed == 0 || !is_verified) {
+            (report.is_verified, report.unpushed) = (is_verified, unpushed);
         } else {
             // What came after an older state is kept where that is asked for (PROTOCOL 12.5).
             let keeps = self.options.accepts_older && self.options.choice == Some(Choice::Ours);
@@ -351,6 +352,12 @@ pub(super) fn own_identity(home: Option<&Home>) -> Result<Option<Identity>> {
 }
 
 impl PullReport {
+    /// True if there is something to tell.
+    pub(super) fn has_news(&self) -> bool {
+        let files = self.taken.len() + self.deleted.len() + self.joined.len();
+        files + self.remarks.len() + self.requests.len() > 0 || self.has_own_token
+    }
+
     fn fill(&mut self, received: Received) {
         let Received { project, taken, deleted, joined, remarks, unpushed, backup } = received;
         self.is_verified = project.is_some();

@@ -10,7 +10,7 @@ use crate::format::scope_file::{self, ScopeName};
 use crate::keys::Home;
 use crate::project::{Blobs, Files, Project, Site, differing, listed};
 use crate::sync::channel::seal_credential;
-use crate::sync::client::{Exchange, Options, PushReport, Remote};
+use crate::sync::client::{Exchange, Options, PullReport, PushReport, Remote};
 use crate::sync::protocol::{NewToken, Operation, Refusal, Response, Rights, Standing};
 use crate::sync::remote::Server;
 use std::collections::BTreeSet;
@@ -46,14 +46,23 @@ struct Outgoing {
     blobs: Blobs,
     /// Files that are not what the base lists.
     changes: usize,
+    /// True if one of them may have been taken back: a scope that is older than what this device has
+    /// seen, or the roster (PROTOCOL 12.14).
+    is_older: bool,
 }
 
 impl Exchange<'_> {
     fn push(mut self) -> Result<PushReport> {
         let mut report = PushReport::default();
-        let mut sends_all = false;
+        let (mut sends_all, mut has_pulled) = (false, false);
         for attempt in 0..TRIES_MAX {
             let outgoing = self.prepare()?;
+            if outgoing.is_older && !has_pulled {
+                // It may be older than the base too, and would take back what others have done.
+                has_pulled = true;
+                report.pulls.extend(Some(self.pull()?).filter(PullReport::has_news));
+                continue;
+            }
             let response = match outgoing.changes {
                 0 => self.call(Operation::Status)?,
                 _ => self.call(outgoing.operation(sends_all))?,
@@ -93,7 +102,7 @@ impl Exchange<'_> {
         let mut blobs = Blobs::new();
         let files = self.site.files(&mut blobs)?;
         let base = self.base()?;
-        check_merged(&project, &files, &blobs, base.as_ref())?;
+        let is_older = check_changed(&project, &files, &blobs, base.as_ref())?;
         let list = |(path, digest): (&String, &Digest)| {
             let size = blobs.get(digest).map_or(0, Vec::len);
             Listed {
@@ -113,7 +122,8 @@ impl Exchange<'_> {
         manifest.authenticate(&key);
         Manifest::decode("the state", &manifest.encode())?;
         let changes = base.as_ref().map_or(files.len(), |base| differing(&files, &listed(base)));
-        Ok(Outgoing { project, manifest, base, blobs, changes })
+        let is_older = is_older && base.is_some();
+        Ok(Outgoing { project, manifest, base, blobs, changes, is_older })
     }
 
     /// What follows a push that was taken, or one that was not needed.
@@ -203,31 +213,33 @@ fn new_token(member: &Member, project: &str) -> Result<NewToken> {
 }
 
 /// Refuses half of a merge, which whoever pulls it could not see, and a changed scope that does not
-/// open.
-fn check_merged(
+/// open. `true` if one is older than what this device has seen, or the roster is another one.
+fn check_changed(
     project: &Project,
     files: &Files,
     blobs: &Blobs,
     base: Option<&Manifest>,
-) -> Result<()> {
+) -> Result<bool> {
+    let mut is_older = false;
     for (path, digest) in files {
+        let is_new =
+            base.and_then(|base| base.find(path)).is_none_or(|file| file.digest != *digest);
         let (Some(name), Some(bytes)) = (ScopeName::of_file(path), blobs.get(digest)) else {
+            is_older |= is_new;
             continue;
         };
         let shown = project.shown(path);
         if scope_file::read(&shown, bytes, &project.config.project, &name)?.has_markers {
             return Err(Error::new(Kind::Unmerged, shown)); // PROTOCOL 12.13
         }
-        let is_new =
-            base.and_then(|base| base.find(path)).is_none_or(|file| file.digest != *digest);
         if is_new && project.config.is_env(&name.env) {
-            project.load(&name).map(drop).or_else(|error| match error.kind {
-                Kind::NoAccess => Ok(()),
-                _ => Err(error),
-            })?;
+            match project.load(&name) {
+                Err(error) if error.kind != Kind::NoAccess => return Err(error),
+                found => is_older |= found.ok().flatten().is_some_and(|found| found.is_older),
+            }
         }
     }
-    Ok(())
+    Ok(is_older)
 }
 
 /// Waits for some time, so that many who push at once come one after the other.
