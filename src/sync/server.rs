@@ -27,8 +27,8 @@ const QUEUED_MAX: usize = 128;
 const SPARE_WORKERS_MAX: usize = 16;
 /// Requests that are answered at once: the others wait for a moment.
 const ANSWERING_MAX: usize = 16;
-/// Of a thread; what is not used has no memory behind it.
-const STACK_BYTES: usize = 256 * 1024;
+/// Of a thread; what is not used has no memory behind it. The hash of many bytes needs much of it.
+const STACK_BYTES: usize = 1024 * 1024;
 /// Bytes of requests and responses that are held at once, unless one alone may be larger.
 const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How long a request or response may stand still, or move more slowly than it must.
