@@ -16,7 +16,7 @@ fi
 # Beside the repository's own files, for a temp directory may be in memory, where a sync costs nothing.
 work=$(mktemp -d "$PWD/target/bench-server.XXXXXX")
 server=''
-trap 'test -z "$server" || kill -9 "$server" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'test -z "$server" || { kill -9 "$server" && wait "$server"; } 2>/dev/null; rm -rf "$work"' EXIT
 mkdir "$work/library"
 "$bench" "$KAGI_BIN" "$requests" "$seconds" "$work/library"
 
@@ -25,7 +25,7 @@ echo 'whole commands, a project of 20 keys'
 mkdir "$work/owner" "$work/project" "$work/elsewhere"
 export KAGI_HOME=$work/owner KAGI_DISABLE_KEYRING=1
 cd "$work/project"
-"$KAGI_BIN" serve --init --store "$work/store" --key-file "$work/key" >"$work/made"
+"$KAGI_BIN" serve --init --store "$work/store" --key-file "$work/key" >"$work/made" 2>"$work/log"
 "$KAGI_BIN" serve --bind 127.0.0.1:0 --store "$work/store" --key-file "$work/key" 2>"$work/log" &
 server=$!
 until address=$(grep -o 'http://127.0.0.1:[0-9]*' "$work/log"); do sleep 0.01; done
