@@ -16,7 +16,7 @@ fi
 # Beside the repository's own files, for a temp directory may be in memory, where a sync costs nothing.
 work=$(mktemp -d "$PWD/target/bench-server.XXXXXX")
 server=''
-trap 'test -z "$server" || { kill -9 "$server" && wait "$server"; } 2>/dev/null; rm -rf "$work"' EXIT
+trap 'test -z "$server" || { kill -9 "$server"; wait "$server"; } 2>/dev/null || true; rm -rf "$work"' EXIT
 mkdir "$work/library"
 "$bench" "$KAGI_BIN" "$requests" "$seconds" "$work/library"
 
