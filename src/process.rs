@@ -7,7 +7,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use std::ffi::{OsStr, OsString};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
@@ -197,17 +197,41 @@ pub fn ask(
     Ok(said.map(|(stdout, stderr)| Said { code: running.code(), stdout, stderr }))
 }
 
-/// Starts a program that runs beside kagi and complains on the same terminal, with the ends of the
-/// pipes to it and from it.
+/// Bytes of a line of a program's complaints; what is longer is cut into lines.
+const COMPLAINT_BYTES_MAX: u64 = 1024;
+
+/// Starts a program that runs beside kagi, with the ends of the pipes to it and from it. What it
+/// complains of goes to `complain` line by line, not yet made safe for a terminal.
 ///
 /// # Errors
 /// As `ask`.
 pub fn start(
     program: &str,
     arguments: &[&str],
+    complain: fn(&str),
 ) -> Result<(Running, impl Write + Send + 'static, impl Read + Send + 'static)> {
-    let (running, to, from, _) = spawn(program, arguments, Stdio::inherit())?;
+    let (mut running, to, from, errors) = spawn(program, arguments, Stdio::piped())?;
+    let (sender, heard_all) = mpsc::channel();
+    std::thread::spawn(move || {
+        if let Some(errors) = errors {
+            pass_on(errors, complain);
+        }
+        // Nobody waits where kagi has ended first.
+        let _ = sender.send(());
+    });
+    running.heard_all = Some(heard_all);
     Ok((running, to, from))
+}
+
+fn pass_on(errors: ChildStderr, complain: fn(&str)) {
+    let (mut errors, mut line) = (BufReader::new(errors), Vec::new());
+    let mut next = |line: &mut Vec<u8>| {
+        line.clear();
+        errors.by_ref().take(COMPLAINT_BYTES_MAX).read_until(b'\n', line)
+    };
+    while next(&mut line).is_ok_and(|count| count > 0) {
+        complain(String::from_utf8_lossy(line.trim_ascii_end()).as_ref());
+    }
 }
 
 fn spawn(
@@ -218,10 +242,11 @@ fn spawn(
     let mut command = without_own_variables(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
     let failed = |cause: &std::io::Error| not_started(program.as_ref(), &[], cause);
-    let mut running = Running(command.spawn().map_err(|cause| failed(&cause))?);
-    match (running.0.stdin.take(), running.0.stdout.take()) {
+    let child = command.spawn().map_err(|cause| failed(&cause))?;
+    let mut running = Running { child, heard_all: None };
+    match (running.child.stdin.take(), running.child.stdout.take()) {
         (Some(to), Some(from)) => {
-            let errors = running.0.stderr.take();
+            let errors = running.child.stderr.take();
             Ok((running, to, from, errors))
         }
         _ => Err(failed(&ErrorKind::BrokenPipe.into())),
@@ -229,16 +254,26 @@ fn spawn(
 }
 
 /// A program that ends when this is dropped.
-pub struct Running(Child);
+pub struct Running {
+    child: Child,
+    /// Says that all of its complaints were passed on.
+    heard_all: Option<mpsc::Receiver<()>>,
+}
 
 impl Running {
     /// Its exit code once its pipes are closed; `None` if a signal ended it, or it does not end.
     pub fn code(&mut self) -> Option<i32> {
         const ENDING_MAX: Duration = Duration::from_secs(1);
+        const COMPLAINTS_END_MAX: Duration = Duration::from_millis(200);
         let end = Instant::now() + ENDING_MAX;
         loop {
-            match self.0.try_wait() {
-                Ok(Some(status)) => return status.code(),
+            match self.child.try_wait() {
+                Ok(Some(status)) => {
+                    // Another program may hold its standard error open: a master connection, say.
+                    let last = self.heard_all.take();
+                    let _ = last.map(|last| last.recv_timeout(COMPLAINTS_END_MAX));
+                    return status.code();
+                }
                 Ok(None) if Instant::now() < end => std::thread::sleep(Duration::from_millis(2)),
                 _ => return None,
             }
@@ -250,8 +285,8 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.code();
         // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -333,6 +333,7 @@ fn other_machines_are_not_asked_by_plain_http() {
     assert_eq!(fake.record(), b"");
     let allowing = Options {
         allows_insecure_http: true,
+        ..Options::default()
     };
     ask(&address, public, allowing).expect("an answer");
     let variable = |value| {

@@ -10,6 +10,7 @@ mod serving;
 use common::{Listing, Outcome, World, listing};
 use kagi::crypto::random;
 use kagi::format::message::token::{AdminToken, Credential, ProjectToken, ServerKeys};
+use kagi::format::names::is_unprintable;
 use kagi::format::text::BASE32;
 use kagi::sync::channel::open_request;
 use kagi::sync::protocol::{
@@ -197,7 +198,8 @@ fn check_texts(told: &Told) {
 /// A program that says what it was called with.
 fn spy(directory: &Path, name: &str) {
     let path = directory.join(name);
-    let script = "#!/bin/sh\nprintf '%s\\n' \"$0\" \"$@\" >>\"$SPY\"; env >>\"$SPY\"; exit 7\n";
+    let script = "#!/bin/sh\nprintf '%s\\n' \"$0\" \"$@\" >>\"$SPY\"; env >>\"$SPY\"\n\
+                  printf 'wi\\033[2Jpe\\rd \\342\\200\\256out\\n' >&2; exit 7\n";
     fs::write(&path, script).expect("a script");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a program");
 }
@@ -238,7 +240,12 @@ fn no_child_is_told_a_token() {
         fed(&device, &at, "pull -", &token).fails(&["cannot reach"]);
         device.variables.push(("KAGI_PROJECT_TOKEN", token.clone()));
         device.variables.push(("KAGI_ADMIN_TOKEN", admin.clone()));
-        device.kagi(&at, "pull").fails(&["cannot reach"]);
+        let told = device
+            .kagi(&at, "pull")
+            .fails(&["cannot reach", "wi", "out"]);
+        // What a program says is text of others.
+        let is_printable = |symbol: char| symbol == '\n' || !is_unprintable(symbol);
+        assert!(told.stderr.chars().all(is_printable), "{:?}", told.stderr);
         device
             .kagi(&at, &format!("project list --remote {remote}"))
             .fails(&["cannot reach"]);

@@ -106,7 +106,8 @@ impl Asking {
 /// How a remote is opened.
 #[must_use]
 pub fn options(input: &Input) -> Options {
-    Options { allows_insecure_http: input.has("allow-insecure-http") }
+    let complain = |line: &str| terminal::note(&format!("ssh: {}", safe(line)));
+    Options { allows_insecure_http: input.has("allow-insecure-http"), complain }
 }
 
 /// The address of `--remote`; a directory is made absolute.

@@ -49,10 +49,18 @@ pub trait Server {
 }
 
 /// How a remote is opened.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Options {
     /// Plain HTTP to other machines as well.
     pub allows_insecure_http: bool,
+    /// Gets each line that `ssh`, or the machine at its other end, complains of: text of others.
+    pub complain: fn(&str),
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { allows_insecure_http: false, complain: |_| () }
+    }
 }
 
 /// Opens a remote by its address; `server` is the public key that it must have (`None` only for a
@@ -119,7 +127,7 @@ impl Wire {
                 address.check_insecure(options)?;
                 Ok(Wire::Web(plain::fetch))
             }
-            Place::Ssh { .. } => Ok(Wire::Ssh(ssh::Session::start(address)?)),
+            Place::Ssh { .. } => Ok(Wire::Ssh(ssh::Session::start(address, options.complain)?)),
             _ => Ok(Wire::Web(curl::fetch)),
         }
     }

@@ -34,7 +34,7 @@ impl Session {
     ///
     /// # Errors
     /// `Missing` or `NotStarted` naming `ssh`; `Unreachable`.
-    pub(super) fn start(address: &Address) -> Result<Self> {
+    pub(super) fn start(address: &Address, complain: fn(&str)) -> Result<Self> {
         let Place::Ssh { destination, port, directory } = &address.place else {
             return Err(address.not_kagi());
         };
@@ -44,7 +44,7 @@ impl Session {
         let mut arguments = vec!["-T"];
         arguments.extend(port.iter().flat_map(|port| ["-p", port]));
         arguments.extend(["--", destination, "kagi", "serve", "--stdio", "--store", &directory]);
-        let started = process::start("ssh", &arguments);
+        let started = process::start("ssh", &arguments, complain);
         let (running, to, from) = started.map_err(|error| address.needs(error))?;
         let pipes = Some((Box::new(to) as _, Box::new(from) as _));
         let mut session = Session { key: [0; 32], pipes, running };
