@@ -566,6 +566,76 @@ fn what_git_took_back_does_not_take_back_what_was_pushed() {
     }
 }
 
+/// A branch that is no older by its number, of which nothing says that it lacks something.
+#[test]
+fn what_a_parallel_branch_has_is_joined_with_what_was_pushed() {
+    let (team, ada, at) = Team::new();
+    let (cid, its) = team.member(&ada, &at, "cid", "--only app/production");
+    let path = at.join(".kagi").join(DEVELOPMENT);
+    let old = fs::read(&path).expect("a scope");
+    let make = |key: &str, count: usize| {
+        fs::write(&path, &old).expect("a scope");
+        for at_once in 0..count {
+            ada.kagi(&at, &format!("set {key} {at_once}")).ok();
+        }
+        fs::read(&path).expect("a scope")
+    };
+    let other = make("OTHER", 3);
+    make("PUSHED", 1);
+    team.push(&ada, &at).prints_not(&["joined"]);
+    fs::write(&path, &other).expect("a scope");
+    team.push(&ada, &at)
+        .prints(&["joined secrets/app/development.enc", "pushed 1 to 4"]);
+    assert_eq!(values(&ada, &at), pairs("A=1 OTHER=2 PUSHED=0"));
+    // Whoever cannot open it keeps both sides in it, and the others join them.
+    team.pull(&cid, &its);
+    let behind = its.join(".kagi").join(DEVELOPMENT);
+    for _ in 0..2 {
+        fs::write(&behind, &other).expect("a scope");
+        team.push(&cid, &its);
+        assert_eq!(boxes(&its, DEVELOPMENT), 2);
+    }
+    team.pull(&ada, &at);
+    assert_eq!(values(&ada, &at), pairs("A=1 OTHER=2 PUSHED=0"));
+    ada.kagi(&at, "set A 2").ok();
+    team.push(&ada, &at).prints_not(&["joined", "taken"]);
+}
+
+#[test]
+fn a_push_asks_once_and_pulls_first_only_where_the_boxes_of_the_base_are_not_known() {
+    let (team, ada, at) = Team::new();
+    // Whatever comes after the first request does not.
+    ada.kagi(&at, "set A 2").ok();
+    team.sync(&ada, &at, "push", "before2")
+        .ok()
+        .prints(&["to 2"]);
+    let known = |end: &str| {
+        let files = fs::read_dir(ada.kagi_home().join("checkouts")).expect("checkouts");
+        let mut paths = files.map(|file| file.expect("a file").path());
+        paths
+            .find(|path| path.extension().is_some_and(|own| own == end))
+            .expect("a file")
+    };
+    for text in [None, Some("damaged\n")] {
+        match text {
+            None => fs::remove_file(known("boxes")).expect("a file"),
+            Some(text) => fs::write(known("boxes"), text).expect("a file"),
+        }
+        ada.kagi(&at, "set A 3").ok();
+        ada.kagi(&at, &format!("set B {}", text.unwrap_or("1").trim()))
+            .ok();
+        team.sync(&ada, &at, "push", "before2")
+            .prints(&["error Unreachable"]);
+        team.push(&ada, &at).prints(&["pushed 1"]);
+        ada.kagi(&at, "set C 3").ok();
+        ada.kagi(&at, &format!("set D {}", text.unwrap_or("1").trim()))
+            .ok();
+        team.sync(&ada, &at, "push", "before2")
+            .ok()
+            .prints(&["pushed 1"]);
+    }
+}
+
 #[test]
 fn a_deleted_file_goes_unless_it_was_changed() {
     let (team, ada, at) = Team::new();
@@ -1521,6 +1591,9 @@ fn a_scope_that_goes_back_is_noted_and_refused_where_that_is_meant() {
     bob.kagi(&his, "get --json").ok();
     // By a member, for nobody else can make a state; one that cannot open it, for the others join it.
     team.pull(&cid, &its);
+    // What is deleted first has no boxes that would be joined with it.
+    fs::remove_file(&path).expect("a scope");
+    team.push(&cid, &its);
     fs::write(&path, old).expect("a scope");
     team.push(&cid, &its);
     let before = state(&his);

@@ -178,19 +178,13 @@ impl<'a> Join<'a> {
             }
             Changed::Both if !crosses => self.join(name, path, is_strict),
             // What is here may be no change of the base, but older: Git goes back, and so do people.
-            Changed::Here
-                if !crosses && ours.is_some() && theirs.is_some() && self.can_open(name) =>
-            {
+            Changed::Here if !crosses && ours.is_some() && theirs.is_some() => {
                 self.join(name, path, is_strict)
             }
             Changed::Both if keeps_ours => self.carry(name, path, ours, theirs, is_strict),
             Changed::Both => self.carry(name, path, theirs, ours, is_strict),
             Changed::Here | Changed::Nobody => Ok(()),
         }
-    }
-
-    fn can_open(&self, name: &ScopeName) -> bool {
-        self.sides.target().is_some_and(|target| target.scope_key(name).is_ok())
     }
 
     fn change(&mut self, path: &str, before: Option<Vec<u8>>, after: Option<Cow<'a, [u8]>>) {
@@ -377,6 +371,9 @@ impl<'a> Join<'a> {
     /// Keeps the boxes of both sides in one file, as Git's union does.
     fn keep_both(&mut self, name: &ScopeName, path: &str, [one, other]: [&[u8]; 2]) -> Result<()> {
         let both = both_texts(name, one, other)?;
+        if both == one {
+            return Ok(());
+        }
         self.change(path, None, Some(both.into()));
         self.remark(Remark::NotJoined(path.to_string(), String::new()));
         Ok(())

@@ -248,6 +248,7 @@ impl Exchange<'_> {
         let opening = self.opening();
         let is_verified = self.seen()?.0 >= manifest.revision;
         let unpushed = differing(&ours, &listed(&manifest));
+        let blobs = Rc::new(blobs);
         if pulled.manifest.is_empty() && (unpushed == 0 || !is_verified) {
             (report.is_verified, report.unpushed) = (is_verified, unpushed);
         } else {
@@ -256,7 +257,7 @@ impl Exchange<'_> {
             let base = base
                 .as_ref()
                 .filter(|base| !is_new && (!keeps || base.revision < manifest.revision));
-            let blobs = Rc::new(blobs);
+            let blobs = blobs.clone();
             let incoming = Incoming { manifest: &manifest, base, ours: &ours, blobs };
             let received =
                 receive(self.site, lock.as_ref(), &incoming, self.options.choice, &opening)?;
@@ -273,7 +274,7 @@ impl Exchange<'_> {
         let own = identity.and_then(|own| self.take_credential(own, &pulled.sealed).transpose());
         report.has_own_token = matches!(own, Some(Ok(())));
         let failed = failed.or(own.and_then(Result::err));
-        let failed = failed.or(self.remember(&manifest, report.is_verified).err());
+        let failed = failed.or(self.remember(&manifest, &blobs, report.is_verified).err());
         report.unremembered = report.unremembered.or(failed);
         Ok(Some(report))
     }
