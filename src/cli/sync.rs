@@ -37,6 +37,15 @@ pub fn is_known(project: &str) -> bool {
     known(project).is_some()
 }
 
+/// Says that whose access was taken away may still have tokens that end with no member.
+pub fn note_tokens(project: &str) {
+    if known(project).is_some_and(|known| known.token.is_some()) {
+        terminal::note(
+            "note: it may still have tokens that are nobody's, for CI or to join: kagi token list",
+        );
+    }
+}
+
 /// What `status` tells: address, newest revision seen, and how many files were changed here since the
 /// last pull or push, if there was one.
 #[must_use]
