@@ -18,6 +18,7 @@ use crate::cli::{
 use crate::error::{Error, Kind};
 use crate::format::message::token::{PROJECT_PREFIX, ProjectToken};
 use crate::format::request::Request;
+use crate::format::scope_file::ScopeName;
 use crate::keys::Home;
 use crate::keys::remote::KnownRemote;
 use crate::project::{Project, Site};
@@ -104,7 +105,7 @@ pub fn push(input: &mut Input) -> Result<u8, Failure> {
     let mut server = opened(input, &remote.known)?;
     let options = options(input, None);
     let report = client::push(home.as_ref(), &site, &remote, &options, server.as_mut())
-        .map_err(|error| perhaps_moved(error, &remote))?;
+        .map_err(|error| perhaps_damaged(error, &remote))?;
     let mut code = 0;
     for pulled in &report.pulls {
         code |= tell(pulled, &remote, true);
@@ -184,6 +185,21 @@ fn perhaps_moved(error: Error, remote: &Remote) -> Failure {
         failure.hint("is kagi serve running there? if it has moved: kagi pull --remote URL")
     } else {
         failure
+    }
+}
+
+/// What is damaged here, the server may have.
+fn perhaps_damaged(error: Error, remote: &Remote) -> Failure {
+    let (kind, subject) = (error.kind, error.subject.clone());
+    let failure = perhaps_moved(error, remote);
+    let below = subject.rsplit_once(".kagi/").map_or("", |(_, path)| path);
+    let is_scope = ScopeName::of_file(below).is_some();
+    match kind {
+        Kind::Unauthentic | Kind::NotCanonical | Kind::Misplaced | Kind::NoBox if is_scope => {
+            failure.hint("kagi pull takes the server's, and keeps a copy of what is here")
+        }
+        Kind::BadText if subject.strip_suffix(".base").is_some() => failure.hint("kagi pull"),
+        _ => failure,
     }
 }
 
@@ -367,6 +383,13 @@ fn remark(remark: &Remark) -> String {
             format!(
                 "{file} was changed here under a key that has ended, and is as on the server now"
             )
+        }
+        Remark::Damaged(file) => {
+            format!("{file} did not open, and is as on the server now; a copy of it was kept")
+        }
+        Remark::BaseDamaged => {
+            "what was here last is not known: every difference counted as changed on both sides"
+                .to_string()
         }
         Remark::CarriedOver(file) => {
             format!("{file} was carried over to the new key of the project")

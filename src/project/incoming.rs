@@ -274,6 +274,13 @@ impl<'a> Join<'a> {
         let Some(target) = self.sides.target() else {
             return self.keep_both(name, path, [ours, theirs]);
         };
+        // What others have set aside as stale may be a change of somebody's; what is damaged is none.
+        let is_damaged =
+            target.check_text(name, ours).is_err_and(|error| error.kind != Kind::StaleBox);
+        if is_damaged && target.check_text(name, theirs).is_ok() {
+            self.remark(Remark::Damaged(path.to_string())); // PROTOCOL 12.9
+            return self.take(name, path, is_strict);
+        }
         match target.join(name, [ours, theirs]) {
             Ok(None) => self.take(name, path, is_strict),
             Ok(Some(Merged { text: None, .. })) => Ok(()),

@@ -123,6 +123,16 @@ impl Project {
         open_all(name, &mut self.boxes_of(name, bytes)?.iter(), &key)
     }
 
+    /// Refuses the text of a scope's file that does not open; without its key, one that is none.
+    #[cfg(feature = "server")]
+    pub(super) fn check_text(&self, name: &ScopeName, bytes: &[u8]) -> Result<()> {
+        let boxes = self.boxes_of(name, bytes)?;
+        match self.scope_key(name) {
+            Ok(key) => open_boxes(&name.to_string(), boxes.iter(), &key).map(drop),
+            Err(_) => Ok(()),
+        }
+    }
+
     fn boxes_of(&self, name: &ScopeName, bytes: &[u8]) -> Result<Vec<SealedBox>> {
         if bytes.is_empty() {
             return Ok(Vec::new());

@@ -226,12 +226,12 @@ impl<'a> Exchange<'a> {
         Opening { is_strict, remembers: true, forgets: false, confirm }
     }
 
-    /// The manifest that this checkout was last in step with.
-    fn base(&self) -> Result<Option<Manifest>> {
-        let kept = self.home.map(|home| home.base(&self.site.root)).transpose()?.flatten();
+    /// The manifest that this checkout was last in step with; a damaged one counts as none.
+    fn base(&self) -> Option<Manifest> {
+        let kept = self.home.and_then(|home| home.base(&self.site.root).ok().flatten());
         let base = self.base.clone().or(kept);
         // Without a project, what it was in step with says nothing.
-        Ok(base.filter(|base| base.project == self.remote.project && !self.site.is_new()))
+        base.filter(|base| base.project == self.remote.project && !self.site.is_new())
     }
 
     /// The newest revision that this device has seen of the project on this server, and its id.
@@ -270,7 +270,8 @@ impl<'a> Exchange<'a> {
                 Some(KnownRemote { address, token: None, revision, id })
             }
         })?;
-        if home.base(&self.site.root)?.is_some_and(|base| base.id() == manifest.id()) {
+        let kept = home.base(&self.site.root).ok().flatten();
+        if kept.is_some_and(|base| base.id() == manifest.id()) {
             return Ok(());
         }
         home.set_base(&self.site.root, Some(manifest))

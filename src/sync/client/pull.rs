@@ -12,7 +12,7 @@ use crate::keys::remote::KnownRemote;
 use crate::keys::{Holder, Home, holder_from_environment};
 use crate::project::{Blobs, Files, Incoming, Received, Site, differing, listed, receive};
 use crate::sync::channel::open_credential;
-use crate::sync::client::{Choice, Exchange, Options, PullReport, Remote};
+use crate::sync::client::{Choice, Exchange, Options, PullReport, Remark, Remote};
 use crate::sync::protocol::{Operation, Pulled, Response};
 use crate::sync::remote::Server;
 use std::collections::BTreeSet;
@@ -53,13 +53,15 @@ impl Exchange<'_> {
     pub(super) fn pull(&mut self) -> Result<PullReport> {
         check_place(self.site, &self.remote.project)?;
         self.trust_anchors();
+        let is_damaged = self.home.is_some_and(|home| home.base(&self.site.root).is_err());
         for _ in 0..TRIES_MAX {
             let identity = own_identity(self.home)?;
             let member = identity.as_ref().map_or("", |own| own.id.as_str());
             let Some(fetched) = self.fetch(member)? else {
                 return Ok(PullReport::default());
             };
-            if let Some(report) = self.take(fetched, identity.as_ref())? {
+            if let Some(mut report) = self.take(fetched, identity.as_ref())? {
+                report.remarks.extend(is_damaged.then_some(Remark::BaseDamaged));
                 return Ok(report);
             }
         }
@@ -79,7 +81,7 @@ impl Exchange<'_> {
 
     /// Asks for the state and for every blob of it that is not here. `None`: there is none yet.
     fn fetch(&mut self, member: &str) -> Result<Option<Fetched>> {
-        let (base, seen) = (self.base()?, self.seen()?);
+        let (base, seen) = (self.base(), self.seen()?);
         // What was not verified when it came has to come again (PROTOCOL 12.4).
         let since = base.as_ref().map_or(0, |base| base.revision);
         let mut since = if since <= seen.0 { since } else { 0 };
@@ -240,7 +242,7 @@ impl Exchange<'_> {
         let ours = self.site.files(&mut blobs)?;
         let is_base =
             |now: Option<Manifest>| now.map(|now| now.id()) == base.as_ref().map(Manifest::id);
-        if !is_base(self.base()?) {
+        if !is_base(self.base()) {
             return Ok(None);
         }
         let mut report =

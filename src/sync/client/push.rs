@@ -57,6 +57,8 @@ impl Exchange<'_> {
     fn push(mut self) -> Result<PushReport> {
         let mut report = PushReport::default();
         let (mut sends_all, mut has_pulled) = (false, false);
+        // Only a pull does without a damaged one.
+        self.home.map(|home| home.base(&self.site.root)).transpose()?;
         for attempt in 0..TRIES_MAX {
             let outgoing = self.prepare()?;
             if outgoing.may_lack && !has_pulled {
@@ -104,7 +106,7 @@ impl Exchange<'_> {
         let key = project.access().state_key().ok_or_else(holder)?;
         let mut blobs = Blobs::new();
         let files = self.site.files(&mut blobs)?;
-        let base = self.base()?;
+        let base = self.base();
         let boxes = self.home.map(|home| home.base_boxes(&self.site.root)).unwrap_or_default();
         let may_lack = check_changed(&project, &files, &blobs, base.as_ref(), &boxes)?;
         let list = |(path, digest): (&String, &Digest)| {
