@@ -153,8 +153,16 @@ pub fn pull(input: &mut Input) -> Result<u8, Failure> {
     let site = site.map_or_else(|| Ok(Site::at(&working_directory()?)), Ok::<_, Failure>)?;
     let mut server = opened(input, &remote.known)?;
     let options = options(input, choice);
-    let report = client::pull(home.as_ref(), &site, &remote, &options, server.as_mut())
-        .map_err(|error| perhaps_moved(error, &remote))?;
+    let has_base =
+        home.as_ref().is_some_and(|home| home.base(&site.root).is_ok_and(|one| one.is_some()));
+    let report = client::pull(home.as_ref(), &site, &remote, &options, server.as_mut()).map_err(
+        |error| match error.kind {
+            // A job that kept its checkout, but no home, cannot know that nobody has changed it.
+            Kind::BothChanged if !has_base && remote.is_given => Failure::from(error)
+                .hint("kagi pull --theirs takes the server's; or pull into an empty directory"),
+            _ => perhaps_moved(error, &remote),
+        },
+    )?;
     Ok(tell(&report, &remote, false))
 }
 
