@@ -295,6 +295,7 @@ impl Home {
             words.map(|word| HEX.encode(word)).collect::<Vec<_>>().join(" ") + "\n"
         };
         let text: String = boxes.iter().map(line).collect();
+        let _lock = self.lock("checkouts")?;
         disk::replace(&self.boxes_path(root), text.as_bytes(), Mode::Private)
     }
 }

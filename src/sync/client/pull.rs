@@ -176,8 +176,8 @@ impl Exchange<'_> {
         if manifest.previous == id { Ok(()) } else { Err(forked) }
     }
 
-    /// Fetches the blobs that are missing: those of the state that are new, or not what is here, and
-    /// those of the base, as far as the server still has them, where the epoch has changed since.
+    /// Fetches the blobs of the state that are not here, and where the epoch has changed since the base
+    /// those of the base, as far as the server still has them.
     fn complete(
         &mut self,
         manifest: &Manifest,
@@ -187,15 +187,7 @@ impl Exchange<'_> {
     ) -> Result<()> {
         let epoch = self.site.claimed_roster().map(|roster| roster.epoch);
         let crosses = epoch.is_ok_and(|epoch| epoch != manifest.epoch);
-        let needs_all = ours.is_empty() || self.options.choice == Some(Choice::Theirs);
-        let is_wanted = |path: &str, digest: &Digest| {
-            let is_base =
-                base.and_then(|base| base.find(path)).is_some_and(|file| file.digest == *digest);
-            needs_all || !is_base || ours.contains_key(path) || ScopeName::of_file(path).is_none()
-        };
-        let files = manifest.files.iter().filter(|file| is_wanted(&file.path, &file.digest));
-        let wanted: Vec<_> = files.map(|file| file.digest).collect();
-        self.fetch_all(wanted, blobs)?;
+        self.fetch_all(manifest.files.iter().map(|file| file.digest).collect(), blobs)?;
         for file in base.into_iter().filter(|_| crosses).flat_map(|base| &base.files) {
             let is_joined = ours.get(&file.path) != Some(&file.digest)
                 && ScopeName::of_file(&file.path).is_some();
