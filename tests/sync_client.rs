@@ -600,6 +600,20 @@ fn a_pull_leads_out_of_a_scope_file_that_is_damaged() {
         let kept: Vec<_> = kept.map(|(_, (_, bytes))| bytes).collect();
         assert!(kept.contains(&damage.as_bytes().to_vec()), "{kept:?}");
     }
+    // One from before a rotation is older, and no more; what else is under the old key stays.
+    let old = fs::read_to_string(path(&his)).expect("a scope");
+    bob.kagi(&his, "set UNPUSHED 1").ok();
+    let other = fs::read_to_string(path(&his)).expect("a scope");
+    fs::write(path(&his), &old).expect("a scope");
+    ada.kagi(&at, "key rotate --yes").ok();
+    team.push(&ada, &at);
+    team.pull(&bob, &his);
+    fs::write(path(&his), &old).expect("a scope");
+    team.pull(&bob, &his).prints(&["taken", "unpushed 0"]);
+    assert_eq!(state(&at), state(&his));
+    fs::write(path(&his), &other).expect("a scope");
+    team.pull(&bob, &his).prints(&["not joined", "unpushed 1"]);
+    assert_eq!(fs::read_to_string(path(&his)).expect("a scope"), other);
     // Who has no key for it can tell as well what is no scope at all.
     team.pull(&cid, &its);
     fs::write(path(&its), "no scope\n").expect("a scope");
