@@ -164,6 +164,8 @@ fn tell(report: &PullReport) {
             Remark::Kept(file) => format!("kept {file}"),
             Remark::NotJoined(file, reason) => format!("not joined {file} {reason}"),
             Remark::SetAside(file) => format!("aside {file}"),
+            Remark::Damaged(file) => format!("damaged {file}"),
+            Remark::BaseDamaged => "damaged base".into(),
             Remark::CarriedOver(file) => format!("carried {file}"),
             Remark::Older(file) => format!("older {file}"),
             Remark::Gone(file) => format!("gone {file}"),
@@ -529,6 +531,97 @@ fn the_same_value_set_twice_is_no_conflict_and_no_push() {
     assert_eq!(state(&at), state(&his));
 }
 
+/// The file of this device about its only checkout.
+fn checkout_file(device: &Device, end: &str) -> PathBuf {
+    let files = fs::read_dir(device.kagi_home().join("checkouts")).expect("checkouts");
+    let mut paths = files.map(|file| file.expect("a file").path());
+    let found = paths.find(|path| path.extension().is_some_and(|own| own == end));
+    found.expect("a file")
+}
+
+#[test]
+fn a_pull_leads_out_of_a_damaged_base() {
+    let (team, ada, at) = Team::new();
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    bob.kagi(&his, "set B bob").ok();
+    team.push(&bob, &his);
+    for damage in ["", "{}\n"] {
+        ada.kagi(&at, "set C ada").ok();
+        fs::write(checkout_file(&ada, "base"), damage).expect("a base");
+        team.sync(&ada, &at, "push", "").prints(&["error BadText"]);
+        team.pull(&ada, &at).prints(&["damaged base", "unpushed 1"]);
+        team.pull(&ada, &at).prints_not(&["damaged"]);
+        assert_eq!(values(&ada, &at), pairs("A=1 B=bob C=ada"));
+    }
+    team.push(&ada, &at).prints(&["pushed 1"]);
+}
+
+#[test]
+fn a_pull_leads_out_of_a_scope_file_that_is_damaged() {
+    let (team, ada, at) = Team::new();
+    ada.kagi(&at, "set web X 1").ok();
+    team.push(&ada, &at);
+    let (bob, his) = team.member(&ada, &at, "bob", "");
+    let (cid, its) = team.member(&ada, &at, "cid", "--only web/development");
+    team.pull(&bob, &his);
+    let path = |at: &Path| at.join(".kagi").join(DEVELOPMENT);
+    let text = fs::read_to_string(path(&his)).expect("a scope");
+    let (start, middle) = (&text[..text.len() - 9], text.len() - 60);
+    let flipped = if &text[middle..=middle] == "A" {
+        "B"
+    } else {
+        "A"
+    };
+    let damages = [
+        String::new(),
+        format!("{start}\n"),
+        [&text[..middle], flipped, &text[middle + 1..]].concat(),
+        format!("x{text}"),
+        format!("{}\n", text.lines().next().expect("a header")),
+    ];
+    for (at_once, damage) in damages.iter().enumerate() {
+        // Where the server has nothing new as well.
+        if at_once % 2 == 1 {
+            ada.kagi(&at, &format!("set A {at_once}")).ok();
+            team.push(&ada, &at);
+        }
+        fs::write(path(&his), damage).expect("a scope");
+        team.sync(&bob, &his, "push", "").prints(&["error"]);
+        team.pull(&bob, &his).prints(&[
+            "backup",
+            "taken secrets/app/development.enc",
+            "damaged secrets/app/development.enc",
+            "unpushed 0",
+        ]);
+        assert_eq!(state(&at), state(&his));
+        let kept = listing(&his).into_iter().filter(|(path, _)| {
+            !path.starts_with(his.join(".kagi")) && path.ends_with(DEVELOPMENT)
+        });
+        let kept: Vec<_> = kept.map(|(_, (_, bytes))| bytes).collect();
+        assert!(kept.contains(&damage.as_bytes().to_vec()), "{kept:?}");
+    }
+    // One from before a rotation is older, and no more; what else is under the old key stays.
+    let old = fs::read_to_string(path(&his)).expect("a scope");
+    bob.kagi(&his, "set UNPUSHED 1").ok();
+    let other = fs::read_to_string(path(&his)).expect("a scope");
+    fs::write(path(&his), &old).expect("a scope");
+    ada.kagi(&at, "key rotate --yes").ok();
+    team.push(&ada, &at);
+    team.pull(&bob, &his);
+    fs::write(path(&his), &old).expect("a scope");
+    team.pull(&bob, &his).prints(&["taken", "unpushed 0"]);
+    assert_eq!(state(&at), state(&his));
+    fs::write(path(&his), &other).expect("a scope");
+    team.pull(&bob, &his).prints(&["not joined", "unpushed 1"]);
+    assert_eq!(fs::read_to_string(path(&his)).expect("a scope"), other);
+    // Who has no key for it can tell as well what is no scope at all.
+    team.pull(&cid, &its);
+    fs::write(path(&its), "no scope\n").expect("a scope");
+    team.pull(&cid, &its)
+        .prints(&["backup", "damaged", "unpushed 0"]);
+    assert_eq!(state(&at), state(&its));
+}
+
 /// Where the project is in Git as well, files go back without kagi; that is nobody's change.
 #[test]
 fn what_git_took_back_does_not_take_back_what_was_pushed() {
@@ -563,6 +656,69 @@ fn what_git_took_back_does_not_take_back_what_was_pushed() {
             .prints(&["taken access.json", "unpushed 0"]);
         let members = ada.kagi(&at, "member list").ok().text();
         assert!(members.contains(&identity_of(&bob).id), "{members}");
+    }
+}
+
+/// A branch that is no older by its number, of which nothing says that it lacks something.
+#[test]
+fn what_a_parallel_branch_has_is_joined_with_what_was_pushed() {
+    let (team, ada, at) = Team::new();
+    let (cid, its) = team.member(&ada, &at, "cid", "--only app/production");
+    let path = at.join(".kagi").join(DEVELOPMENT);
+    let old = fs::read(&path).expect("a scope");
+    let make = |key: &str, count: usize| {
+        fs::write(&path, &old).expect("a scope");
+        for at_once in 0..count {
+            ada.kagi(&at, &format!("set {key} {at_once}")).ok();
+        }
+        fs::read(&path).expect("a scope")
+    };
+    let other = make("OTHER", 3);
+    make("PUSHED", 1);
+    team.push(&ada, &at).prints_not(&["joined"]);
+    fs::write(&path, &other).expect("a scope");
+    team.push(&ada, &at)
+        .prints(&["joined secrets/app/development.enc", "pushed 1 to 4"]);
+    assert_eq!(values(&ada, &at), pairs("A=1 OTHER=2 PUSHED=0"));
+    // Whoever cannot open it keeps both sides in it, and the others join them.
+    team.pull(&cid, &its);
+    let behind = its.join(".kagi").join(DEVELOPMENT);
+    for _ in 0..2 {
+        fs::write(&behind, &other).expect("a scope");
+        team.push(&cid, &its);
+        assert_eq!(boxes(&its, DEVELOPMENT), 2);
+    }
+    team.pull(&ada, &at);
+    assert_eq!(values(&ada, &at), pairs("A=1 OTHER=2 PUSHED=0"));
+    ada.kagi(&at, "set A 2").ok();
+    team.push(&ada, &at).prints_not(&["joined", "taken"]);
+}
+
+#[test]
+fn a_push_asks_once_and_pulls_first_only_where_the_boxes_of_the_base_are_not_known() {
+    let (team, ada, at) = Team::new();
+    // Whatever comes after the first request does not.
+    ada.kagi(&at, "set A 2").ok();
+    team.sync(&ada, &at, "push", "before2")
+        .ok()
+        .prints(&["to 2"]);
+    for text in [None, Some("damaged\n")] {
+        match text {
+            None => fs::remove_file(checkout_file(&ada, "boxes")).expect("a file"),
+            Some(text) => fs::write(checkout_file(&ada, "boxes"), text).expect("a file"),
+        }
+        ada.kagi(&at, "set A 3").ok();
+        ada.kagi(&at, &format!("set B {}", text.unwrap_or("1").trim()))
+            .ok();
+        team.sync(&ada, &at, "push", "before2")
+            .prints(&["error Unreachable"]);
+        team.push(&ada, &at).prints(&["pushed 1"]);
+        ada.kagi(&at, "set C 3").ok();
+        ada.kagi(&at, &format!("set D {}", text.unwrap_or("1").trim()))
+            .ok();
+        team.sync(&ada, &at, "push", "before2")
+            .ok()
+            .prints(&["pushed 1"]);
     }
 }
 
@@ -1521,6 +1677,9 @@ fn a_scope_that_goes_back_is_noted_and_refused_where_that_is_meant() {
     bob.kagi(&his, "get --json").ok();
     // By a member, for nobody else can make a state; one that cannot open it, for the others join it.
     team.pull(&cid, &its);
+    // What is deleted first has no boxes that would be joined with it.
+    fs::remove_file(&path).expect("a scope");
+    team.push(&cid, &its);
     fs::write(&path, old).expect("a scope");
     team.push(&cid, &its);
     let before = state(&his);

@@ -22,6 +22,9 @@ pub fn is_known(_project: &str) -> bool {
     false
 }
 
+/// There are no tokens.
+pub fn note_tokens(_project: &str) {}
+
 /// Nothing for `status`.
 #[must_use]
 pub fn standing(_project: &Project) -> Option<(String, u64, Option<usize>)> {

@@ -372,7 +372,7 @@ pub fn del(input: &mut Input) -> Result<u8, Failure> {
             "note: an identity that kagi member add made before may still believe it: make it anew",
         );
     }
-    note_exposures(&project, &id)?;
+    note_rest(&project, &id)?;
     Ok(0)
 }
 
@@ -414,11 +414,12 @@ fn not_rotated(error: Error) -> Failure {
     }
 }
 
-/// What a former reader may know still.
-fn note_exposures(project: &Project, id: &str) -> Result<(), Failure> {
+/// What a former reader may know still, and have.
+fn note_rest(project: &Project, id: &str) -> Result<(), Failure> {
     for exposure in exposures(project)?.iter().filter(|exposure| exposure.member == id) {
         terminal::note(&safe(&exposure.line()));
     }
+    sync::note_tokens(&project.config.project);
     Ok(())
 }
 
@@ -476,7 +477,7 @@ pub fn grant(input: &mut Input) -> Result<u8, Failure> {
     let next = ways(&project.config.project).share;
     if takes_away {
         let project = rotate(input, project, &lock, draft)?;
-        note_exposures(&project, &id)?;
+        note_rest(&project, &id)?;
     } else {
         project.change_roster(&lock, draft)?;
     }

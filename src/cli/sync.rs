@@ -18,6 +18,7 @@ use crate::cli::{
 use crate::error::{Error, Kind};
 use crate::format::message::token::{PROJECT_PREFIX, ProjectToken};
 use crate::format::request::Request;
+use crate::format::scope_file::ScopeName;
 use crate::keys::Home;
 use crate::keys::remote::KnownRemote;
 use crate::project::{Project, Site};
@@ -35,6 +36,15 @@ fn known(project: &str) -> Option<KnownRemote> {
 #[must_use]
 pub fn is_known(project: &str) -> bool {
     known(project).is_some()
+}
+
+/// Says that whose access was taken away may still have tokens that end with no member.
+pub fn note_tokens(project: &str) {
+    if known(project).is_some_and(|known| known.token.is_some()) {
+        terminal::note(
+            "note: it may still have tokens that are nobody's, for CI or to join: kagi token list",
+        );
+    }
 }
 
 /// What `status` tells: address, newest revision seen, and how many files were changed here since the
@@ -95,7 +105,7 @@ pub fn push(input: &mut Input) -> Result<u8, Failure> {
     let mut server = opened(input, &remote.known)?;
     let options = options(input, None);
     let report = client::push(home.as_ref(), &site, &remote, &options, server.as_mut())
-        .map_err(|error| perhaps_moved(error, &remote))?;
+        .map_err(|error| perhaps_damaged(error, &remote))?;
     let mut code = 0;
     for pulled in &report.pulls {
         code |= tell(pulled, &remote, true);
@@ -143,8 +153,16 @@ pub fn pull(input: &mut Input) -> Result<u8, Failure> {
     let site = site.map_or_else(|| Ok(Site::at(&working_directory()?)), Ok::<_, Failure>)?;
     let mut server = opened(input, &remote.known)?;
     let options = options(input, choice);
-    let report = client::pull(home.as_ref(), &site, &remote, &options, server.as_mut())
-        .map_err(|error| perhaps_moved(error, &remote))?;
+    let has_base =
+        home.as_ref().is_some_and(|home| home.base(&site.root).is_ok_and(|one| one.is_some()));
+    let report = client::pull(home.as_ref(), &site, &remote, &options, server.as_mut()).map_err(
+        |error| match error.kind {
+            // A job that kept its checkout, but no home, cannot know that nobody has changed it.
+            Kind::BothChanged if !has_base && remote.is_given => Failure::from(error)
+                .hint("kagi pull --theirs takes the server's; or pull into an empty directory"),
+            _ => perhaps_moved(error, &remote),
+        },
+    )?;
     Ok(tell(&report, &remote, false))
 }
 
@@ -175,6 +193,21 @@ fn perhaps_moved(error: Error, remote: &Remote) -> Failure {
         failure.hint("is kagi serve running there? if it has moved: kagi pull --remote URL")
     } else {
         failure
+    }
+}
+
+/// What is damaged here, the server may have.
+fn perhaps_damaged(error: Error, remote: &Remote) -> Failure {
+    let (kind, subject) = (error.kind, error.subject.clone());
+    let failure = perhaps_moved(error, remote);
+    let below = subject.rsplit_once(".kagi/").map_or("", |(_, path)| path);
+    let is_scope = ScopeName::of_file(below).is_some();
+    match kind {
+        Kind::Unauthentic | Kind::NotCanonical | Kind::Misplaced | Kind::NoBox if is_scope => {
+            failure.hint("kagi pull takes the server's, and keeps a copy of what is here")
+        }
+        Kind::BadText if subject.strip_suffix(".base").is_some() => failure.hint("kagi pull"),
+        _ => failure,
     }
 }
 
@@ -358,6 +391,13 @@ fn remark(remark: &Remark) -> String {
             format!(
                 "{file} was changed here under a key that has ended, and is as on the server now"
             )
+        }
+        Remark::Damaged(file) => {
+            format!("{file} did not open, and is as on the server now; a copy of it was kept")
+        }
+        Remark::BaseDamaged => {
+            "what was here last is not known: every difference counted as changed on both sides"
+                .to_string()
         }
         Remark::CarriedOver(file) => {
             format!("{file} was carried over to the new key of the project")

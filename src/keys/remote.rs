@@ -11,13 +11,19 @@ use crate::format::json::{self, Deserialize, Serialize};
 use crate::format::message::manifest::{MANIFEST_BYTES_MAX, Manifest};
 use crate::format::message::token::{AdminToken, ProjectToken, TOKEN_BYTES_MAX, is_remote};
 use crate::format::pin::{with_secret, without_secret};
+use crate::format::snapshot::SnapshotId;
 use crate::format::text::HEX;
 use crate::keys::{Home, from_environment};
 use crate::secret::Secret;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const LOGINS: &str = "remotes";
 const FILE_BYTES_MAX: usize = 2 * TOKEN_BYTES_MAX;
+const BOXES_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The ids of the boxes in scope files, each by `H` of its bytes.
+pub type KnownBoxes = BTreeMap<Digest, Vec<SnapshotId>>;
 
 /// A project's remote.
 pub struct KnownRemote {
@@ -254,9 +260,42 @@ impl Home {
     pub fn set_base(&self, root: &Path, base: Option<&Manifest>) -> Result<()> {
         let path = self.base_path(root);
         let Some(base) = base else {
+            disk::remove(&self.boxes_path(root))?;
             return disk::remove(&path);
         };
         let _lock = self.lock("checkouts")?;
         disk::replace(&path, &base.encode(), Mode::Private)
+    }
+
+    fn boxes_path(&self, root: &Path) -> PathBuf {
+        self.checkout_path(root).with_extension("boxes")
+    }
+
+    /// The boxes of the scope files of a checkout's base; what cannot be read is not known
+    /// (PROTOCOL 6.4).
+    #[must_use]
+    pub fn base_boxes(&self, root: &Path) -> KnownBoxes {
+        let bytes = disk::read(&self.boxes_path(root), BOXES_BYTES_MAX).ok().flatten();
+        let line = |line: &str| {
+            let mut words = line.split(' ').map(|word| HEX.decode(word));
+            let digest = words.next()??.expose().try_into().ok()?;
+            let ids = words.map(|id| id?.expose().try_into().ok()).collect::<Option<_>>()?;
+            Some((digest, ids))
+        };
+        String::from_utf8_lossy(&bytes.unwrap_or_default()).lines().filter_map(line).collect()
+    }
+
+    /// Remembers the boxes of a base.
+    ///
+    /// # Errors
+    /// `Write`.
+    pub fn set_base_boxes(&self, root: &Path, boxes: &KnownBoxes) -> Result<()> {
+        let line = |(digest, ids): (&Digest, &Vec<SnapshotId>)| {
+            let words = [digest.as_slice()].into_iter().chain(ids.iter().map(SnapshotId::as_slice));
+            words.map(|word| HEX.encode(word)).collect::<Vec<_>>().join(" ") + "\n"
+        };
+        let text: String = boxes.iter().map(line).collect();
+        let _lock = self.lock("checkouts")?;
+        disk::replace(&self.boxes_path(root), text.as_bytes(), Mode::Private)
     }
 }

@@ -178,19 +178,13 @@ impl<'a> Join<'a> {
             }
             Changed::Both if !crosses => self.join(name, path, is_strict),
             // What is here may be no change of the base, but older: Git goes back, and so do people.
-            Changed::Here
-                if !crosses && ours.is_some() && theirs.is_some() && self.can_open(name) =>
-            {
+            Changed::Here if !crosses && ours.is_some() && theirs.is_some() => {
                 self.join(name, path, is_strict)
             }
             Changed::Both if keeps_ours => self.carry(name, path, ours, theirs, is_strict),
             Changed::Both => self.carry(name, path, theirs, ours, is_strict),
             Changed::Here | Changed::Nobody => Ok(()),
         }
-    }
-
-    fn can_open(&self, name: &ScopeName) -> bool {
-        self.sides.target().is_some_and(|target| target.scope_key(name).is_ok())
     }
 
     fn change(&mut self, path: &str, before: Option<Vec<u8>>, after: Option<Cow<'a, [u8]>>) {
@@ -280,6 +274,13 @@ impl<'a> Join<'a> {
         let Some(target) = self.sides.target() else {
             return self.keep_both(name, path, [ours, theirs]);
         };
+        // What others have set aside as stale may be a change of somebody's; what is damaged is none.
+        let is_damaged =
+            target.check_text(name, ours).is_err_and(|error| error.kind != Kind::StaleBox);
+        if is_damaged && target.check_text(name, theirs).is_ok() {
+            self.remark(Remark::Damaged(path.to_string())); // PROTOCOL 12.9
+            return self.take(name, path, is_strict);
+        }
         match target.join(name, [ours, theirs]) {
             Ok(None) => self.take(name, path, is_strict),
             Ok(Some(Merged { text: None, .. })) => Ok(()),
@@ -377,6 +378,9 @@ impl<'a> Join<'a> {
     /// Keeps the boxes of both sides in one file, as Git's union does.
     fn keep_both(&mut self, name: &ScopeName, path: &str, [one, other]: [&[u8]; 2]) -> Result<()> {
         let both = both_texts(name, one, other)?;
+        if both == one {
+            return Ok(());
+        }
         self.change(path, None, Some(both.into()));
         self.remark(Remark::NotJoined(path.to_string(), String::new()));
         Ok(())

@@ -92,8 +92,11 @@ impl Project {
         let shown = name.to_string();
         let (our_boxes, their_boxes) = (self.boxes_of(name, ours)?, self.boxes_of(name, theirs)?);
         let open = |boxes: &[&SealedBox]| open_boxes(&shown, boxes.iter().copied(), &key);
-        let our = open(&our_boxes.iter().collect::<Vec<_>>())?;
         let their = open(&their_boxes.iter().collect::<Vec<_>>())?;
+        if our_boxes.iter().all(|sealed| their.contains(sealed.id())) {
+            return Ok(None); // Whatever epoch it is of.
+        }
+        let our = open(&our_boxes.iter().collect::<Vec<_>>())?;
         let is_in = |boxes: &[SealedBox], scope: &Scope| {
             let mut own = boxes.iter().filter(|sealed| sealed.epoch == key.epoch);
             own.all(|sealed| scope.contains(sealed.id()))
@@ -121,6 +124,16 @@ impl Project {
     pub fn read(&self, name: &ScopeName, bytes: &[u8]) -> Result<Scope> {
         let key = self.scope_key(name)?;
         open_all(name, &mut self.boxes_of(name, bytes)?.iter(), &key)
+    }
+
+    /// Refuses the text of a scope's file that does not open; without its key, one that is none.
+    #[cfg(feature = "server")]
+    pub(super) fn check_text(&self, name: &ScopeName, bytes: &[u8]) -> Result<()> {
+        let boxes = self.boxes_of(name, bytes)?;
+        match self.scope_key(name) {
+            Ok(key) => open_boxes(&name.to_string(), boxes.iter(), &key).map(drop),
+            Err(_) => Ok(()),
+        }
     }
 
     fn boxes_of(&self, name: &ScopeName, bytes: &[u8]) -> Result<Vec<SealedBox>> {

@@ -42,6 +42,11 @@ pub enum Remark {
     /// A scope file that was changed under a key that has ended, and that this device cannot carry
     /// over: what was here lies in the backup.
     SetAside(String),
+    /// A scope file that did not open here, and is as on the server now: what was here lies in the
+    /// backup.
+    Damaged(String),
+    /// The base of this checkout was damaged, and counted as none.
+    BaseDamaged,
     /// A scope file whose values were carried over a rotation.
     CarriedOver(String),
     /// A scope file that is older on the server than what this device has seen.
@@ -140,7 +145,7 @@ pub fn receive(
     let (mut received, changes) = Join::new(incoming, &sides).all(opening.is_strict)?;
     let unit = unit_to_write(incoming, &sides, choice)?;
     received.remarks.extend(lost);
-    let is_aside = |remark: &Remark| matches!(remark, Remark::SetAside(_));
+    let is_aside = |remark: &Remark| matches!(remark, Remark::SetAside(_) | Remark::Damaged(_));
     if choice == Some(Choice::Theirs) || received.remarks.iter().any(is_aside) {
         received.backup = Some(back_up(site, incoming)?);
     }

@@ -7,10 +7,11 @@
 
 use crate::crypto::hash::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::format::message::manifest::Manifest;
+use crate::format::message::manifest::{Listed, Manifest};
 use crate::format::message::token::ProjectToken;
 use crate::format::request::Request;
 use crate::format::roster::Member;
+use crate::format::scope_file::{self, ScopeName, SealedBox};
 use crate::keys::Home;
 use crate::keys::remote::{KnownRemote, token_from_environment};
 use crate::project::{Blobs, Opening, Site, differing, listed};
@@ -225,12 +226,12 @@ impl<'a> Exchange<'a> {
         Opening { is_strict, remembers: true, forgets: false, confirm }
     }
 
-    /// The manifest that this checkout was last in step with.
-    fn base(&self) -> Result<Option<Manifest>> {
-        let kept = self.home.map(|home| home.base(&self.site.root)).transpose()?.flatten();
+    /// The manifest that this checkout was last in step with; a damaged one counts as none.
+    fn base(&self) -> Option<Manifest> {
+        let kept = self.home.and_then(|home| home.base(&self.site.root).ok().flatten());
         let base = self.base.clone().or(kept);
         // Without a project, what it was in step with says nothing.
-        Ok(base.filter(|base| base.project == self.remote.project && !self.site.is_new()))
+        base.filter(|base| base.project == self.remote.project && !self.site.is_new())
     }
 
     /// The newest revision that this device has seen of the project on this server, and its id.
@@ -242,11 +243,11 @@ impl<'a> Exchange<'a> {
 
     /// Remembers what was seen, if it was verified, and then what the checkout is in step with
     /// (PROTOCOL 12.11).
-    fn remember(&mut self, manifest: &Manifest, is_verified: bool) -> Result<()> {
+    fn remember(&mut self, manifest: &Manifest, blobs: &Blobs, is_verified: bool) -> Result<()> {
         if is_verified {
             self.seen = (manifest.revision, manifest.id());
         }
-        let kept = self.keep(manifest);
+        let kept = self.keep(manifest).and_then(|()| self.keep_boxes(manifest, blobs));
         let is_kept = self.home.is_some() && kept.is_ok();
         self.base = if is_kept { None } else { Some(manifest.clone()) };
         kept
@@ -269,9 +270,29 @@ impl<'a> Exchange<'a> {
                 Some(KnownRemote { address, token: None, revision, id })
             }
         })?;
-        if home.base(&self.site.root)?.is_some_and(|base| base.id() == manifest.id()) {
+        let kept = home.base(&self.site.root).ok().flatten();
+        if kept.is_some_and(|base| base.id() == manifest.id()) {
             return Ok(());
         }
         home.set_base(&self.site.root, Some(manifest))
+    }
+
+    /// Remembers what boxes the files of the base have, for a push to contain them (PROTOCOL 12.14).
+    fn keep_boxes(&self, manifest: &Manifest, blobs: &Blobs) -> Result<()> {
+        let Some(home) = self.home else {
+            return Ok(());
+        };
+        let known = home.base_boxes(&self.site.root);
+        let read = |path: &str, digest: &Digest| {
+            let name = ScopeName::of_file(path)?;
+            let file = scope_file::read(path, blobs.get(digest)?, &manifest.project, &name).ok()?;
+            Some(file.boxes.iter().map(SealedBox::id).collect())
+        };
+        let boxes = manifest.files.iter().filter_map(|Listed { path, digest, .. }| {
+            let ids = known.get(digest).cloned().or_else(|| read(path, digest))?;
+            Some((*digest, ids))
+        });
+        let boxes = boxes.collect();
+        if boxes == known { Ok(()) } else { home.set_base_boxes(&self.site.root, &boxes) }
     }
 }

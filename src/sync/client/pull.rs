@@ -12,7 +12,7 @@ use crate::keys::remote::KnownRemote;
 use crate::keys::{Holder, Home, holder_from_environment};
 use crate::project::{Blobs, Files, Incoming, Received, Site, differing, listed, receive};
 use crate::sync::channel::open_credential;
-use crate::sync::client::{Choice, Exchange, Options, PullReport, Remote};
+use crate::sync::client::{Choice, Exchange, Options, PullReport, Remark, Remote};
 use crate::sync::protocol::{Operation, Pulled, Response};
 use crate::sync::remote::Server;
 use std::collections::BTreeSet;
@@ -53,13 +53,15 @@ impl Exchange<'_> {
     pub(super) fn pull(&mut self) -> Result<PullReport> {
         check_place(self.site, &self.remote.project)?;
         self.trust_anchors();
+        let is_damaged = self.home.is_some_and(|home| home.base(&self.site.root).is_err());
         for _ in 0..TRIES_MAX {
             let identity = own_identity(self.home)?;
             let member = identity.as_ref().map_or("", |own| own.id.as_str());
             let Some(fetched) = self.fetch(member)? else {
                 return Ok(PullReport::default());
             };
-            if let Some(report) = self.take(fetched, identity.as_ref())? {
+            if let Some(mut report) = self.take(fetched, identity.as_ref())? {
+                report.remarks.extend(is_damaged.then_some(Remark::BaseDamaged));
                 return Ok(report);
             }
         }
@@ -79,7 +81,7 @@ impl Exchange<'_> {
 
     /// Asks for the state and for every blob of it that is not here. `None`: there is none yet.
     fn fetch(&mut self, member: &str) -> Result<Option<Fetched>> {
-        let (base, seen) = (self.base()?, self.seen()?);
+        let (base, seen) = (self.base(), self.seen()?);
         // What was not verified when it came has to come again (PROTOCOL 12.4).
         let since = base.as_ref().map_or(0, |base| base.revision);
         let mut since = if since <= seen.0 { since } else { 0 };
@@ -174,8 +176,8 @@ impl Exchange<'_> {
         if manifest.previous == id { Ok(()) } else { Err(forked) }
     }
 
-    /// Fetches the blobs that are missing: those of the state that are new, or not what is here, and
-    /// those of the base, as far as the server still has them, where the epoch has changed since.
+    /// Fetches the blobs of the state that are not here, and where the epoch has changed since the base
+    /// those of the base, as far as the server still has them.
     fn complete(
         &mut self,
         manifest: &Manifest,
@@ -185,15 +187,7 @@ impl Exchange<'_> {
     ) -> Result<()> {
         let epoch = self.site.claimed_roster().map(|roster| roster.epoch);
         let crosses = epoch.is_ok_and(|epoch| epoch != manifest.epoch);
-        let needs_all = ours.is_empty() || self.options.choice == Some(Choice::Theirs);
-        let is_wanted = |path: &str, digest: &Digest| {
-            let is_base =
-                base.and_then(|base| base.find(path)).is_some_and(|file| file.digest == *digest);
-            needs_all || !is_base || ours.contains_key(path) || ScopeName::of_file(path).is_none()
-        };
-        let files = manifest.files.iter().filter(|file| is_wanted(&file.path, &file.digest));
-        let wanted: Vec<_> = files.map(|file| file.digest).collect();
-        self.fetch_all(wanted, blobs)?;
+        self.fetch_all(manifest.files.iter().map(|file| file.digest).collect(), blobs)?;
         for file in base.into_iter().filter(|_| crosses).flat_map(|base| &base.files) {
             let is_joined = ours.get(&file.path) != Some(&file.digest)
                 && ScopeName::of_file(&file.path).is_some();
@@ -240,7 +234,7 @@ impl Exchange<'_> {
         let ours = self.site.files(&mut blobs)?;
         let is_base =
             |now: Option<Manifest>| now.map(|now| now.id()) == base.as_ref().map(Manifest::id);
-        if !is_base(self.base()?) {
+        if !is_base(self.base()) {
             return Ok(None);
         }
         let mut report =
@@ -248,6 +242,7 @@ impl Exchange<'_> {
         let opening = self.opening();
         let is_verified = self.seen()?.0 >= manifest.revision;
         let unpushed = differing(&ours, &listed(&manifest));
+        let blobs = Rc::new(blobs);
         if pulled.manifest.is_empty() && (unpushed == 0 || !is_verified) {
             (report.is_verified, report.unpushed) = (is_verified, unpushed);
         } else {
@@ -256,7 +251,7 @@ impl Exchange<'_> {
             let base = base
                 .as_ref()
                 .filter(|base| !is_new && (!keeps || base.revision < manifest.revision));
-            let blobs = Rc::new(blobs);
+            let blobs = blobs.clone();
             let incoming = Incoming { manifest: &manifest, base, ours: &ours, blobs };
             let received =
                 receive(self.site, lock.as_ref(), &incoming, self.options.choice, &opening)?;
@@ -273,7 +268,7 @@ impl Exchange<'_> {
         let own = identity.and_then(|own| self.take_credential(own, &pulled.sealed).transpose());
         report.has_own_token = matches!(own, Some(Ok(())));
         let failed = failed.or(own.and_then(Result::err));
-        let failed = failed.or(self.remember(&manifest, report.is_verified).err());
+        let failed = failed.or(self.remember(&manifest, &blobs, report.is_verified).err());
         report.unremembered = report.unremembered.or(failed);
         Ok(Some(report))
     }

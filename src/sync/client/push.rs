@@ -7,7 +7,9 @@ use crate::format::message::manifest::{Listed, Manifest};
 use crate::format::message::token::Credential;
 use crate::format::roster::{Member, Roster};
 use crate::format::scope_file::{self, ScopeName};
+use crate::format::snapshot::SnapshotId;
 use crate::keys::Home;
+use crate::keys::remote::KnownBoxes;
 use crate::project::{Blobs, Files, Project, Site, differing, listed};
 use crate::sync::channel::seal_credential;
 use crate::sync::client::{Exchange, Options, PullReport, PushReport, Remote};
@@ -46,19 +48,21 @@ struct Outgoing {
     blobs: Blobs,
     /// Files that are not what the base lists.
     changes: usize,
-    /// True if one of them may have been taken back: a scope that is older than what this device has
-    /// seen, or the roster (PROTOCOL 12.14).
-    is_older: bool,
+    /// True if one of them may lack what the base has: a scope file without all of its boxes, or the
+    /// roster (PROTOCOL 12.14).
+    may_lack: bool,
 }
 
 impl Exchange<'_> {
     fn push(mut self) -> Result<PushReport> {
         let mut report = PushReport::default();
         let (mut sends_all, mut has_pulled) = (false, false);
+        // Only a pull does without a damaged one.
+        self.home.map(|home| home.base(&self.site.root)).transpose()?;
         for attempt in 0..TRIES_MAX {
             let outgoing = self.prepare()?;
-            if outgoing.is_older && !has_pulled {
-                // It may be older than the base too, and would take back what others have done.
+            if outgoing.may_lack && !has_pulled {
+                // It would take back what others have done; a pull joins it with the base.
                 has_pulled = true;
                 report.pulls.extend(Some(self.pull()?).filter(PullReport::has_news));
                 continue;
@@ -74,6 +78,7 @@ impl Exchange<'_> {
                 }
                 Response::Refused(Refusal::Conflict, _) => {
                     report.pulls.push(self.pull()?);
+                    has_pulled = true;
                     pause(attempt)?;
                 }
                 Response::Refused(Refusal::Missing | Refusal::Malformed, _) if !sends_all => {
@@ -101,8 +106,9 @@ impl Exchange<'_> {
         let key = project.access().state_key().ok_or_else(holder)?;
         let mut blobs = Blobs::new();
         let files = self.site.files(&mut blobs)?;
-        let base = self.base()?;
-        let is_older = check_changed(&project, &files, &blobs, base.as_ref())?;
+        let base = self.base();
+        let boxes = self.home.map(|home| home.base_boxes(&self.site.root)).unwrap_or_default();
+        let may_lack = check_changed(&project, &files, &blobs, base.as_ref(), &boxes)?;
         let list = |(path, digest): (&String, &Digest)| {
             let size = blobs.get(digest).map_or(0, Vec::len);
             Listed {
@@ -122,8 +128,7 @@ impl Exchange<'_> {
         manifest.authenticate(&key);
         Manifest::decode("the state", &manifest.encode())?;
         let changes = base.as_ref().map_or(files.len(), |base| differing(&files, &listed(base)));
-        let is_older = is_older && base.is_some();
-        Ok(Outgoing { project, manifest, base, blobs, changes, is_older })
+        Ok(Outgoing { project, manifest, base, blobs, changes, may_lack })
     }
 
     /// What follows a push that was taken, or one that was not needed.
@@ -141,7 +146,7 @@ impl Exchange<'_> {
                 return Err(error.because("it does not have what it has just taken"));
             }
             report.revision = outgoing.manifest.revision;
-            report.unremembered = self.remember(&outgoing.manifest, true).err();
+            report.unremembered = self.remember(&outgoing.manifest, &outgoing.blobs, true).err();
         } else {
             let base = outgoing.base.as_ref().map_or(0, |base| base.revision);
             if standing.revision < base {
@@ -213,33 +218,41 @@ fn new_token(member: &Member, project: &str) -> Result<NewToken> {
 }
 
 /// Refuses half of a merge, which whoever pulls it could not see, and a changed scope that does not
-/// open. `true` if one is older than what this device has seen, or the roster is another one.
+/// open. `true` if one may not contain what the base's has, or the roster is another one.
 fn check_changed(
     project: &Project,
     files: &Files,
     blobs: &Blobs,
     base: Option<&Manifest>,
+    boxes: &KnownBoxes,
 ) -> Result<bool> {
-    let mut is_older = false;
+    let mut may_lack = false;
     for (path, digest) in files {
-        let is_new =
-            base.and_then(|base| base.find(path)).is_none_or(|file| file.digest != *digest);
+        let based = base.and_then(|base| base.find(path)).map(|file| file.digest);
+        let is_new = based != Some(*digest);
         let (Some(name), Some(bytes)) = (ScopeName::of_file(path), blobs.get(digest)) else {
-            is_older |= is_new;
+            may_lack |= is_new && base.is_some();
             continue;
         };
         let shown = project.shown(path);
-        if scope_file::read(&shown, bytes, &project.config.project, &name)?.has_markers {
+        let file = scope_file::read(&shown, bytes, &project.config.project, &name)?;
+        if file.has_markers {
             return Err(Error::new(Kind::Unmerged, shown)); // PROTOCOL 12.13
         }
         if is_new && project.config.is_env(&name.env) {
-            match project.load(&name) {
+            let found = match project.load(&name) {
                 Err(error) if error.kind != Kind::NoAccess => return Err(error),
-                found => is_older |= found.ok().flatten().is_some_and(|found| found.is_older),
-            }
+                found => found.ok().flatten(),
+            };
+            let has = |id: &SnapshotId| {
+                found.as_ref().is_some_and(|found| found.scope.contains(*id))
+                    || file.boxes.iter().any(|sealed| sealed.id() == *id)
+            };
+            let has_all = |based| boxes.get(&based).is_some_and(|ids| ids.iter().all(has));
+            may_lack |= based.is_some_and(|based| !has_all(based));
         }
     }
-    Ok(is_older)
+    Ok(may_lack)
 }
 
 /// Waits for some time, so that many who push at once come one after the other.
