@@ -62,8 +62,7 @@ fn refusal(response: Response) -> (bool, Option<String>) {
 /// at once: there is nobody to ask.
 #[must_use]
 pub fn local(store: &Store, project: &str, operation: Operation, now: u64) -> Response {
-    let token = Token::of_nobody("local", Rights::ADMIN);
-    let actor = Actor { token, from: String::new(), now };
+    let actor = Actor::local(now);
     response(match operation {
         Operation::Register { name } if is_id("kgp_", project) => {
             store.create(&actor, project, &name).map(|()| Response::Done)
