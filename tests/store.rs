@@ -905,13 +905,16 @@ fn a_request_is_not_done_twice() {
         project: project.clone(),
         operation,
     };
-    let post = || Operation::Post {
-        request: request_of_a_device(1).write().into_bytes(),
+    let push = || State::first(&project).push();
+    standing(rig.raw(&request([1; 16], push()), NOW).1);
+    refused(rig.raw(&request([1; 16], push()), NOW).1, Refusal::Replayed);
+    let revoke = || Operation::Revoke {
+        token: rig.issue(&project, Rights::PULL, "").id,
     };
-    done(rig.raw(&request([1; 16], post()), NOW).1);
-    refused(rig.raw(&request([1; 16], post()), NOW).1, Refusal::Replayed);
-    let push = State::first(&project).push();
-    refused(rig.raw(&request([1; 16], push), NOW).1, Refusal::Replayed);
+    refused(
+        rig.raw(&request([1; 16], revoke()), NOW).1,
+        Refusal::Replayed,
+    );
     // What only looks may be asked again.
     for _ in 0..2 {
         standing(rig.raw(&request([1; 16], Operation::Status), NOW).1);
@@ -919,10 +922,10 @@ fn a_request_is_not_done_twice() {
     // The ids of whoever is refused are not remembered, and of others the last 4,096.
     let stranger = Request {
         credential: Some(credential()),
-        ..request([2; 16], post())
+        ..request([2; 16], revoke())
     };
     refused(rig.raw(&stranger, NOW).1, Refusal::Denied);
-    done(rig.raw(&request([2; 16], post()), NOW).1);
+    done(rig.raw(&request([2; 16], revoke()), NOW).1);
     let numbered = |number: u32| {
         let mut id = [3; 16];
         id[..4].copy_from_slice(&number.to_le_bytes());
@@ -932,6 +935,39 @@ fn a_request_is_not_done_twice() {
     assert!(!rig.store.is_first(&[2; 16]));
     assert!(rig.store.is_first(&numbered(4095)));
     assert!(rig.store.is_first(&[1; 16]) && !rig.store.is_first(&numbered(4095)));
+}
+
+#[test]
+fn who_may_only_ask_to_join_makes_no_server_forget() {
+    let world = World::new();
+    let rig = Rig::new(&world);
+    let (project, who) = rig.project();
+    let push = Request {
+        credential: Some(who.duplicate()),
+        id: [1; 16],
+        project: project.clone(),
+        operation: State::first(&project).push(),
+    };
+    standing(rig.raw(&push, NOW).1);
+    let seen = || fs::read(rig.root.join("seen")).unwrap();
+    let before = seen();
+    let joins = rig.issue(&project, Rights::JOIN, "");
+    assert_eq!(seen().len(), before.len() + 16);
+    let before = seen();
+    for _ in 0..3 {
+        let post = Operation::Post {
+            request: request_of_a_device(1).write().into_bytes(),
+        };
+        done(rig.ask(&joins, &project, post));
+        let name = "shop".to_string();
+        done(rig.at_time(None, &fresh_project(), Operation::Register { name }, NOW));
+    }
+    assert_eq!(seen(), before);
+    // The second and third change nothing.
+    assert_eq!(rig.standing(&who, &project).waiting.len(), 1);
+    let log = fs::read_to_string(rig.root.join("audit.log")).unwrap();
+    assert_eq!(log.matches(" post ").count(), 1);
+    refused(rig.raw(&push, NOW).1, Refusal::Replayed);
 }
 
 #[test]

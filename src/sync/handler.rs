@@ -93,11 +93,11 @@ fn needed(operation: &Operation) -> &'static [Rights] {
     }
 }
 
-/// True for what the same request may not do twice. A registration that was there changes nothing.
+/// True for what the same request may not do twice. Registrations and requests for the mailbox, which
+/// those may send who can do nothing else, change nothing if they are there: they take no place.
 fn is_change(operation: &Operation) -> bool {
     match operation {
         Operation::Push { .. }
-        | Operation::Post { .. }
         | Operation::Issue { .. }
         | Operation::Revoke { .. }
         | Operation::Approve { .. }
@@ -105,6 +105,7 @@ fn is_change(operation: &Operation) -> bool {
         | Operation::Rollback { .. } => true,
         Operation::Hello
         | Operation::Register { .. }
+        | Operation::Post { .. }
         | Operation::Status
         | Operation::Pull { .. }
         | Operation::Fetch { .. }
