@@ -475,6 +475,85 @@ fn a_project_has_a_limited_number_of_tokens() {
     rig.project();
 }
 
+/// The audit log says once of each of these tokens that it expired, and by whom it was dropped.
+fn are_dropped(rig: &Rig, by: &str, wanted: &[(&String, &String)]) {
+    let log = fs::read_to_string(rig.root.join("audit.log")).unwrap();
+    let lines: Vec<_> = log.lines().collect();
+    for (project, id) in wanted {
+        let what = format!(" {by} expire {project} {id} ");
+        let count = lines.iter().filter(|line| line.contains(&what)).count();
+        assert_eq!(count, 1, "{what}");
+        assert!(!rig.root.join("tokens").join(id).exists());
+    }
+    let count = lines
+        .iter()
+        .filter(|line| line.contains(" expire "))
+        .count();
+    assert_eq!(count, wanted.len());
+}
+
+#[test]
+fn expired_tokens_make_room() {
+    let world = World::new();
+    let rig = Rig::new(&world);
+    let (project, who) = rig.project();
+    let path = rig.root.join("tokens").join(&who.id);
+    let mut record = Token::decode(&fs::read(path).unwrap()).unwrap();
+    record.info.expires = NOW + 5;
+    let mut ids = Vec::new();
+    let rig = rig.again(|root| {
+        for _ in 1..1024 {
+            record.info.id = credential().id;
+            ids.push(record.info.id.clone());
+            fs::write(root.join("tokens").join(&record.info.id), record.encode()).unwrap();
+        }
+    });
+    let issue = |now| {
+        let token = token(&credential(), Rights::PULL, "");
+        rig.at_time(Some(&who), &project, Operation::Issue { token }, now)
+    };
+    // At its last second a token is one.
+    refused(issue(NOW + 5), Refusal::Limit);
+    assert_eq!(tokens(&rig, &who, &project).len(), 1024);
+    are_dropped(&rig, "", &[]);
+    done(issue(NOW + 6));
+    let rig = rig.again(|root| drop(sound(root)));
+    assert_eq!(tokens(&rig, &who, &project).len(), 2);
+    let by = format!("{} 127.0.0.1", who.id);
+    let ids: Vec<_> = ids.iter().map(|id| (&project, id)).collect();
+    are_dropped(&rig, &by, &ids);
+}
+
+#[test]
+fn tokens_that_expired_long_ago_go() {
+    let world = World::new();
+    let rig = Rig::new(&world);
+    let (project, who) = rig.project();
+    let (other, of_other) = rig.project();
+    let issue = |project: &str, expires| {
+        let mut new = token(&credential(), Rights::PULL, "");
+        new.expires = expires;
+        let id = new.credential.id.clone();
+        done(rig.ask(&rig.admin, project, Operation::Issue { token: new }));
+        id
+    };
+    let gone = [issue(&project, NOW + 1), issue(&other, NOW + 1)];
+    let stays = [issue(&project, NOW + 2), issue(&other, 0)];
+    rig.store.clean(NOW + 1 + KEPT_SECONDS).unwrap();
+    are_dropped(&rig, "", &[]);
+    for _ in 0..2 {
+        rig.store.clean(NOW + 2 + KEPT_SECONDS).unwrap();
+    }
+    let gone = [(&project, &gone[0]), (&other, &gone[1])];
+    are_dropped(&rig, "local -", &gone);
+    let rig = rig.again(|root| assert_eq!(sound(root).tokens, 5));
+    for (who, project, id) in [(&who, &project, &stays[0]), (&of_other, &other, &stays[1])] {
+        let list = tokens(&rig, who, project);
+        assert!(list.len() == 2 && list.iter().any(|one| one.id == *id));
+    }
+    standing(rig.ask(&rig.admin, &project, Operation::Status));
+}
+
 #[test]
 fn a_newcomer_asks_is_answered_and_fetches_what_was_sealed() {
     let world = World::new();
@@ -826,13 +905,16 @@ fn a_request_is_not_done_twice() {
         project: project.clone(),
         operation,
     };
-    let post = || Operation::Post {
-        request: request_of_a_device(1).write().into_bytes(),
+    let push = || State::first(&project).push();
+    standing(rig.raw(&request([1; 16], push()), NOW).1);
+    refused(rig.raw(&request([1; 16], push()), NOW).1, Refusal::Replayed);
+    let revoke = || Operation::Revoke {
+        token: rig.issue(&project, Rights::PULL, "").id,
     };
-    done(rig.raw(&request([1; 16], post()), NOW).1);
-    refused(rig.raw(&request([1; 16], post()), NOW).1, Refusal::Replayed);
-    let push = State::first(&project).push();
-    refused(rig.raw(&request([1; 16], push), NOW).1, Refusal::Replayed);
+    refused(
+        rig.raw(&request([1; 16], revoke()), NOW).1,
+        Refusal::Replayed,
+    );
     // What only looks may be asked again.
     for _ in 0..2 {
         standing(rig.raw(&request([1; 16], Operation::Status), NOW).1);
@@ -840,10 +922,10 @@ fn a_request_is_not_done_twice() {
     // The ids of whoever is refused are not remembered, and of others the last 4,096.
     let stranger = Request {
         credential: Some(credential()),
-        ..request([2; 16], post())
+        ..request([2; 16], revoke())
     };
     refused(rig.raw(&stranger, NOW).1, Refusal::Denied);
-    done(rig.raw(&request([2; 16], post()), NOW).1);
+    done(rig.raw(&request([2; 16], revoke()), NOW).1);
     let numbered = |number: u32| {
         let mut id = [3; 16];
         id[..4].copy_from_slice(&number.to_le_bytes());
@@ -853,6 +935,39 @@ fn a_request_is_not_done_twice() {
     assert!(!rig.store.is_first(&[2; 16]));
     assert!(rig.store.is_first(&numbered(4095)));
     assert!(rig.store.is_first(&[1; 16]) && !rig.store.is_first(&numbered(4095)));
+}
+
+#[test]
+fn who_may_only_ask_to_join_makes_no_server_forget() {
+    let world = World::new();
+    let rig = Rig::new(&world);
+    let (project, who) = rig.project();
+    let push = Request {
+        credential: Some(who.duplicate()),
+        id: [1; 16],
+        project: project.clone(),
+        operation: State::first(&project).push(),
+    };
+    standing(rig.raw(&push, NOW).1);
+    let seen = || fs::read(rig.root.join("seen")).unwrap();
+    let before = seen();
+    let joins = rig.issue(&project, Rights::JOIN, "");
+    assert_eq!(seen().len(), before.len() + 16);
+    let before = seen();
+    for _ in 0..3 {
+        let post = Operation::Post {
+            request: request_of_a_device(1).write().into_bytes(),
+        };
+        done(rig.ask(&joins, &project, post));
+        let name = "shop".to_string();
+        done(rig.at_time(None, &fresh_project(), Operation::Register { name }, NOW));
+    }
+    assert_eq!(seen(), before);
+    // The second and third change nothing.
+    assert_eq!(rig.standing(&who, &project).waiting.len(), 1);
+    let log = fs::read_to_string(rig.root.join("audit.log")).unwrap();
+    assert_eq!(log.matches(" post ").count(), 1);
+    refused(rig.raw(&push, NOW).1, Refusal::Replayed);
 }
 
 #[test]

@@ -62,8 +62,7 @@ fn refusal(response: Response) -> (bool, Option<String>) {
 /// at once: there is nobody to ask.
 #[must_use]
 pub fn local(store: &Store, project: &str, operation: Operation, now: u64) -> Response {
-    let token = Token::of_nobody("local", Rights::ADMIN);
-    let actor = Actor { token, from: String::new(), now };
+    let actor = Actor::local(now);
     response(match operation {
         Operation::Register { name } if is_id("kgp_", project) => {
             store.create(&actor, project, &name).map(|()| Response::Done)
@@ -94,11 +93,11 @@ fn needed(operation: &Operation) -> &'static [Rights] {
     }
 }
 
-/// True for what the same request may not do twice. A registration that was there changes nothing.
+/// True for what the same request may not do twice. Registrations and requests for the mailbox, which
+/// those may send who can do nothing else, change nothing if they are there: they take no place.
 fn is_change(operation: &Operation) -> bool {
     match operation {
         Operation::Push { .. }
-        | Operation::Post { .. }
         | Operation::Issue { .. }
         | Operation::Revoke { .. }
         | Operation::Approve { .. }
@@ -106,6 +105,7 @@ fn is_change(operation: &Operation) -> bool {
         | Operation::Rollback { .. } => true,
         Operation::Hello
         | Operation::Register { .. }
+        | Operation::Post { .. }
         | Operation::Status
         | Operation::Pull { .. }
         | Operation::Fetch { .. }

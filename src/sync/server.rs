@@ -2,9 +2,9 @@
 //!
 //! Promises: one request a connection; every wait has an absolute end; threads, memory and what is
 //! held back are bounded, and where a bound is reached it is the oldest request that is not
-//! complete that goes, so that complete ones are answered. Threads accept for themselves as long as
-//! there is more than one to do so. Refuses to end: there is no code for shutting down,
-//! and the store is safe at every instant.
+//! complete that goes, so that complete ones are answered. A thread serves whom it has accepted, and
+//! sees that another one accepts meanwhile. Refuses to end: there is no code for shutting down, and
+//! the store is safe at every instant.
 
 pub mod pipe;
 
@@ -21,8 +21,6 @@ use std::time::{Duration, Instant};
 
 /// Connections that are served at once, each by a thread.
 const CONNECTIONS_MAX: usize = 512;
-/// Connections that wait for a thread, which is on its way to them.
-const QUEUED_MAX: usize = 128;
 /// Threads that are kept for what comes next.
 const SPARE_WORKERS_MAX: usize = 16;
 /// Requests that are answered at once: the others wait for a moment.
@@ -84,33 +82,12 @@ struct Place {
     bytes: usize,
 }
 
-/// A connection that nobody serves yet.
-struct Arrival {
-    stream: Arc<TcpStream>,
-    address: IpAddr,
-}
-
-/// What became of a connection that was accepted.
-enum Taken {
-    Back(Arrival),
-    ForNewWorker,
-    Queued,
-}
-
-/// What a worker does next.
-enum Next {
-    Serve(Arrival),
-    Accept,
-    End,
-}
-
-/// Who is being served, and who is not yet.
+/// Who is being served, and by how many threads.
 #[derive(Default)]
 struct Places {
     /// By the order of their arrival.
     open: BTreeMap<u64, Place>,
     arrived: u64,
-    queue: VecDeque<Arrival>,
     /// Threads, and those of them that accept.
     workers: usize,
     waiting: usize,
@@ -156,7 +133,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// # Errors
 /// `NotStarted` if there can be no thread at all.
 pub fn serve(listener: TcpListener, settings: Settings, answer: Box<Answer>) -> Result<Infallible> {
-    let places = Places { workers: 1, ..Places::default() };
+    let places = Places { workers: 1, waiting: 1, ..Places::default() };
     let server = Arc::new(Server {
         listener,
         settings,
@@ -177,55 +154,37 @@ fn spawn(server: &Arc<Server>) -> io::Result<()> {
     worker.spawn(move || work(&server)).map(|_| ())
 }
 
-/// Serves and accepts, one connection after the other.
+/// Accepts and serves, one connection after the other.
 fn work(server: &Arc<Server>) {
     loop {
-        let arrival = match server.next() {
-            Next::Serve(arrival) => arrival,
-            Next::Accept => accept(server),
-            Next::End => return,
-        };
-        Connection::new(server, arrival).serve();
+        let (stream, address) = server.accept();
+        hand_over(server);
+        Connection::new(server, stream, address).serve();
+        if !server.has_use() {
+            return;
+        }
     }
 }
 
-/// Accepts a connection for this thread. As long as no other thread waits for the next one this one
-/// stays: there may be many, and none of them should wait for a thread to wake.
-fn accept(server: &Arc<Server>) -> Arrival {
-    loop {
-        match server.listener.accept() {
-            Ok((stream, from)) => {
-                let arrival =
-                    Arrival { stream: Arc::new(stream), address: from.ip().to_canonical() };
-                match server.take_in(arrival) {
-                    Taken::Back(arrival) => return arrival,
-                    Taken::Queued => {}
-                    Taken::ForNewWorker if spawn(server).is_ok() => {}
-                    // No more threads: this one serves whom it has accepted, late rather than never.
-                    Taken::ForNewWorker => {
-                        let mut places = lock(&server.places);
-                        places.workers -= 1;
-                        places.close_oldest(0);
-                        if let Some(arrival) = places.queue.pop_front() {
-                            places.waiting -= 1;
-                            return arrival;
-                        }
-                    }
-                }
-            }
-            Err(cause) if cause.kind() == ErrorKind::ConnectionAborted => {}
-            // No more descriptors, or no memory: some are given back, and this is no busy loop.
-            Err(_) => {
-                let was_denied = lock(&server.denied).pop_front();
-                let mut places = lock(&server.places);
-                if was_denied.is_none() && places.queue.pop_front().is_none() {
-                    places.close_oldest(0);
-                    drop(places);
-                    thread::sleep(ACCEPT_PAUSE);
-                }
-            }
-        }
+/// Sees that a thread accepts while this one serves: one that waits, or a new one, or that of the
+/// oldest connection that can be spared.
+fn hand_over(server: &Arc<Server>) {
+    let mut places = lock(&server.places);
+    places.waiting -= 1;
+    if places.waiting > 0 {
+        return;
     }
+    if places.workers <= CONNECTIONS_MAX {
+        (places.workers, places.waiting) = (places.workers + 1, places.waiting + 1);
+        drop(places);
+        if spawn(server).is_ok() {
+            return;
+        }
+        // No more threads: this one comes back itself, late rather than never.
+        places = lock(&server.places);
+        (places.workers, places.waiting) = (places.workers - 1, places.waiting - 1);
+    }
+    places.close_oldest(0);
 }
 
 impl Places {
@@ -248,38 +207,30 @@ impl Places {
 }
 
 impl Server {
-    /// Gives a connection back to the thread that accepted it if others wait for the next one, and
-    /// otherwise finds a thread for it: a new one, or that of the oldest that can be spared.
-    fn take_in(&self, arrival: Arrival) -> Taken {
-        let mut places = lock(&self.places);
-        if places.waiting > 1 {
-            places.waiting -= 1;
-            return Taken::Back(arrival);
+    /// The next connection.
+    fn accept(&self) -> (Arc<TcpStream>, IpAddr) {
+        loop {
+            match self.listener.accept() {
+                Ok((stream, from)) => return (Arc::new(stream), from.ip().to_canonical()),
+                Err(cause) if cause.kind() == ErrorKind::ConnectionAborted => {}
+                // No more descriptors, or no memory: some are given back, and this is no busy loop.
+                Err(_) => {
+                    if lock(&self.denied).pop_front().is_none() {
+                        lock(&self.places).close_oldest(0);
+                        thread::sleep(ACCEPT_PAUSE);
+                    }
+                }
+            }
         }
-        places.queue.push_back(arrival);
-        if places.queue.len() > QUEUED_MAX {
-            places.queue.pop_front();
-        }
-        if places.workers <= CONNECTIONS_MAX {
-            places.workers += 1;
-            return Taken::ForNewWorker;
-        }
-        places.close_oldest(0);
-        Taken::Queued
     }
 
-    /// What a thread is to do that has nothing to do.
-    fn next(&self) -> Next {
+    /// True if a thread that has nothing to do is to accept, and not to end.
+    fn has_use(&self) -> bool {
         let mut places = lock(&self.places);
-        if let Some(arrival) = places.queue.pop_front() {
-            Next::Serve(arrival)
-        } else if places.waiting < SPARE_WORKERS_MAX {
-            places.waiting += 1;
-            Next::Accept
-        } else {
-            places.workers -= 1;
-            Next::End
-        }
+        let has_use = places.waiting < SPARE_WORKERS_MAX;
+        places.waiting += usize::from(has_use);
+        places.workers -= usize::from(!has_use);
+        has_use
     }
 
     /// Holds an answer back, and the connection with it, but no worker. What does not fit is
@@ -317,7 +268,7 @@ impl Server {
 }
 
 impl<'a> Connection<'a> {
-    fn new(server: &'a Server, Arrival { stream, address }: Arrival) -> Self {
+    fn new(server: &'a Server, stream: Arc<TcpStream>, address: IpAddr) -> Self {
         let mut places = lock(&server.places);
         let number = places.arrived;
         places.arrived += 1;

@@ -164,9 +164,7 @@ impl Store {
             sealed: Vec::new(),
         };
         let token = self.tokens.make("", &new, now);
-        let (id, by) = (token.info.id.clone(), Token::of_nobody("local", Rights::ADMIN));
-        let actor = Actor { token: by, from: String::new(), now };
-        self.log(&[actor.entry("admin", "", &id)])?;
+        self.log(&[Actor::local(now).entry("admin", "", &token.info.id)])?;
         self.tokens.put(token)
     }
 
@@ -176,6 +174,12 @@ impl Store {
     /// `Read`, `Write`.
     pub fn clean(&self, now: u64) -> Result<()> {
         keep::drop_undone(&self.root.join("deleted"), now)?;
+        for project in self.tokens.projects() {
+            let slot = self.slot(&project);
+            let _held = lock(&slot);
+            let before = now.saturating_sub(keep::KEPT_SECONDS);
+            self.drop_expired(&Actor::local(now), &project, before)?;
+        }
         let projects = disk::list(&self.root.join("projects"))?;
         for project in projects.iter().filter(|project| is_id("kgp_", &project.name)) {
             keep::drop_undone(&self.directory(&project.name).join("undone"), now)?;

@@ -8,6 +8,7 @@ use crate::disk::Pieces;
 use crate::error::{Error, Kind, Result};
 use crate::format::bytes::Writer;
 use crate::format::text::HEX;
+use crate::sync::protocol::Rights;
 use crate::sync::store::tokens::Token;
 use std::path::Path;
 
@@ -49,6 +50,12 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// Who has the store's directory, or the server itself.
+    #[must_use]
+    pub fn local(now: u64) -> Self {
+        Actor { token: Token::of_nobody("local", Rights::ADMIN), from: String::new(), now }
+    }
+
     /// The entry of what the actor does.
     #[must_use]
     pub fn entry<'a>(&'a self, operation: &'a str, project: &'a str, detail: &'a str) -> Entry<'a> {

@@ -5,11 +5,12 @@
 //! that the issuer does not have.
 
 use crate::disk::{self, Mode};
+use crate::error::Result;
 use crate::format::names::{NAME_BYTES_MAX, check_text, is_id};
 use crate::sync::protocol::{NewToken, ProjectInfo, Refusal, Rights, Standing, TokenInfo};
 use crate::sync::store::audit::Actor;
 use crate::sync::store::project::{self, Project, Push, numbers};
-use crate::sync::store::tokens::Token;
+use crate::sync::store::tokens::{TOKENS_MAX, Token};
 use crate::sync::store::{
     Answer, PENDING_MAX, Refused, SEALED_BYTES_MAX, Store, lock, recover, rollback,
 };
@@ -217,12 +218,25 @@ impl Store {
         self.on(id, |project| {
             self.check_still(actor)?;
             let token = self.check_new(actor, id, new)?;
+            if self.tokens.of(id).len() >= TOKENS_MAX {
+                self.drop_expired(actor, id, actor.now)?; // PROTOCOL 8.3
+            }
             let detail = format!("{}:{}:{}", token.info.id, new.rights.words(), new.member);
             self.log(&[actor.entry("issue", id, detail.trim_end_matches(':'))])?;
             self.tokens.put(token)?;
             let is_answer = !new.sealed.is_empty();
             Ok(project.answer(is_answer.then_some(new.member.as_str()).into_iter())?)
         })
+    }
+
+    /// Drops the tokens of a project that had expired at that time.
+    pub(super) fn drop_expired(&self, actor: &Actor, id: &str, at: u64) -> Result<()> {
+        let ended = self.tokens.expired(id, at);
+        let entries: Vec<_> = ended.iter().map(|token| actor.entry("expire", id, token)).collect();
+        if !entries.is_empty() {
+            self.log(&entries)?;
+        }
+        self.tokens.remove(&ended)
     }
 
     /// The tokens of a project.

@@ -16,7 +16,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Tokens of one project.
+/// Tokens of one project. Those that have expired make room.
 pub const TOKENS_MAX: usize = 1024;
 /// Bytes of a record.
 pub const RECORD_BYTES_MAX: usize = 4096;
@@ -185,6 +185,13 @@ impl Tokens {
         ids.filter_map(|id| held.by_id.get(id).cloned()).collect()
     }
 
+    /// Ids of the tokens of a project that had expired at that time.
+    #[must_use]
+    pub fn expired(&self, project: &str, at: u64) -> Vec<String> {
+        let tokens = self.of(project).into_iter().filter(|token| !token.is_open(at));
+        tokens.map(|token| token.info.id.clone()).collect()
+    }
+
     /// The projects that tokens are of.
     #[must_use]
     pub fn projects(&self) -> Vec<String> {
@@ -228,7 +235,8 @@ impl Tokens {
         if self.held().by_id.contains_key(&token.info.id) {
             return Err(Refused::new(Refusal::Malformed, "the token id is taken"));
         }
-        if self.of(&token.project).len() >= TOKENS_MAX {
+        let tokens = self.of(&token.project);
+        if tokens.iter().filter(|one| one.is_open(token.info.issued)).count() >= TOKENS_MAX {
             return Err(Refused::new(Refusal::Limit, "tokens of the project"));
         }
         Ok(())
