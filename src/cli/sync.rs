@@ -102,6 +102,13 @@ pub fn forget(home: &Home, site: &Site, project: Option<&str>) -> Result<(), Fai
 pub fn push(input: &mut Input) -> Result<u8, Failure> {
     let (home, site) = (Home::find().ok(), site_or("kagi pull - takes a token for one")?);
     let remote = client::remote(home.as_ref(), Some(&site.claimed_project()?))?;
+    let gone = home.as_ref().map(|home| client::gone(home, &site)).transpose();
+    // What keeps that from being known, the push itself refuses, and says how to go on.
+    let gone: Vec<_> = gone.ok().flatten().iter().flatten().map(ToString::to_string).collect();
+    if !gone.is_empty() {
+        let question = format!("delete {} on the server? the file is gone here", gone.join(", "));
+        may_delete(input, &question)?;
+    }
     let mut server = opened(input, &remote.known)?;
     let options = options(input, None);
     let report = client::push(home.as_ref(), &site, &remote, &options, server.as_mut())

@@ -220,9 +220,9 @@ pub static SYNC_COMMANDS: &[Command] = &[
         words: "",
         about: "bring what was changed here to the server",
         details: "Where the server has something newer, that is pulled and joined first. Tokens of members that were removed\n\
-                  end with it.",
+                  end with it. A scope whose file is gone here is deleted on the server after a y.",
         examples: &["kagi push"],
-        flags: &[INSECURE],
+        flags: &[INSECURE, YES],
         run: does!(sync, push),
     },
     Command {

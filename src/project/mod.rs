@@ -188,7 +188,10 @@ impl Site {
     }
 
     /// `kagi.json`, which nothing vouches for yet, and its hash.
-    fn claimed_config(&self) -> Result<(Config, Digest)> {
+    ///
+    /// # Errors
+    /// As `claimed_project`.
+    pub fn claimed_config(&self) -> Result<(Config, Digest)> {
         self.config_in(CONFIG_FILE)
     }
 

@@ -160,6 +160,21 @@ pub fn changes(home: &Home, site: &Site) -> Result<Option<usize>> {
     Ok(Some(differing(&site.files(&mut Blobs::new())?, &listed(&base))))
 }
 
+/// The scopes whose files were deleted here since the last pull or push, though their environment is
+/// still there: the next push deletes them on the server.
+///
+/// # Errors
+/// As `changes`; what makes `kagi.json` unacceptable.
+pub fn gone(home: &Home, site: &Site) -> Result<Vec<ScopeName>> {
+    let Some(base) = home.base(&site.root)? else {
+        return Ok(Vec::new());
+    };
+    let (here, (config, _)) = (site.files(&mut Blobs::new())?, site.claimed_config()?);
+    let missing = base.files.iter().filter(|file| !here.contains_key(&file.path));
+    let scopes = missing.filter_map(|file| ScopeName::of_file(&file.path));
+    Ok(scopes.filter(|name| config.is_env(&name.env)).collect())
+}
+
 /// What a refusal, or an answer to another question, means.
 #[must_use]
 pub fn refused(address: &str, response: Response) -> Error {
