@@ -110,8 +110,7 @@ fn join_directory(input: &Input, project: &Project, address: &str) -> Result<u8,
     asking.project.clone_from(id);
     // Without effect where a colleague has done the same.
     asking.tell(Operation::Register { name: project_name(input, project)? })?;
-    let known = KnownRemote { address: address.to_string(), token: None, revision: 0, id: [0; 32] };
-    home.set_remote(id, Some(&known))?;
+    home.change_remote(id, |_| Some(KnownRemote::new(address.to_string(), None)))?;
     home.set_base(&project.site.root, None)?;
     terminal::note(&format!("{} takes {id} in; next: kagi push", quoted(address)));
     let place = shell_word(address);

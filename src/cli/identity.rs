@@ -102,11 +102,7 @@ pub fn trust_member(home: &Home, project: &str, id: &str) -> Result<(), Failure>
     if !is_id("kgm_", id) {
         return Err(not_one_id());
     }
-    home.change_pin(project, |pin| {
-        let is_new = !pin.anchors.iter().any(|anchor| anchor == id);
-        pin.anchors.extend(is_new.then(|| id.to_string()));
-        is_new
-    })?;
+    home.add_anchors(project, &[id.to_string()])?;
     terminal::note(&format!("{id} may introduce {project} to this device"));
     Ok(())
 }

@@ -161,11 +161,11 @@ pub fn pull(input: &mut Input) -> Result<u8, Failure> {
     let mut server = opened(input, &remote.known)?;
     let options = options(input, choice);
     let has_base =
-        home.as_ref().is_some_and(|home| home.base(&site.root).is_ok_and(|one| one.is_some()));
+        || home.as_ref().is_some_and(|home| home.base(&site.root).is_ok_and(|one| one.is_some()));
     let report = client::pull(home.as_ref(), &site, &remote, &options, server.as_mut()).map_err(
         |error| match error.kind {
             // A job that kept its checkout, but no home, cannot know that nobody has changed it.
-            Kind::BothChanged if !has_base && remote.is_given => Failure::from(error)
+            Kind::BothChanged if remote.is_given && !has_base() => Failure::from(error)
                 .hint("kagi pull --theirs takes the server's; or pull into an empty directory"),
             _ => perhaps_moved(error, &remote),
         },
@@ -319,7 +319,7 @@ fn directory(input: &Input, address: String, project: Option<String>) -> Result<
         Home::find().ok().and_then(|home| home.remote(&project).transpose()).transpose()?;
     let known = match stored.filter(|known| known.address == address) {
         Some(known) => known,
-        None => KnownRemote { address, token: None, revision: 0, id: [0; 32] },
+        None => KnownRemote::new(address, None),
     };
     Ok(Remote { project, known, is_given: false })
 }

@@ -171,6 +171,22 @@ impl Home {
         Ok(())
     }
 
+    /// Lets members introduce a project to this device (FORMAT 11.2: in the order in which they come).
+    ///
+    /// # Errors
+    /// As `change_pin`.
+    pub fn add_anchors(&self, project: &str, ids: &[String]) -> Result<()> {
+        self.change_pin(project, |pin| {
+            let count = pin.anchors.len();
+            for id in ids {
+                if !pin.anchors.contains(id) {
+                    pin.anchors.push(id.clone());
+                }
+            }
+            pin.anchors.len() > count
+        })
+    }
+
     /// A checkout is known by the hash of its path (FORMAT 11.3).
     fn checkout_path(&self, root: &Path) -> PathBuf {
         let name = HEX.encode(&hash(root.as_os_str().as_encoded_bytes())[..16]);

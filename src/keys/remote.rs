@@ -52,6 +52,12 @@ struct LoginText {
 }
 
 impl KnownRemote {
+    /// One that nothing was seen of yet.
+    #[must_use]
+    pub fn new(address: String, token: Option<ProjectToken>) -> Self {
+        KnownRemote { address, token, revision: 0, id: [0; 32] }
+    }
+
     /// The bytes of `remote.json` (PROTOCOL 6.1).
     #[must_use]
     pub fn write(&self) -> Secret {
@@ -125,19 +131,6 @@ impl Home {
         bytes.map(read).transpose()
     }
 
-    /// Remembers the remote of a project, or forgets it.
-    ///
-    /// # Errors
-    /// `Write`.
-    pub fn set_remote(&self, project: &str, remote: Option<&KnownRemote>) -> Result<()> {
-        let path = self.remote_path(project);
-        let Some(remote) = remote else {
-            return disk::remove(&path);
-        };
-        let _lock = self.lock(&format!("projects/{project}"))?;
-        disk::replace(&path, remote.write().expose(), Mode::Private)
-    }
-
     /// Lets `change` say what is remembered of the remote of a project from now on, alone; `None`:
     /// what it was.
     ///
@@ -153,20 +146,6 @@ impl Home {
             return Ok(());
         };
         disk::replace(&self.remote_path(project), remote.write().expose(), Mode::Private)
-    }
-
-    /// Lets members introduce a project to this device.
-    ///
-    /// # Errors
-    /// As `change_pin`.
-    pub fn add_anchors(&self, project: &str, ids: &[String]) -> Result<()> {
-        self.change_pin(project, |pin| {
-            let count = pin.anchors.len();
-            pin.anchors.extend_from_slice(ids);
-            pin.anchors.sort();
-            pin.anchors.dedup();
-            pin.anchors.len() > count
-        })
     }
 
     fn login_path(&self, address: &str) -> PathBuf {

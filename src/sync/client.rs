@@ -6,6 +6,7 @@
 //! a server that is older than it was, or has another history, and to choose between two rosters.
 
 use crate::crypto::hash::Digest;
+use crate::disk;
 use crate::error::{Error, Kind, Result};
 use crate::format::message::manifest::{Listed, Manifest};
 use crate::format::message::token::ProjectToken;
@@ -14,7 +15,7 @@ use crate::format::roster::Member;
 use crate::format::scope_file::{self, ScopeName, SealedBox};
 use crate::keys::Home;
 use crate::keys::remote::{KnownRemote, token_from_environment};
-use crate::project::{Blobs, Opening, Site, differing, listed};
+use crate::project::{Blobs, DIRECTORY, Opening, Site, differing, listed};
 use crate::sync::protocol::{Operation, Refusal, Response};
 use crate::sync::remote::Server;
 use std::path::PathBuf;
@@ -129,7 +130,7 @@ pub fn remote(home: Option<&Home>, project: Option<&str>) -> Result<Remote> {
 /// A remote by a new token; what was seen is kept if it is the same server (PROTOCOL 12.1).
 fn renewed(stored: Option<KnownRemote>, token: ProjectToken) -> KnownRemote {
     let address = token.remote.clone();
-    let fresh = KnownRemote { address, token: Some(token), revision: 0, id: [0; 32] };
+    let fresh = KnownRemote::new(address, Some(token));
     match stored.filter(|stored| stored.is_same(&fresh)) {
         Some(KnownRemote { revision, id, .. }) => KnownRemote { revision, id, ..fresh },
         None => fresh,
@@ -164,15 +165,19 @@ pub fn changes(home: &Home, site: &Site) -> Result<Option<usize>> {
 /// still there: the next push deletes them on the server.
 ///
 /// # Errors
-/// As `changes`; what makes `kagi.json` unacceptable.
+/// What makes a base, or `kagi.json`, unacceptable.
 pub fn gone(home: &Home, site: &Site) -> Result<Vec<ScopeName>> {
     let Some(base) = home.base(&site.root)? else {
         return Ok(Vec::new());
     };
-    let (here, (config, _)) = (site.files(&mut Blobs::new())?, site.claimed_config()?);
-    let missing = base.files.iter().filter(|file| !here.contains_key(&file.path));
-    let scopes = missing.filter_map(|file| ScopeName::of_file(&file.path));
-    Ok(scopes.filter(|name| config.is_env(&name.env)).collect())
+    let kagi = site.root.join(DIRECTORY);
+    let missing = base.files.iter().filter(|file| !disk::exists(&kagi.join(&file.path)));
+    let mut scopes: Vec<_> = missing.filter_map(|file| ScopeName::of_file(&file.path)).collect();
+    if !scopes.is_empty() {
+        let (config, _) = site.claimed_config()?;
+        scopes.retain(|name| config.is_env(&name.env));
+    }
+    Ok(scopes)
 }
 
 /// What a refusal, or an answer to another question, means.
