@@ -38,9 +38,19 @@ impl Project {
             open(&mut ours.iter())?
         };
         let is_changed = merged.merge3(&old, &our, &their);
-        let conflicts = merged.conflicts().into_iter().map(String::from).collect();
-        let text =
-            if is_changed { Some(self.seal_sides(name, merged, &key, Vec::new())?) } else { None };
+        self.merged(name, merged, &key, is_changed)
+    }
+
+    /// What came of a merge of three.
+    fn merged(
+        &self,
+        name: &ScopeName,
+        scope: Scope,
+        key: &ScopeKey,
+        is_changed: bool,
+    ) -> Result<Merged> {
+        let conflicts = scope.conflicts().into_iter().map(String::from).collect();
+        let text = is_changed.then(|| self.seal_sides(name, scope, key, Vec::new())).transpose()?;
         Ok(Merged { text, conflicts })
     }
 
@@ -71,10 +81,7 @@ impl Project {
         let is_changed = merged.merge3(&base, &before, &other);
         // Beside its box, those of the other epoch are read as replaced.
         merged.add_ancestors(&others.iter().map(SealedBox::id).collect::<Vec<_>>());
-        let conflicts = merged.conflicts().into_iter().map(String::from).collect();
-        let text =
-            if is_changed { Some(self.seal_sides(name, merged, &key, Vec::new())?) } else { None };
-        Ok(Merged { text, conflicts })
+        self.merged(name, merged, &key, is_changed)
     }
 
     /// Joins two versions of a scope's file, as a merge in Git does; but what comes of it is one box,
