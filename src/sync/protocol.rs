@@ -29,7 +29,7 @@ impl Rights {
     /// Everything, of every project of the server.
     pub const ADMIN: Rights = Rights(16);
     /// Each that has a meaning.
-    const ALL: Rights = Rights(31);
+    pub const ALL: Rights = Rights(31);
     /// What a full member has.
     pub const MEMBER: Rights = Rights(1 | 4 | 8);
     /// What a limited member has.

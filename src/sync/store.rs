@@ -8,7 +8,7 @@ use crate::disk::{self, Lock, Mode};
 use crate::error::{Error, Kind, Result};
 use crate::format::message::token::Credential;
 use crate::format::names::is_id;
-use crate::secret::{Key, Secret};
+use crate::secret::Key;
 use crate::sync::protocol::{NewToken, Pulled, Refusal, Rights, Standing};
 use crate::sync::store::audit::{Actor, Audit, Entry};
 use crate::sync::store::project::{Project, numbers};
@@ -72,11 +72,6 @@ pub fn damaged(path: &Path) -> Error {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let cause = format!("{name} is damaged");
     Error::new(Kind::Unauthentic, path.to_string_lossy()).because(cause)
-}
-
-/// The length prefix of a buffer.
-fn length(bytes: &Secret) -> [u8; 4] {
-    u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes()
 }
 
 /// A change of one thread is seen whole by the next one, also if a thread ended in the middle: what

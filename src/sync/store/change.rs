@@ -190,8 +190,7 @@ impl Store {
 
     fn check_new(&self, actor: &Actor, id: &str, new: &NewToken) -> Answer<Token> {
         check_name(&new.name)?;
-        let known = Rights::WORDS.iter().fold(0, |sum, (_, right)| sum | right.0);
-        let is_for_project = new.rights.0 != 0 && new.rights.0 & !known == 0;
+        let is_for_project = new.rights != Rights(0) && Rights::ALL.has(new.rights);
         let is_member = new.member.is_empty() || is_id("kgm_", &new.member);
         let is_sealed = new.sealed.is_empty() || !new.member.is_empty();
         if !is_for_project || !is_member || !is_sealed || new.sealed.len() > SEALED_BYTES_MAX {
@@ -199,7 +198,7 @@ impl Store {
         }
         // PROTOCOL 8.3
         let own = actor.token.info.rights;
-        let most = if own.has(Rights::ADMIN) { known } else { own.0 | Rights::JOIN.0 };
+        let most = if own.has(Rights::ADMIN) { Rights::ALL.0 } else { own.0 | Rights::JOIN.0 };
         let missing = Rights(new.rights.0 & !(most & !Rights::ADMIN.0));
         if missing != Rights(0) {
             return Err(Refused::new(Refusal::Forbidden, missing.words()));

@@ -9,7 +9,7 @@ use crate::disk::{self, Mode, Pieces};
 use crate::error::Result;
 use crate::format::bytes::{Reader, Writer};
 use crate::format::message::manifest::{FILES_MAX, MANIFEST_BYTES_MAX, Manifest};
-use crate::sync::store::{damaged, length};
+use crate::sync::store::damaged;
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 16] = b"kagi-revision 1\n";
@@ -72,10 +72,10 @@ impl Header {
             out.raw(digest).raw(&size.to_le_bytes());
         }
         let sizes: usize = blobs.iter().map(|blob| blob.len()).sum();
-        let mut bytes = Vec::with_capacity(HEAD_BYTES + out.0.len() + HASH_BYTES + sizes);
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&length(&out.0));
-        bytes.extend_from_slice(out.0.expose());
+        let mut head = Writer::with_capacity(HEAD_BYTES + out.0.len());
+        head.raw(MAGIC).field(out.0.expose());
+        let mut bytes = Vec::with_capacity(head.0.len() + HASH_BYTES + sizes);
+        bytes.extend_from_slice(head.0.expose());
         let digest = hash(&bytes);
         bytes.extend_from_slice(&digest);
         let begin = bytes.len() as u64;
