@@ -25,25 +25,49 @@ const OWN_VARIABLES: [&str; 8] = [
     "KAGI_ADMIN_TOKEN_FILE",
 ];
 
-/// Becomes the program at `path`, which is told that it was called `program`, with `variables`
-/// over the inherited ones. On Unix it returns only if that fails; elsewhere it gives back the
-/// child's exit code.
-///
-/// # Errors
-/// `Missing` or `NotStarted` naming the program; `Unholdable` naming the largest variable if all
-/// of them together, or one, are more than the system hands over.
-pub fn become_program(
-    path: &Path,
-    program: &OsStr,
-    arguments: &[OsString],
-    variables: &[(&str, &[u8])],
-) -> Result<u8> {
-    let mut command = without_own_variables(path);
-    command.args(arguments);
-    for (name, value) in variables {
-        command.env(name, os_string(value));
+/// What a program inherits of kagi's environment with `--clean`.
+const CLEAN_VARIABLES: [&str; 4] = ["PATH", "HOME", "TERM", "LANG"];
+
+/// A program that `run` starts.
+pub struct Launch<'a> {
+    /// Where it is.
+    pub path: &'a Path,
+    /// What it is told that it was called.
+    pub program: &'a OsStr,
+    /// Its arguments.
+    pub arguments: &'a [OsString],
+    /// Variables over the inherited ones.
+    pub variables: &'a [(&'a str, &'a [u8])],
+    /// True if it inherits no more than `CLEAN_VARIABLES`.
+    pub is_clean: bool,
+}
+
+impl Launch<'_> {
+    /// Becomes the program. On Unix it returns only if that fails; elsewhere it gives back the
+    /// child's exit code.
+    ///
+    /// # Errors
+    /// `Missing` or `NotStarted` naming the program; `Unholdable` naming the largest variable if all
+    /// of them together, or one, are more than the system hands over.
+    pub fn replace_kagi(&self) -> Result<u8> {
+        replace(&mut self.command(), self.program)
+            .map_err(|cause| not_started(self.program, self.variables, &cause))
     }
-    replace(&mut command, program).map_err(|cause| not_started(program, variables, &cause))
+
+    fn command(&self) -> Command {
+        let mut command = without_own_variables(self.path);
+        if self.is_clean {
+            command.env_clear();
+            let inherited =
+                CLEAN_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+            command.envs(inherited);
+        }
+        command.args(self.arguments);
+        for (name, value) in self.variables {
+            command.env(name, os_string(value));
+        }
+        command
+    }
 }
 
 fn without_own_variables(program: impl AsRef<OsStr>) -> Command {

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Kind, Result};
 use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 /// True if questions can be asked: standard input and standard error are a terminal.
 #[must_use]
@@ -75,6 +76,43 @@ pub fn note_secret(value: &[u8]) {
 pub fn note_raw(text: &str) {
     // There is nobody left to tell if this fails.
     let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// How far long work has come: one line on a terminal's standard error, rewritten in place, gone when this is
+/// dropped. Nothing is shown elsewhere, nor of work that is done within half a second.
+pub struct Progress {
+    what: &'static str,
+    begun: Instant,
+    shown: Option<Instant>,
+    can_show: bool,
+}
+
+impl Progress {
+    /// Work that begins now, such as `encrypting`.
+    #[must_use]
+    pub fn new(what: &'static str) -> Self {
+        let can_show = io::stderr().is_terminal();
+        Progress { what, begun: Instant::now(), shown: None, can_show }
+    }
+
+    /// Says that `done` of `total` are done.
+    pub fn at(&mut self, done: usize, total: usize) {
+        const FIRST: Duration = Duration::from_millis(500);
+        const AGAIN: Duration = Duration::from_millis(100);
+        let is_due = self.shown.map_or(self.begun.elapsed() >= FIRST, |at| at.elapsed() >= AGAIN);
+        if self.can_show && is_due {
+            note_raw(&format!("\rkagi: {} {done} of {total}", self.what));
+            self.shown = Some(Instant::now());
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown.is_some() {
+            note_raw("\r\x1b[K");
+        }
+    }
 }
 
 /// Seconds since 1970 as `2026-11-24 08:02:28`, UTC.

@@ -5,7 +5,7 @@
 mod common;
 
 use common::World;
-use kagi::cli::sync_table::SYNC_COMMANDS;
+use kagi::cli::table::sync::SYNC;
 
 /// Every command that syncs is in the help, says what it lacks, and does nothing.
 #[test]
@@ -13,8 +13,8 @@ fn what_is_not_there_says_so() {
     let world = World::new();
     let (device, at) = (world.device("ada"), world.directory("shop"));
     let overview = device.kagi(&at, "help").ok().text();
-    assert!(SYNC_COMMANDS.len() > 10);
-    for command in SYNC_COMMANDS {
+    assert!(SYNC.len() > 10);
+    for command in SYNC {
         let name = command.name;
         assert!(
             overview.contains(&format!("\n  {name} ")),

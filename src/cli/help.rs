@@ -3,7 +3,7 @@
 use crate::cli::args::{Input, find};
 use crate::cli::command::{Command, Flag};
 use crate::cli::report::{Failure, quoted};
-use crate::cli::table::{ALIASES, FOR_GIT, HEADINGS, commands};
+use crate::cli::table::{ALIASES, FOR_PROGRAMS, HEADINGS, commands};
 use crate::cli::words::nearest;
 use crate::terminal;
 use std::fmt::Write;
@@ -52,7 +52,7 @@ pub fn overview() -> Result<u8, Failure> {
          kagi init --nested --envs\n  kagi set api DATABASE_URL postgres://localhost/api\n  \
          kagi get\n  kagi run api bun dev\n",
     );
-    for command in commands().filter(|command| !FOR_GIT.contains(&command.name)) {
+    for command in commands().filter(|command| !FOR_PROGRAMS.contains(&command.name)) {
         if let Some((heading, _)) = HEADINGS.iter().find(|(_, first)| *first == command.name) {
             let _ = write!(text, "\n{heading}\n");
         }

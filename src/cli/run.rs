@@ -14,7 +14,7 @@ use crate::cli::{
 use crate::disk;
 use crate::error::{Error, Kind};
 use crate::format::scope_file::ScopeName;
-use crate::process;
+use crate::process::Launch;
 use crate::project::{Found, Project, Site};
 use crate::scope::Scope;
 use crate::terminal;
@@ -97,8 +97,16 @@ fn start(
     let path = std::env::var_os("PATH").unwrap_or_default();
     let started = match disk::find_program(&program, &path) {
         None => Err(Error::new(Kind::Missing, typed.as_str())),
-        Some(path) => process::become_program(&path, &program, &arguments, &variables)
-            .map_err(|error| with_interpreter(&path, error)),
+        Some(path) => {
+            let launch = Launch {
+                path: &path,
+                program: &program,
+                arguments: &arguments,
+                variables: &variables,
+                is_clean: input.has("clean"),
+            };
+            launch.replace_kagi().map_err(|error| with_interpreter(&path, error))
+        }
     };
     started.map_err(|error| not_started(project, error, has_dashes))
 }

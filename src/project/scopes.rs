@@ -88,8 +88,12 @@ impl Project {
     /// True if the word is a service.
     #[must_use]
     pub fn is_service(&self, word: &str) -> bool {
-        let has = |env| disk::exists(&self.path(&ScopeName::values(word, env).file()));
-        check_place(word).is_ok() && self.config.envs.iter().any(|env| has(env))
+        let has = |kind, env: &String| {
+            let name = ScopeName { kind, ..ScopeName::values(word, env) };
+            disk::exists(&self.path(&name.file()))
+        };
+        let has_any = |kind| self.config.envs.iter().any(|env| has(kind, env));
+        check_place(word).is_ok() && ScopeKind::ALL.into_iter().any(has_any)
     }
 
     /// True for a service, and for the default one even before it has a scope.

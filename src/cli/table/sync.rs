@@ -26,7 +26,7 @@ const INSECURE: Flag = flag(
 const OF_PROJECT: Flag = flag("project", "ID", "the project, by the administrator of its server");
 
 /// The commands, in the order of the overview.
-pub static SYNC_COMMANDS: &[Command] = &[
+pub static SYNC: &[Command] = &[
     Command {
         name: "serve",
         words: "",

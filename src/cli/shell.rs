@@ -1,0 +1,28 @@
+//! To be written.
+
+use crate::cli::args::Input;
+use crate::cli::report::Failure;
+
+/// To be written.
+///
+/// # Errors
+/// Always, so far.
+pub fn completions(_input: &mut Input) -> Result<u8, Failure> {
+    Err(Failure::new("not built yet"))
+}
+
+/// To be written.
+///
+/// # Errors
+/// Always, so far.
+pub fn complete(_input: &mut Input) -> Result<u8, Failure> {
+    Err(Failure::new("not built yet"))
+}
+
+/// To be written.
+///
+/// # Errors
+/// Always, so far.
+pub fn man(_input: &mut Input) -> Result<u8, Failure> {
+    Err(Failure::new("not built yet"))
+}
