@@ -5,7 +5,7 @@
 
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe};
-use crate::cli::words::{Words, check_new_service, near_place};
+use crate::cli::words::{Words, check_new_service, check_no_place, near_place};
 use crate::cli::{
     author, check_names, counted, load, may_reveal, open, open_to_write, save, single_values,
 };
@@ -54,6 +54,12 @@ impl Plan {
         }
         // A reader who has gone away misses nothing.
         let _ = terminal::print(text.as_bytes());
+    }
+
+    /// True if it would change a value.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        !self.added.is_empty() || !self.changed.is_empty()
     }
 
     /// How much it is.
@@ -111,7 +117,8 @@ pub fn import(input: &mut Input) -> Result<u8, Failure> {
     }
     let target = words.target(&project)?;
     check_new_service(&project, &target)?;
-    check_assignments(&project, input, &parsed)?;
+    check_assignments(&project, input, &target, &parsed)
+        .map_err(|failure| failure.and("nothing was imported"))?;
     let mut scope = load(&project, &target)?.scope;
     let plan = Plan::new(&scope, &parsed);
     if input.has("dry-run") {
@@ -131,7 +138,7 @@ pub fn import(input: &mut Input) -> Result<u8, Failure> {
         return Err(Failure::new(message).hint("--force overwrites them"));
     }
     take_over(&mut scope, parsed, author(&project))?;
-    if plan.added.len() + plan.changed.len() > 0 {
+    if plan.changes() {
         save(&project, &lock, &target, scope)?;
     }
     terminal::note(&format!("imported {} into {target}: {}", quoted(&subject), plan.summary()));
@@ -165,19 +172,15 @@ pub fn read(path: &Path) -> Result<Secret, Failure> {
 ///
 /// # Errors
 /// Naming the keys.
-pub fn check_assignments(project: &Project, input: &Input, parsed: &Parsed) -> Result<(), Failure> {
-    let names = || parsed.assignments.iter().map(|one| one.name.as_str());
-    check_names(input, names()).map_err(|failure| failure.and("nothing was imported"))?;
-    match names().find(|name| project.config.is_env(name) || project.is_service(name)) {
-        None => Ok(()),
-        Some(name) => {
-            let message = format!(
-                "{} is named like a service or an environment; nothing was imported",
-                quoted(name)
-            );
-            Err(Failure::new(message))
-        }
-    }
+pub fn check_assignments(
+    project: &Project,
+    input: &Input,
+    target: &ScopeName,
+    parsed: &Parsed,
+) -> Result<(), Failure> {
+    let mut names = parsed.assignments.iter().map(|one| one.name.as_str());
+    check_names(input, names.clone())?;
+    names.try_for_each(|name| check_no_place(project, target, name))
 }
 
 /// The environment that a file's name ends in: `.env.production`, `.env.prod`. `None` if it

@@ -1,16 +1,16 @@
 //! `set`, `unset`: changes of one scope.
 
 use crate::cli::args::Input;
+use crate::cli::dotenv::{Plan, check_assignments, take_over, warn};
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{
-    Words, check_new_service, check_no_key, did_you_mean, near_place, nearest, unknown_env,
+    Words, check_new_service, check_no_key, check_no_place, near_place, unknown_env, unknown_key,
     wrong_order,
 };
-use crate::cli::{
-    author, check_names, load, may_delete, missing_key, open, open_to_write, save, set_key,
-};
+use crate::cli::{author, check_names, load, may_delete, open, open_to_write, save, set_key};
 use crate::crypto::random;
 use crate::disk;
+use crate::format::dotenv;
 use crate::format::names::{check_key, check_place};
 use crate::format::scope_file::ScopeName;
 use crate::format::snapshot::VALUE_BYTES_MAX;
@@ -32,6 +32,9 @@ const GENERATED_LENGTH_MAX: usize = 4096;
 /// # Errors
 /// Usage; names that may not be; everything that keeps the scope from being written.
 pub fn set(input: &mut Input) -> Result<u8, Failure> {
+    if input.has("dotenv") {
+        return set_lines(input);
+    }
     let value = value_from_flag(input)?;
     let (project, lock) = open_to_write(input)?;
     let (target, key) = split_words(&project, input, value.is_none())?;
@@ -42,6 +45,53 @@ pub fn set(input: &mut Input) -> Result<u8, Failure> {
     };
     let description = input.text("desc")?;
     set_key(&project, &lock, &target, &key, value, description, author(&project))?;
+    Ok(0)
+}
+
+/// `kagi set [service] [env] --stdin --dotenv`: all lines in one write, or none.
+fn set_lines(input: &Input) -> Result<u8, Failure> {
+    const SUBJECT: &str = "standard input";
+    const NOTHING: &str = "nothing was written";
+    const HINT: &str = "kagi set [service] [env] --stdin --dotenv";
+    if !input.has("stdin")
+        || ["prompt", "generate", "file", "desc"].iter().any(|flag| input.has(flag))
+    {
+        return Err(
+            Failure::usage("--dotenv goes with --stdin, and no other source or --desc").hint(HINT)
+        );
+    }
+    let text = disk::read_stdin(dotenv::FILE_BYTES_MAX)?;
+    let parsed =
+        dotenv::parse(SUBJECT, text.expose()).map_err(|error| Failure::from(error).and(NOTHING))?;
+    warn(SUBJECT, &parsed);
+    if parsed.assignments.is_empty() {
+        return Err(Failure::new("standard input holds no KEY=VALUE line").and(NOTHING));
+    }
+    let (project, lock) = open_to_write(input)?;
+    let mut words = Words::from_flags(&project, input)?;
+    for word in input.texts()? {
+        if words.take(&project, &word) {
+            continue;
+        }
+        let is_key = words.service.is_some() || !has_lower_case(&word);
+        if is_key && near_place(&project, &word).is_none() {
+            // Not shown: it may be a value.
+            return Err(
+                Failure::usage("with --dotenv the keys come from standard input alone").hint(HINT)
+            );
+        }
+        take_new_service(&project, &mut words, &word, input)?;
+    }
+    let target = words.target(&project)?;
+    check_new_service(&project, &target)?;
+    check_assignments(&project, input, &target, &parsed).map_err(|failure| failure.and(NOTHING))?;
+    let mut scope = load(&project, &target)?.scope;
+    let plan = Plan::new(&scope, &parsed);
+    take_over(&mut scope, parsed, author(&project))?;
+    if plan.changes() {
+        save(&project, &lock, &target, scope)?;
+    }
+    terminal::note(&format!("set in {target}: {}", plan.summary()));
     Ok(0)
 }
 
@@ -75,6 +125,7 @@ fn split_words(
     }
     let target = words.target(project)?;
     check_new_service(project, &target)?;
+    check_no_place(project, &target, &key)?;
     Ok((target, key))
 }
 
@@ -127,11 +178,15 @@ fn take_new_service(
         return Err(failure.and(&format!("did you mean {}?", quoted(&near))));
     }
     // `set MOTTO two words`: what was meant is no service.
-    if !word.contains(|symbol: char| symbol.is_ascii_lowercase()) {
+    if !has_lower_case(word) {
         return Err(failure.and("a value with blanks needs quotes"));
     }
     words.service = Some(word.to_string());
     Ok(())
+}
+
+fn has_lower_case(word: &str) -> bool {
+    word.contains(|symbol: char| symbol.is_ascii_lowercase())
 }
 
 /// The value that a flag brings.
@@ -220,13 +275,9 @@ fn without_keys(project: &Project, input: &Input) -> Result<(ScopeName, String, 
         return Err(Failure::usage("unset takes the keys to delete").hint("kagi unset --help"));
     }
     let mut scope = load(project, &target)?.scope;
-    let names: Vec<String> = scope.iter().map(|(name, _)| name.to_string()).collect();
     for key in &words.rest {
         if !scope.unset(key) {
-            let failure = missing_key(key, &target).and("nothing was deleted");
-            let near = nearest(key, names.iter().map(String::as_str)).map(str::to_string);
-            let near = near.or_else(|| near_place(project, key));
-            return Err(did_you_mean(failure, near.as_deref()));
+            return Err(unknown_key(project, &target, &scope, key).and("nothing was deleted"));
         }
     }
     Ok((target, words.rest.join(", "), scope))

@@ -4,10 +4,12 @@
 //! there; a word that is neither is never silently taken for one. `-s` and `-e` always settle it.
 
 use crate::cli::args::Input;
+use crate::cli::missing_key;
 use crate::cli::report::{Failure, quoted};
 use crate::format::names::check_place;
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::Project;
+use crate::scope::Scope;
 
 /// The words of a command line, the leading ones understood.
 #[derive(Default)]
@@ -208,6 +210,14 @@ pub fn did_you_mean(failure: Failure, near: Option<&str>) -> Failure {
     }
 }
 
+/// A key that a scope does not hold, with the key or place that may have been meant.
+#[must_use]
+pub fn unknown_key(project: &Project, target: &ScopeName, scope: &Scope, key: &str) -> Failure {
+    let near = nearest(key, scope.iter().map(|(name, _)| name)).map(str::to_string);
+    let near = near.or_else(|| near_place(project, key));
+    did_you_mean(missing_key(key, target), near.as_deref())
+}
+
 /// The service or environment that a word may have meant.
 #[must_use]
 pub fn near_place(project: &Project, word: &str) -> Option<String> {
@@ -264,6 +274,19 @@ pub fn check_no_key(project: &Project, name: &str) -> Result<(), Failure> {
             let rule = "services and environments may not be named like one";
             return Err(Failure::new(format!("{} is a key in {scope}; {rule}", quoted(name))));
         }
+    }
+    Ok(())
+}
+
+/// Refuses a key of a scope that is named like a service, be it the one that its writing makes, or
+/// like an environment.
+///
+/// # Errors
+/// Naming the key.
+pub fn check_no_place(project: &Project, target: &ScopeName, key: &str) -> Result<(), Failure> {
+    if key == target.service || project.config.is_env(key) || project.is_service(key) {
+        let message = format!("{} is named like a service or an environment", quoted(key));
+        return Err(Failure::new(message));
     }
     Ok(())
 }
