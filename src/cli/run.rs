@@ -1,23 +1,26 @@
 //! `run`: becomes a program that has the values of one scope in its environment.
 //!
 //! Promises: nothing is asked, nothing is written; each file is read once; if anything about the
-//! scope is wrong the program does not start. Refuses to start it without secrets, unless the
+//! scope is wrong the program does not start; without flags no other file is read. Refuses to start it without secrets, unless the
 //! service was inferred and simply has none yet.
 
 use crate::cli::args::Input;
+use crate::cli::check::example_keys;
 use crate::cli::health::not_opened;
 use crate::cli::report::{Failure, quoted};
-use crate::cli::words::{Words, did_you_mean, near_place, with_scope};
+use crate::cli::words::{Words, did_you_mean, near_place, unknown_key, with_scope};
 use crate::cli::{
     GONE, check_names, help, is_strict, note_opening, note_remarks, open_quietly, single_values,
 };
 use crate::disk;
 use crate::error::{Error, Kind};
+use crate::format::dotenv::FILE_BYTES_MAX;
 use crate::format::scope_file::ScopeName;
 use crate::process::Launch;
 use crate::project::{Found, Project, Site};
 use crate::scope::Scope;
 use crate::terminal;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -25,6 +28,8 @@ use std::path::Path;
 const NOT_FOUND: u8 = 127;
 /// Exit code for a program that cannot be started.
 const NOT_STARTED: u8 = 126;
+/// Said of a command that was not even tried.
+const UNTRIED: &str = "the command was not started";
 
 /// `kagi run [service] [env] [--] COMMAND [ARGUMENT…]`.
 ///
@@ -91,9 +96,11 @@ fn start(
         Err(error) if error.kind == Kind::Changed => open(input)?.load(&target)?,
         found => found?,
     };
-    let scope = scope_of(project, &target, found, is_named)?;
+    let mut scope = scope_of(project, &target, found, is_named)?;
+    keep_only(input, project, &target, &mut scope)?;
     check_names(input, scope.iter().map(|(name, _)| name))?;
     let variables = single_values(project, &target, &scope)?;
+    check_required(input, &target, &variables)?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let started = match disk::find_program(&program, &path) {
         None => Err(Error::new(Kind::Missing, typed.as_str())),
@@ -109,6 +116,62 @@ fn start(
         }
     };
     started.map_err(|error| not_started(project, error, has_dashes))
+}
+
+/// Leaves the keys that `--only` names: nothing is said of the others.
+fn keep_only(
+    input: &Input,
+    project: &Project,
+    target: &ScopeName,
+    scope: &mut Scope,
+) -> Result<(), Failure> {
+    if !input.has("only") {
+        return Ok(());
+    }
+    let named = input.all("only")?.join(",");
+    let named: BTreeSet<&str> = named.split(',').collect();
+    if let Some(key) = named.iter().find(|key| scope.get(key).is_empty()) {
+        return Err(unknown_key(project, target, scope, key).and(UNTRIED));
+    }
+    let keys: Vec<_> = scope.iter().map(|(key, _)| key.to_string()).collect();
+    for key in keys.iter().filter(|key| !named.contains(key.as_str())) {
+        scope.unset(key);
+    }
+    Ok(())
+}
+
+/// Refuses to start without what the example of `--require` names.
+fn check_required(
+    input: &Input,
+    target: &ScopeName,
+    variables: &[(&str, &[u8])],
+) -> Result<(), Failure> {
+    let Some(path) = input.value("require").map(Path::new) else {
+        return Ok(());
+    };
+    let lacking = lacking_keys(path, variables);
+    let lacking = lacking.map_err(|error| Failure::from(error).and(UNTRIED))?;
+    let Some(first) = lacking.first() else {
+        return Ok(());
+    };
+    let message = format!("{target} has no value for {}", lacking.join(", "));
+    let ScopeName { service, env, .. } = target;
+    let hint = if input.has("only") {
+        "what --only leaves out is missing, too".to_string()
+    } else {
+        format!("kagi set {service} {env} {first} --prompt")
+    };
+    Err(Failure::new(message).and(UNTRIED).hint(hint))
+}
+
+/// The keys of an example that are missing or empty.
+fn lacking_keys(path: &Path, variables: &[(&str, &[u8])]) -> Result<Vec<String>, Error> {
+    let text = disk::read_given(path, FILE_BYTES_MAX)?;
+    let mut keys = example_keys(&path.to_string_lossy(), &text)?;
+    let given = variables.iter().filter(|(_, value)| !value.is_empty()).map(|(key, _)| *key);
+    let given: BTreeSet<&str> = given.collect();
+    keys.retain(|key| !given.contains(key.as_str()));
+    Ok(keys)
 }
 
 /// A program that is there and yet is not found lacks what its first line names.
@@ -137,7 +200,7 @@ fn scope_of(
 ) -> Result<Scope, Failure> {
     let Some(found) = found else {
         if is_named {
-            let message = format!("{target} has no secrets; the command was not started");
+            let message = format!("{target} has no secrets; {UNTRIED}");
             let hint = format!("kagi set {} {} KEY VALUE", target.service, target.env);
             let near = near_place(project, &target.service);
             return Err(did_you_mean(Failure::new(message).hint(hint), near.as_deref()));
@@ -148,7 +211,7 @@ fn scope_of(
     if found.is_gone {
         let message = format!("{target} {GONE}");
         let hint = format!("git log -- {}", project.shown(&target.file()));
-        return Err(Failure::new(message).and("the command was not started").hint(hint));
+        return Err(Failure::new(message).and(UNTRIED).hint(hint));
     }
     note_remarks(target, &found);
     Ok(found.scope)

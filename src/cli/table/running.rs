@@ -11,10 +11,15 @@ pub static RUNNING: &[Command] = &[
         about: "run a command with the values in its environment",
         details: "kagi becomes the command: exit code and signals are its own. Values win over inherited variables;\n\
                   kagi's own secret variables are removed. Nothing is asked and nothing is written. What follows -- is\n\
-                  the command, even if it is named like a service or an environment.",
+                  the command, even if it is named like a service or an environment.\n\
+                  --only looks at no other key of the scope. --require counts what is injected, so --only must name\n\
+                  those keys too. --clean takes away every variable of the caller's but four: no USER, SHELL, TMPDIR,\n\
+                  LC_*, proxy or SSH agent reaches the command, and no token of another tool.",
         examples: &[
             "kagi run api bun dev",
             "kagi run api production -- ./migrate",
+            "kagi run --require .env.example --clean api production ./server",
+            "kagi run --only DATABASE_URL,REDIS_URL api -- ./worker",
             "kagi run -s api -- env",
         ],
         flags: &[
@@ -117,7 +122,10 @@ pub static RUNNING: &[Command] = &[
         name: "check",
         words: "[service] [env]",
         about: "check that every environment has the keys of .env.example",
-        details: "TO BE WRITTEN",
+        details: "The keys of the example must be there and not empty, and a key that one environment of a service has,\n\
+                  all must have. Without words all services are checked. The example is that of the service's\n\
+                  directory (nested, or mapped in kagi.json), else that of the root. What this member may not open\n\
+                  is named and left out. Exit code 1 if anything was found.",
         examples: &["kagi check", "kagi check api production --json"],
         flags: &[
             flag(
