@@ -10,11 +10,13 @@ pub static VALUES: &[Command] = &[
         words: "[service] [env] KEY [VALUE]",
         about: "set a key",
         details: "The value is the last word, or comes from one of the flags, which keep it out of the shell's history.\n\
-                  --stdin drops one newline at the end; --file takes the file as it is.",
+                  --stdin drops one newline at the end; --file takes the file as it is. --stdin --dotenv takes the\n\
+                  lines of a .env file, in one write: all keys or none. Keys that are there are overwritten.",
         examples: &[
             "kagi set api DATABASE_URL postgres://localhost/api",
             "printf %s \"$TOKEN\" | kagi set api production TOKEN --stdin",
             "kagi set SESSION_KEY --generate=48",
+            "grep ^STRIPE_ old.env | kagi set api --stdin --dotenv",
         ],
         flags: &[
             flag("stdin", "", "read the value from standard input"),
@@ -52,7 +54,9 @@ pub static VALUES: &[Command] = &[
         name: "copy",
         words: "[service] [env] KEY…",
         about: "copy keys to another scope, or under another name",
-        details: "TO BE WRITTEN",
+        details: "PLACE is SERVICE/ENV, or an environment of the same service, or a service of the same environment. Only\n\
+                  SERVICE/ENV makes a service that is not there yet. The description goes along. All keys are\n\
+                  copied or none: a key that has another value there stops it, unless --force overwrites it.",
         examples: &[
             "kagi copy api development DATABASE_URL --to api/staging",
             "kagi copy api OLD_NAME --as NEW_NAME",
@@ -72,7 +76,11 @@ pub static VALUES: &[Command] = &[
         name: "move",
         words: "[service] [env] KEY…",
         about: "move keys to another scope, or rename one",
-        details: "TO BE WRITTEN",
+        details: "PLACE is SERVICE/ENV, or an environment of the same service, or a service of the same environment. Only\n\
+                  SERVICE/ENV makes a service that is not there yet. The description goes along; a key\n\
+                  that has another value there stops it, unless --force overwrites it. Between two scopes, the keys\n\
+                  are written there before they are deleted here: if that is stopped between, the same command\n\
+                  finishes it.",
         examples: &[
             "kagi move api OLD_NAME --as NEW_NAME",
             "kagi move api production TOKEN --to web/production",
