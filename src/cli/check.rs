@@ -171,7 +171,7 @@ fn check_scope(
         match scope.get(key) {
             [] => report.add(name, key, "missing", format!("missing, but in {shown}")),
             [entry] if entry.value.is_empty() => {
-                report.add(name, key, "empty", format!("empty, but in {shown}"));
+                report.add(name, key, "empty", format!("empty, but needed by {shown}"));
             }
             _ => {}
         }

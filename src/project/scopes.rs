@@ -99,7 +99,8 @@ impl Project {
     /// True for a service, and for the default one even before it has a scope.
     #[must_use]
     pub fn is_known(&self, word: &str) -> bool {
-        word == self.config.default_service || self.is_service(word)
+        // A nested project has no default one.
+        (word == self.config.default_service && !word.is_empty()) || self.is_service(word)
     }
 
     /// Every scope of a listed environment, sorted by service, then as `kagi.json` lists the
