@@ -117,6 +117,21 @@ const CASES: &[Case] = &[
         team: Team::Nobody,
     },
     Case {
+        words: "copy A B --to production",
+        before: &[INIT],
+        team: Team::Nobody,
+    },
+    Case {
+        words: "move A --as C",
+        before: &[INIT],
+        team: Team::Nobody,
+    },
+    Case {
+        words: "move A B --to web/development",
+        before: &[INIT, "set C 5"],
+        team: Team::Nobody,
+    },
+    Case {
         words: "env add staging",
         before: &[INIT],
         team: Team::Nobody,
@@ -235,6 +250,15 @@ struct Try {
 /// What is read of a project: text, or that there is none.
 type State = Option<String>;
 
+/// The states that may be found.
+#[derive(Clone)]
+struct States {
+    old: State,
+    new: State,
+    /// A move between two scopes may be stopped with the keys in both.
+    between: State,
+}
+
 /// A place where one try after another is made.
 struct Lane {
     world: World,
@@ -243,7 +267,7 @@ struct Lane {
     cid: Device,
     path: PathBuf,
     /// The case that the saved directory is for, with its states.
-    ready: Option<(usize, State, State)>,
+    ready: Option<(usize, States)>,
 }
 
 const PLACES: [&str; 4] = ["work", "home-Ada", "home-Bob", "home-Cid"];
@@ -263,12 +287,12 @@ impl Lane {
         }
     }
 
-    /// Makes the state that a case starts from, and looks at both its states.
-    fn prepare(&mut self, number: usize) -> (State, State) {
-        if let Some((case, old, new)) = &self.ready
+    /// Makes the state that a case starts from, and looks at its states.
+    fn prepare(&mut self, number: usize) -> States {
+        if let Some((case, states)) = &self.ready
             && *case == number
         {
-            return (old.clone(), new.clone());
+            return states.clone();
         }
         let _ = fs::remove_dir_all(self.world.root.join("saved"));
         for name in PLACES {
@@ -299,13 +323,20 @@ impl Lane {
             copy(&self.world.root.join(name), &saved);
         }
         let old = self.state(number).expect("the old state");
-        self.writer(number)
-            .kagi(&self.path, &self.words(case.words))
-            .ok();
-        let new = self.state(number).expect("the new state");
-        assert!(old != new, "{}", CASES[number].words);
-        self.ready = Some((number, old.clone(), new.clone()));
-        (old, new)
+        let after = |words: &str| {
+            self.restore();
+            let words = self.words(words);
+            self.writer(number).kagi(&self.path, &words).ok();
+            self.state(number).expect("a new state")
+        };
+        let is_move = case.words.starts_with("move ") && case.words.contains("--to");
+        let between = is_move.then(|| after(&case.words.replacen("move", "copy", 1)));
+        let new = after(case.words);
+        let between = between.unwrap_or(new.clone());
+        assert!(old != new && old != between, "{}", case.words);
+        let states = States { old, new, between };
+        self.ready = Some((number, states.clone()));
+        states
     }
 
     fn join(&self, device: &Device) {
@@ -428,22 +459,24 @@ impl Lane {
 
     /// Makes one try; `Err` says what is wrong.
     fn check(&mut self, one: &Try) -> Result<(), String> {
-        let (old, new) = self.prepare(one.case);
+        let states = self.prepare(one.case);
+        let States { old, new, between } = &states;
         self.restore();
         let output = self.run(one);
         let stderr = String::from_utf8_lossy(&output.stderr);
         has_ended_well(one, &output).map_err(|problem| format!("{problem}: {stderr}"))?;
         let state = self.state(one.case)?;
         let is_done = output.status.success();
-        let is_between = one.fault == Fault::Kill && state.is_none() && self.has_backup();
+        let is_between = one.fault == Fault::Kill && state.is_none() && self.has_backup()
+            || state == *between && !is_done;
         let is_partial = is_done && stderr.contains("is not imported: cannot read");
-        let is_whole = state == new || state == old && !is_done || is_between || is_partial;
+        let is_whole = state == *new || state == *old && !is_done || is_between || is_partial;
         if !is_whole {
             return Err(format!(
                 "{stderr}neither the old state nor the new: {state:?}"
             ));
         }
-        self.go_on(one, state, &old, &new)
+        self.go_on(one, state, &states)
     }
 
     /// `init --force` sets the old project aside, then moves the new one into its place; between
@@ -453,8 +486,11 @@ impl Lane {
     }
 
     /// The next write must work and tidy up, whether it is the same again or another.
-    fn go_on(&self, one: &Try, mut state: State, old: &State, new: &State) -> Result<(), String> {
-        if state.is_none() || state == *old && one.at.is_multiple_of(2) {
+    fn go_on(&self, one: &Try, mut state: State, states: &States) -> Result<(), String> {
+        let States { old, new, between } = states;
+        let is_unfinished = state == *between && state != *new;
+        let is_old = state == *old && one.at.is_multiple_of(2);
+        if state.is_none() || is_unfinished || is_old {
             let words = self.words(CASES[one.case].words);
             let again = self.writer(one.case).kagi(&self.path, &words);
             let is_refused = new.is_none() && state.is_none();
