@@ -6,6 +6,7 @@
 //! `--force`.
 
 use crate::cli::args::Input;
+use crate::cli::exposure::exposures;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{
     Words, check_new_service, check_no_place, near_place, unknown_env, unknown_key,
@@ -77,6 +78,9 @@ fn transfer(input: &Input, moves: bool) -> Result<u8, Failure> {
             let error = Error::new(Kind::Conflict, left.conflicts().join(", "));
             return Err(Failure::from(error).and(NOTHING));
         }
+        if !is_within {
+            note_exposed(&project, &from, &steps)?;
+        }
     }
     if steps.iter().any(|step| !step.is_there) || (moves && is_within) {
         save(&project, &lock, &to, target)?;
@@ -92,6 +96,18 @@ fn transfer(input: &Input, moves: bool) -> Result<u8, Failure> {
         terminal::note(&step.line(&from, &to, moves));
     }
     Ok(0)
+}
+
+/// Says who could read what is moved: of the target they may never have been readers, and then nobody
+/// can tell any more.
+fn note_exposed(project: &Project, from: &ScopeName, steps: &[Step]) -> Result<(), Failure> {
+    let is_moved = |key: &String| steps.iter().any(|step| step.key == *key);
+    for one in exposures(project)? {
+        if one.service == from.service && one.env == from.env && one.keys.iter().any(is_moved) {
+            terminal::note(&format!("note: {}", one.line()));
+        }
+    }
+    Ok(())
 }
 
 impl Step {
