@@ -9,7 +9,7 @@ use crate::secret::Secret;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -50,8 +50,33 @@ impl Launch<'_> {
     /// `Missing` or `NotStarted` naming the program; `Unholdable` naming the largest variable if all
     /// of them together, or one, are more than the system hands over.
     pub fn replace_kagi(&self) -> Result<u8> {
-        replace(&mut self.command(), self.program)
-            .map_err(|cause| not_started(self.program, self.variables, &cause))
+        replace(&mut self.command()).map_err(|cause| self.not_started(&cause))
+    }
+
+    /// Starts the program beside kagi, hands what it prints to these two, each in a thread of its own,
+    /// and gives back its exit code; 128 and the signal, if one ended it. Once one of them returns, what
+    /// the program prints there has no reader.
+    ///
+    /// # Errors
+    /// As `replace_kagi`.
+    pub fn with_outputs(
+        &self,
+        stdout: impl FnOnce(&mut dyn Read) + Send,
+        stderr: impl FnOnce(&mut dyn Read) + Send,
+    ) -> Result<u8> {
+        let mut command = self.command();
+        let spawned = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = spawned.map_err(|cause| self.not_started(&cause))?;
+        let (out, errors) = (child.stdout.take(), child.stderr.take());
+        std::thread::scope(|scope| {
+            scope.spawn(move || out.map(|mut out| stdout(&mut out)));
+            scope.spawn(move || errors.map(|mut errors| stderr(&mut errors)));
+        });
+        child.wait().map(exit_code).map_err(|cause| self.not_started(&cause))
+    }
+
+    fn not_started(&self, cause: &std::io::Error) -> Error {
+        not_started(self.program, self.variables, cause)
     }
 
     fn command(&self) -> Command {
@@ -62,6 +87,8 @@ impl Launch<'_> {
                 CLEAN_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
             command.envs(inherited);
         }
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::arg0(&mut command, self.program);
         command.args(self.arguments);
         for (name, value) in self.variables {
             command.env(name, os_string(value));
@@ -79,15 +106,23 @@ fn without_own_variables(program: impl AsRef<OsStr>) -> Command {
 }
 
 #[cfg(unix)]
-fn replace(command: &mut Command, program: &OsStr) -> std::io::Result<u8> {
-    use std::os::unix::process::CommandExt;
-    Err(command.arg0(program).exec())
+fn replace(command: &mut Command) -> std::io::Result<u8> {
+    Err(std::os::unix::process::CommandExt::exec(command))
 }
 
 #[cfg(not(unix))]
-fn replace(command: &mut Command, _: &OsStr) -> std::io::Result<u8> {
-    let code = command.status()?.code();
-    Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+fn replace(command: &mut Command) -> std::io::Result<u8> {
+    command.status().map(exit_code)
+}
+
+/// As a shell gives it.
+fn exit_code(status: ExitStatus) -> u8 {
+    #[cfg(unix)]
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    #[cfg(not(unix))]
+    let signal = None::<i32>;
+    let code = status.code().or(signal.map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
 fn not_started(program: &OsStr, variables: &[(&str, &[u8])], cause: &std::io::Error) -> Error {

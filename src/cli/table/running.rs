@@ -11,14 +11,25 @@ pub static RUNNING: &[Command] = &[
         about: "run a command with the values in its environment",
         details: "kagi becomes the command: exit code and signals are its own. Values win over inherited variables;\n\
                   kagi's own secret variables are removed. Nothing is asked and nothing is written. What follows -- is\n\
-                  the command, even if it is named like a service or an environment.",
+                  the command, even if it is named like a service or an environment.\n\
+                  With --mask kagi stays and replaces every value of at least 6 bytes in what the command prints, also\n\
+                  in base64, hex, URL or JSON form. It cannot catch a value that is shorter, cut in two by other text or\n\
+                  line breaks, compressed or encrypted, or written to a file, a socket or /dev/tty. The command prints\n\
+                  to pipes then, not to a terminal. kagi ends when they are closed, with the command's exit code, or 128\n\
+                  and the signal. Ctrl-C ends both, and what the command prints after that is lost; a signal to kagi\n\
+                  alone does not reach the command.",
         examples: &[
             "kagi run api bun dev",
             "kagi run api production -- ./migrate",
             "kagi run -s api -- env",
+            "kagi run --mask api -- ./deploy.sh",
         ],
         flags: &[
-            flag("mask", "", "replace values in what the command prints"),
+            flag(
+                "mask",
+                "",
+                "replace values in what the command prints; see above for what that cannot catch",
+            ),
             flag("require", "FILE", "start nothing if a key of this example is missing or empty"),
             flag("only", "KEY,…", "these keys alone"),
             flag("clean", "", "inherit nothing but PATH, HOME, TERM and LANG"),
