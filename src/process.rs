@@ -140,13 +140,15 @@ fn not_started(program: &OsStr, variables: &[(&str, &[u8])], cause: &std::io::Er
 
 /// The bytes as the platform's string.
 #[cfg(unix)]
-fn os_string(bytes: &[u8]) -> OsString {
+#[must_use]
+pub fn os_string(bytes: &[u8]) -> OsString {
     use std::os::unix::ffi::OsStringExt;
     OsString::from_vec(bytes.to_vec())
 }
 
 #[cfg(not(unix))]
-fn os_string(bytes: &[u8]) -> OsString {
+#[must_use]
+pub fn os_string(bytes: &[u8]) -> OsString {
     String::from_utf8_lossy(bytes).into_owned().into()
 }
 
@@ -170,17 +172,33 @@ pub fn git(directory: &Path, arguments: &[&str]) -> Option<String> {
     String::from_utf8(git_bytes(directory, arguments, GIT_TEXT_BYTES_MAX)?).ok()
 }
 
+fn git_command(arguments: &[&str]) -> Command {
+    let mut command = without_own_variables("git");
+    command
+        .arg("--no-optional-locks")
+        .args(GIT_OFF.iter().flat_map(|setting| ["-c", setting]))
+        .args(arguments)
+        .env("GIT_NO_LAZY_FETCH", "1");
+    command
+}
+
+/// Starts Git in the working directory to give the objects whose ids it is told, one a line, as they
+/// are stored: no filter and no textconv. What is off for `git_bytes` is off.
+///
+/// # Errors
+/// As `ask`.
+pub fn git_objects() -> Result<(Running, impl Write + Send + 'static, impl Read)> {
+    let (running, to, from, _) = spawn(git_command(&["cat-file", "--batch"]), Stdio::null())?;
+    Ok((running, to, from))
+}
+
 /// Runs Git in a directory and gives back what it prints; `None` if Git is missing, fails, takes
 /// longer than half a minute or prints more than `bytes_max`.
 /// What a repository could use to start programs (hooks, fsmonitor, external diff, a bare
 /// repository inside the checkout) or to fetch what a partial clone lacks is off.
 #[must_use]
 pub fn git_bytes(directory: &Path, arguments: &[&str], bytes_max: usize) -> Option<Vec<u8>> {
-    let mut child = without_own_variables("git")
-        .arg("--no-optional-locks")
-        .args(GIT_OFF.iter().flat_map(|setting| ["-c", setting]))
-        .args(arguments)
-        .env("GIT_NO_LAZY_FETCH", "1")
+    let mut child = git_command(arguments)
         .current_dir(directory)
         .stdin(Stdio::null())
         .stderr(Stdio::null())
@@ -247,7 +265,8 @@ pub fn ask(
     deadline: Duration,
     bytes_max: usize,
 ) -> Result<Option<Said>> {
-    let (mut running, mut to, from, errors) = spawn(program, arguments, Stdio::piped())?;
+    let (mut running, mut to, from, errors) =
+        spawn(with_arguments(program, arguments), Stdio::piped())?;
     // A program that reads no input says why when it ends.
     let _ = to.write_all(input);
     drop(to);
@@ -269,7 +288,8 @@ pub fn start(
     arguments: &[&str],
     complain: fn(&str),
 ) -> Result<(Running, impl Write + Send + 'static, impl Read + Send + 'static)> {
-    let (mut running, to, from, errors) = spawn(program, arguments, Stdio::piped())?;
+    let (mut running, to, from, errors) =
+        spawn(with_arguments(program, arguments), Stdio::piped())?;
     let (sender, heard_all) = mpsc::channel();
     std::thread::spawn(move || {
         if let Some(errors) = errors {
@@ -293,15 +313,19 @@ fn pass_on(errors: ChildStderr, complain: fn(&str)) {
     }
 }
 
+fn with_arguments(program: &str, arguments: &[&str]) -> Command {
+    let mut command = without_own_variables(program);
+    command.args(arguments);
+    command
+}
+
 fn spawn(
-    program: &str,
-    arguments: &[&str],
+    mut command: Command,
     errors: Stdio,
 ) -> Result<(Running, ChildStdin, ChildStdout, Option<ChildStderr>)> {
-    let mut command = without_own_variables(program);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
-    let failed = |cause: &std::io::Error| not_started(program.as_ref(), &[], cause);
-    let child = command.spawn().map_err(|cause| failed(&cause))?;
+    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).spawn();
+    let failed = |cause: &std::io::Error| not_started(command.get_program(), &[], cause);
+    let child = spawned.map_err(|cause| failed(&cause))?;
     let mut running = Running { child, heard_all: None };
     match (running.child.stdin.take(), running.child.stdout.take()) {
         (Some(to), Some(from)) => {

@@ -29,6 +29,10 @@ const URL_SAFE: [&[u8]; 5] = [b"-._~", b"-._~!*'()", b"-._~!*'();/?:@&=+$,#", b"
 /// What JSON writers escape without need, and whether all but ASCII too: most of them, Python,
 /// Go, PHP.
 const JSON_ESCAPED: [(&str, bool); 4] = [("", false), ("", true), ("<>&", false), ("/", true)];
+#[rustfmt::skip]
+const JSON_SHORT: [(char, u8); 8] = [
+    ('"', b'"'), ('\\', b'\\'), ('/', b'/'), ('\n', b'n'), ('\r', b'r'), ('\t', b't'), ('\u{8}', b'b'), ('\u{c}', b'f'),
+];
 
 /// How a value is written. Of forms that are the same text the first one counts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -254,29 +258,18 @@ fn json(value: &[u8], escaped: &str, is_ascii: bool) -> Secret {
     let mut text = Secret::with_capacity(2 * value.len());
     for chunk in value.utf8_chunks() {
         for symbol in chunk.valid().chars() {
-            let short = match symbol {
-                '"' | '\\' => Some(symbol),
-                '/' if escaped.contains('/') => Some(symbol),
-                '\n' => Some('n'),
-                '\r' => Some('r'),
-                '\t' => Some('t'),
-                '\u{8}' => Some('b'),
-                '\u{c}' => Some('f'),
-                _ => None,
-            };
-            let is_long =
-                symbol < ' ' || is_ascii && !symbol.is_ascii() || escaped.contains(symbol);
+            let is_escaped = symbol < ' ' || is_ascii && !symbol.is_ascii();
             let (mut bytes, mut units) = ([0; 4], [0; 2]);
-            if let Some(letter) = short {
-                text.push(b"\\");
-                text.push(letter.encode_utf8(&mut bytes).as_bytes());
-            } else if is_long {
-                for unit in symbol.encode_utf16(&mut units) {
-                    text.push(b"\\u");
-                    text.push(HEX.encode(&unit.to_be_bytes()).as_bytes());
+            match JSON_SHORT.iter().find(|(long, _)| *long == symbol) {
+                Some((_, short)) if symbol != '/' || escaped.contains(symbol) => {
+                    text.push(&[b'\\', *short]);
                 }
-            } else {
-                text.push(symbol.encode_utf8(&mut bytes).as_bytes());
+                _ if is_escaped || escaped.contains(symbol) => {
+                    for unit in symbol.encode_utf16(&mut units) {
+                        text.push(format!("\\u{unit:04x}").as_bytes());
+                    }
+                }
+                _ => text.push(symbol.encode_utf8(&mut bytes).as_bytes()),
             }
         }
         text.push(chunk.invalid());
