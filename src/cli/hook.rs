@@ -88,11 +88,11 @@ fn hook(root: &Path) -> Result<PathBuf, Failure> {
     let configured = ["config", "--show-scope", "--type=path", "--get-all", "core.hooksPath"];
     let configured = git(root, &configured).unwrap_or_default();
     // The last one counts but for ours, which keeps the hooks of a repository from running now.
-    let configured = configured.lines().filter_map(|line| line.split_once('\t'));
+    let mut configured = configured.lines().filter_map(|line| line.split_once('\t'));
     let top = ["rev-parse", "--show-toplevel", "--git-common-dir"];
     let top = git(root, &top).ok_or_else(no_git)?;
     let (top, common) = top.trim_end().split_once('\n').ok_or_else(no_git)?;
-    match configured.filter(|(scope, _)| *scope != "command").next_back() {
+    match configured.rfind(|(scope, _)| *scope != "command") {
         None => Ok(root.join(common).join("hooks/pre-commit")),
         Some(("local" | "worktree", path)) => Ok(Path::new(top).join(path).join("pre-commit")),
         Some((_, path)) => {
