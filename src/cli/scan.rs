@@ -127,11 +127,10 @@ impl Files {
     fn below(roots: &[PathBuf]) -> Result<Self, Failure> {
         let mut all = Files::default();
         for root in roots {
-            let (mut paths, errors) = match () {
-                () if disk::is_directory(root) => disk::files_below(root, &[".git", DIRECTORY]),
-                () if disk::exists(root) => (vec![root.clone()], Vec::new()),
-                () => return Err(Error::new(Kind::Missing, root.to_string_lossy()).into()),
-            };
+            if !disk::exists(root) {
+                return Err(Error::new(Kind::Missing, root.to_string_lossy()).into());
+            }
+            let (mut paths, errors) = disk::files_below(root, &[".git", DIRECTORY]);
             paths.sort();
             all.paths.append(&mut paths);
             all.errors.extend(errors);

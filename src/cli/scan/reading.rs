@@ -7,7 +7,6 @@ use crate::cli::needles::{Form, Needles};
 use crate::disk;
 use crate::error::{Error, Kind};
 use crate::process;
-use crate::secret::Secret;
 use crate::terminal::Progress;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::PathBuf;
@@ -16,7 +15,7 @@ use std::sync::mpsc;
 use std::thread;
 
 /// Bytes of a file that are searched at once.
-const PIECE_BYTES: usize = 256 * 1024;
+const PIECE_BYTES: u64 = 256 * 1024;
 
 /// Where a value stands in a file.
 pub struct Place {
@@ -40,7 +39,7 @@ pub fn search_files(needles: &Needles, paths: &[PathBuf]) -> Vec<Outcome> {
     let next = AtomicUsize::new(0);
     let (sender, receiver) = mpsc::channel();
     let work = |sender: &mpsc::Sender<Outcome>, tick: &mut dyn FnMut(usize)| {
-        let mut buffer = buffer(needles);
+        let mut buffer = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = paths.get(at) else { return };
@@ -78,7 +77,7 @@ pub fn search_files(needles: &Needles, paths: &[PathBuf]) -> Vec<Outcome> {
 /// `Read` if Git does not give one of them.
 pub fn search_objects(needles: &Needles, ids: &[String]) -> Result<Vec<Outcome>, Error> {
     let (_git, mut to, from) = process::git_objects()?;
-    let (mut from, mut buffer) = (BufReader::new(from), buffer(needles));
+    let (mut from, mut buffer) = (BufReader::new(from), Vec::new());
     let (mut outcomes, mut progress) = (Vec::new(), Progress::new("looking through file"));
     let (asked, count) = (ids.join("\n") + "\n", ids.len());
     // Git answers while it is asked. If it ends before, it gives less than was asked for.
@@ -104,61 +103,43 @@ pub fn search_objects(needles: &Needles, ids: &[String]) -> Result<Vec<Outcome>,
     Ok(outcomes)
 }
 
-fn buffer(needles: &Needles) -> Secret {
-    Secret::zeroed(needles.longest() + PIECE_BYTES)
-}
-
+/// Reads to the end. The buffer is only lent, so that it need not be made for each file.
 fn search(
     needles: &Needles,
     source: &mut dyn Read,
-    buffer: &mut Secret,
+    buffer: &mut Vec<u8>,
 ) -> std::io::Result<Vec<Place>> {
-    let overlap = needles.longest().saturating_sub(1);
     let mut places = Vec::new();
     // Before this piece: bytes and lines of the file; at its begin: bytes that were searched already.
     let (mut bytes, mut lines, mut searched) = (0, 0, 0);
+    buffer.clear();
     loop {
-        let length = searched + fill(source, &mut buffer.expose_mut()[searched..])?;
-        let piece = &buffer.expose()[..length];
+        let count = source.take(PIECE_BYTES).read_to_end(buffer)? as u64;
         let (mut counted, mut line) = (0, lines);
-        let mut next = needles.find(piece, 0);
-        let is_text = next.is_some() && !piece.contains(&0);
+        let mut next = needles.find(buffer, 0);
+        let is_text = next.is_some() && !buffer.contains(&0);
         while let Some(hit) = next {
             if hit.end > searched {
-                line += newlines(&piece[counted..hit.start]);
+                line += newlines(&buffer[counted..hit.start]);
                 counted = hit.start;
                 let (line, byte) = (is_text.then_some(line + 1), bytes + hit.start);
                 places.push(Place { line, byte, value: hit.value, form: hit.form });
             }
-            next = needles.find(piece, hit.start + 1);
+            next = needles.find(buffer, hit.start + 1);
         }
-        if length < buffer.len() {
+        if count < PIECE_BYTES {
             return Ok(places);
         }
-        let end = length - overlap;
-        lines += newlines(&piece[..end]);
+        searched = needles.longest().saturating_sub(1).min(buffer.len());
+        let end = buffer.len() - searched;
+        lines += newlines(&buffer[..end]);
         bytes += end;
-        buffer.expose_mut().copy_within(end.., 0);
-        searched = overlap;
+        buffer.drain(..end);
     }
 }
 
 fn newlines(text: &[u8]) -> usize {
     text.iter().map(|byte| usize::from(*byte == b'\n')).sum()
-}
-
-/// Reads until the buffer is full or there is no more.
-fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
-    let mut count = 0;
-    while count < buffer.len() {
-        match source.read(&mut buffer[count..]) {
-            Ok(0) => break,
-            Ok(more) => count += more,
-            Err(cause) if cause.kind() == ErrorKind::Interrupted => {}
-            Err(cause) => return Err(cause),
-        }
-    }
-    Ok(count)
 }
 
 #[cfg(test)]
@@ -169,7 +150,7 @@ mod tests {
     fn a_value_is_found_once_wherever_two_pieces_meet() {
         let value: &[u8] = b"hunter2-secret";
         let needles = Needles::new(&[value, b"another one"]);
-        let size = buffer(&needles).len();
+        let size = usize::try_from(PIECE_BYTES).unwrap();
         for before in size - 60..size + 20 {
             let mut text = vec![b'x'; before];
             text[10] = b'\n';
@@ -177,7 +158,7 @@ mod tests {
             text.extend_from_slice(b"\nand ");
             text.extend_from_slice(value);
             text.resize(text.len() + 2 * size, b'y');
-            let places = search(&needles, &mut text.as_slice(), &mut buffer(&needles)).unwrap();
+            let places = search(&needles, &mut text.as_slice(), &mut Vec::new()).unwrap();
             let places: Vec<_> = places.iter().map(|place| (place.line, place.byte)).collect();
             assert_eq!(places, [(Some(2), before), (Some(3), before + value.len() + 5)]);
         }
