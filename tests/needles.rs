@@ -4,7 +4,7 @@
 mod common;
 
 use common::Random;
-use kagi::cli::needles::{Form, Hit, Needles, VALUE_BYTES_MIN};
+use kagi::cli::needles::{Hit, Needles, VALUE_BYTES_MIN};
 
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -91,7 +91,7 @@ fn plain_values_are_found_where_the_naive_search_finds_them() {
             else {
                 break;
             };
-            assert_eq!((values[value], form), (&text[start..end], Form::Plain));
+            assert_eq!((values[value], form), (&text[start..end], "plain"));
             from = start + 1;
         }
     }
@@ -115,7 +115,7 @@ fn base64_and_hex_are_found_at_every_alignment() {
                 for alphabet in [STANDARD, URL] {
                     let coded = [b"key: \"", base64(&text, alphabet).as_slice(), b"\"\n"].concat();
                     let hit = needles.find(&coded, 0).expect("base64 is found");
-                    assert_eq!((hit.value, hit.form), (1, Form::Base64));
+                    assert_eq!((hit.value, hit.form), (1, "base64"));
                     // All symbols that the value alone decides are in it.
                     let first = 6 + (before * 8).div_ceil(6);
                     let end = 6 + (before + length) * 8 / 6;
@@ -129,7 +129,7 @@ fn base64_and_hex_are_found_at_every_alignment() {
                     let coded = hex(&text, digits);
                     let hit = needles.find(&coded, 0).expect("hex is found");
                     let place = (2 * before, 2 * (before + length));
-                    assert_eq!((hit.value, hit.form), (1, Form::Hex));
+                    assert_eq!((hit.value, hit.form), (1, "hex"));
                     assert_eq!((hit.start, hit.end), place);
                 }
             }
@@ -145,45 +145,45 @@ fn urls_and_json_as_others_write_them() {
         // encodeURIComponent, encodeURI, URLSearchParams.
         (
             "p%C3%A4ss%20%22w%5Crd%22%2Fa%2Bb%3Dc%26d%3Ce%3E~'(!)%0A%F0%9F%94%91*x%01",
-            Form::Url,
+            "URL",
         ),
         (
             "p%C3%A4ss%20%22w%5Crd%22/a+b=c&d%3Ce%3E~'(!)%0A%F0%9F%94%91*x%01",
-            Form::Url,
+            "URL",
         ),
         (
             "p%C3%A4ss+%22w%5Crd%22%2Fa%2Bb%3Dc%26d%3Ce%3E%7E%27%28%21%29%0A%F0%9F%94%91*x%01",
-            Form::Url,
+            "URL",
         ),
         // Python: quote, quote_plus; the digits in lower case.
         (
             "p%C3%A4ss%20%22w%5Crd%22/a%2Bb%3Dc%26d%3Ce%3E~%27%28%21%29%0A%F0%9F%94%91%2Ax%01",
-            Form::Url,
+            "URL",
         ),
         (
             "p%C3%A4ss+%22w%5Crd%22%2Fa%2Bb%3Dc%26d%3Ce%3E~%27%28%21%29%0A%F0%9F%94%91%2Ax%01",
-            Form::Url,
+            "URL",
         ),
         (
             "p%c3%a4ss%20%22w%5crd%22%2fa%2bb%3dc%26d%3ce%3e~%27%28%21%29%0a%f0%9f%94%91%2ax%01",
-            Form::Url,
+            "URL",
         ),
         // JavaScript, Python, Go, PHP.
         (
             "p\u{e4}ss \\\"w\\\\rd\\\"/a+b=c&d<e>~'(!)\\n\u{1f511}*x\\u0001",
-            Form::Json,
+            "JSON",
         ),
         (
             "p\\u00e4ss \\\"w\\\\rd\\\"/a+b=c&d<e>~'(!)\\n\\ud83d\\udd11*x\\u0001",
-            Form::Json,
+            "JSON",
         ),
         (
             "p\u{e4}ss \\\"w\\\\rd\\\"/a+b=c\\u0026d\\u003ce\\u003e~'(!)\\n\u{1f511}*x\\u0001",
-            Form::Json,
+            "JSON",
         ),
         (
             "p\\u00e4ss \\\"w\\\\rd\\\"\\/a+b=c&d<e>~'(!)\\n\\ud83d\\udd11*x\\u0001",
-            Form::Json,
+            "JSON",
         ),
     ] {
         let text = format!("x=\"{text}\"");

@@ -29,44 +29,17 @@ const URL_SAFE: [&[u8]; 5] = [b"-._~", b"-._~!*'()", b"-._~!*'();/?:@&=+$,#", b"
 /// What JSON writers escape without need, and whether all but ASCII too: most of them, Python,
 /// Go, PHP.
 const JSON_ESCAPED: [(&str, bool); 4] = [("", false), ("", true), ("<>&", false), ("/", true)];
+/// What they write in two symbols; `/` only some of them.
 #[rustfmt::skip]
 const JSON_SHORT: [(char, u8); 8] = [
-    ('"', b'"'), ('\\', b'\\'), ('/', b'/'), ('\n', b'n'), ('\r', b'r'), ('\t', b't'), ('\u{8}', b'b'), ('\u{c}', b'f'),
+    ('"', b'"'), ('\\', b'\\'), ('/', b'/'), ('\n', b'n'), ('\r', b'r'), ('\t', b't'),
+    ('\u{8}', b'b'), ('\u{c}', b'f'),
 ];
-
-/// How a value is written. Of forms that are the same text the first one counts.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Form {
-    /// As it is.
-    Plain,
-    /// Escaped in a JSON string.
-    Json,
-    /// Percent-encoded.
-    Url,
-    /// Base64.
-    Base64,
-    /// Hexadecimal.
-    Hex,
-}
-
-impl Form {
-    /// Its name.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Form::Plain => "plain",
-            Form::Json => "JSON",
-            Form::Url => "URL",
-            Form::Base64 => "base64",
-            Form::Hex => "hex",
-        }
-    }
-}
 
 struct Needle {
     bytes: Secret,
     value: usize,
-    form: Form,
+    form: &'static str,
     /// Place in the table of the block that ends the window.
     place: usize,
 }
@@ -91,8 +64,9 @@ pub struct Hit {
     pub end: usize,
     /// Which value, as `new` was given them; of equal ones the first.
     pub value: usize,
-    /// How it is written.
-    pub form: Form,
+    /// How it is written: plain, JSON, URL, base64 or hex. Of those that are the same text the first
+    /// counts.
+    pub form: &'static str,
 }
 
 impl Needles {
@@ -107,10 +81,7 @@ impl Needles {
                 list.extend(forms(bytes).into_iter().map(needle));
             }
         }
-        list.sort_by(|one, other| {
-            let key = |needle: &Needle| (needle.form, needle.value);
-            one.bytes.expose().cmp(other.bytes.expose()).then(key(one).cmp(&key(other)))
-        });
+        list.sort_by(|one, other| one.bytes.expose().cmp(other.bytes.expose()));
         list.dedup_by(|one, kept| one.bytes.expose() == kept.bytes.expose());
         let lengths = || list.iter().map(|needle| needle.bytes.len());
         let window = lengths().min().unwrap_or(WINDOW_MAX).min(WINDOW_MAX);
@@ -198,16 +169,16 @@ impl Needles {
 }
 
 /// A value in every form that is looked for; some of them are alike.
-fn forms(value: &[u8]) -> Vec<(Form, Secret)> {
-    let mut forms = vec![(Form::Plain, Secret::copy_of(value))];
+fn forms(value: &[u8]) -> Vec<(&'static str, Secret)> {
+    let mut forms = vec![("plain", Secret::copy_of(value))];
     for (escaped, is_ascii) in JSON_ESCAPED {
-        forms.push((Form::Json, json(value, escaped, is_ascii)));
+        forms.push(("JSON", json(value, escaped, is_ascii)));
     }
     for kept in URL_SAFE {
         for (digits, blank) in
             [(UPPER_HEX, "%20"), (UPPER_HEX, "+"), (LOWER_HEX, "%20"), (LOWER_HEX, "+")]
         {
-            forms.push((Form::Url, url(value, kept, digits, blank)));
+            forms.push(("URL", url(value, kept, digits, blank)));
         }
     }
     for before in 0..3 {
@@ -220,12 +191,12 @@ fn forms(value: &[u8]) -> Vec<(Form, Secret)> {
                 byte => byte,
             };
         }
-        forms.extend([(Form::Base64, text), (Form::Base64, other)]);
+        forms.extend([("base64", text), ("base64", other)]);
     }
     let lower = Secret::from_vec(HEX.encode(value).into_bytes());
     let mut upper = Secret::copy_of(lower.expose());
     upper.expose_mut().make_ascii_uppercase();
-    forms.extend([(Form::Hex, lower), (Form::Hex, upper)]);
+    forms.extend([("hex", lower), ("hex", upper)]);
     forms
 }
 

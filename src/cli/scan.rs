@@ -284,7 +284,7 @@ impl Report {
                 path: path.to_string_lossy().into_owned(),
                 line: place.line,
                 byte: place.byte,
-                form: place.form.word().to_string(),
+                form: place.form.to_string(),
                 keys: wanted.keys_of(place.value),
             });
         }

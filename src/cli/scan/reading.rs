@@ -3,7 +3,7 @@
 //! Promises: every file is read to its end, in pieces that overlap by what a needle may be long, so
 //! that nothing between two pieces is missed and nothing is found twice. Refuses what is no plain file.
 
-use crate::cli::needles::{Form, Needles};
+use crate::cli::needles::Needles;
 use crate::disk;
 use crate::error::{Error, Kind};
 use crate::process;
@@ -26,7 +26,7 @@ pub struct Place {
     /// Which value.
     pub value: usize,
     /// How it is written.
-    pub form: Form,
+    pub form: &'static str,
 }
 
 /// What became of one file: by its number what was found in it, or why it was not searched.
