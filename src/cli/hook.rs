@@ -22,7 +22,6 @@ const END: &str = r#"[ -x "$kagi" ] || kagi=$(command -v kagi) || {
 }
 cd "./$project" && exec "$kagi" scan --staged
 "#;
-const LINES: usize = 9;
 
 /// `kagi hook install`.
 ///
@@ -80,7 +79,9 @@ fn no_git() -> Failure {
 fn is_own(path: &Path) -> bool {
     let bytes = disk::read(path, HOOK_BYTES_MAX).ok().flatten().unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    text.starts_with(BEGIN) && text.ends_with(END) && text.lines().count() == LINES
+    let own = text.strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END));
+    let is_own = |line: &str| line.starts_with("kagi=") || line.starts_with("project=");
+    own.is_some_and(|own| own.lines().all(is_own))
 }
 
 /// Where Git looks for the hook of this clone.

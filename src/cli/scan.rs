@@ -37,7 +37,7 @@ const EXAMPLE_BYTES_MAX: usize = 1024 * 1024;
 #[rustfmt::skip]
 const STAGED: [&str; 9] = [
     "diff", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", "--no-relative",
-    "--ignore-submodules=all", "--diff-filter=d",
+    "--ignore-submodules=all", "--diff-filter=du",
 ];
 
 /// `kagi scan [PATH…] [--staged]`.
