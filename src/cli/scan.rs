@@ -60,7 +60,7 @@ pub fn scan(input: &mut Input) -> Result<u8, Failure> {
     let mut report = Report {
         findings: Vec::new(),
         plain_files: files.plain,
-        files: files.paths.len(),
+        files: if values.is_empty() { 0 } else { files.paths.len() },
         keys: wanted.keys.len(),
         keys_left_out: wanted.left_out,
         is_complete: shut.is_none(),
