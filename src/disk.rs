@@ -28,6 +28,8 @@ pub enum Mode {
     Private,
     /// 0644: what goes into Git.
     Public,
+    /// 0755: a program.
+    Program,
 }
 
 /// Begins and ends the name of a file that is being written.
@@ -97,6 +99,14 @@ fn read_capped(source: impl Read, bytes_max: usize, path: &Path) -> Result<Secre
         return Err(Error::new(Kind::TooLarge, path.to_string_lossy()));
     }
     Ok(bytes)
+}
+
+/// Opens a plain file to be read bit by bit; `None` if nothing is there.
+///
+/// # Errors
+/// `Read`; `NotPlain` for a link, a directory or a device.
+pub fn open_plain(path: &Path) -> Result<Option<impl Read>> {
+    Ok(plain(path)?.map(|(file, _)| file))
 }
 
 /// Opens a plain file; `None` if nothing is there. What is known of it is of the file that is open:
@@ -183,7 +193,11 @@ fn create_new(path: &Path, mode: Mode) -> std::io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        options.mode(if mode == Mode::Private { 0o600 } else { 0o644 });
+        options.mode(match mode {
+            Mode::Private => 0o600,
+            Mode::Public => 0o644,
+            Mode::Program => 0o755,
+        });
     }
     #[cfg(not(unix))]
     let _ = mode;
@@ -387,6 +401,31 @@ pub fn list(path: &Path) -> Result<Vec<DirectoryEntry>> {
     }
     list.sort_by(|one, next| one.name.cmp(&next.name));
     Ok(list)
+}
+
+/// All plain files below a directory, but for what directories of these names hold, or the one file; and
+/// why some could not be looked for.
+#[must_use]
+pub fn files_below(path: &Path, skipped: &[&str]) -> (Vec<PathBuf>, Vec<Error>) {
+    let (mut files, mut errors, mut waiting) = (Vec::new(), Vec::new(), vec![path.to_path_buf()]);
+    if !is_directory(path) {
+        files.append(&mut waiting);
+    }
+    while let Some(directory) = waiting.pop() {
+        let mut sort = |entry: fs::DirEntry| {
+            let kind = entry.file_type()?;
+            if kind.is_file() {
+                files.push(entry.path());
+            } else if kind.is_dir() && !skipped.iter().any(|name| entry.file_name() == *name) {
+                waiting.push(entry.path());
+            }
+            Ok(())
+        };
+        let sorted = fs::read_dir(&directory)
+            .and_then(|mut entries| entries.try_for_each(|entry| sort(entry?)));
+        errors.extend(sorted.map_err(failed(Kind::Read, &directory)).err());
+    }
+    (files, errors)
 }
 
 /// Bytes of all files below a directory.

@@ -9,7 +9,7 @@ use crate::secret::Secret;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -50,8 +50,33 @@ impl Launch<'_> {
     /// `Missing` or `NotStarted` naming the program; `Unholdable` naming the largest variable if all
     /// of them together, or one, are more than the system hands over.
     pub fn replace_kagi(&self) -> Result<u8> {
-        replace(&mut self.command(), self.program)
-            .map_err(|cause| not_started(self.program, self.variables, &cause))
+        replace(&mut self.command()).map_err(|cause| self.not_started(&cause))
+    }
+
+    /// Starts the program beside kagi, hands what it prints to these two, each in a thread of its own,
+    /// and gives back its exit code; 128 and the signal, if one ended it. Once one of them returns, what
+    /// the program prints there has no reader.
+    ///
+    /// # Errors
+    /// As `replace_kagi`.
+    pub fn with_outputs(
+        &self,
+        stdout: impl FnOnce(&mut dyn Read) + Send,
+        stderr: impl FnOnce(&mut dyn Read) + Send,
+    ) -> Result<u8> {
+        let mut command = self.command();
+        let spawned = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = spawned.map_err(|cause| self.not_started(&cause))?;
+        let (out, errors) = (child.stdout.take(), child.stderr.take());
+        std::thread::scope(|scope| {
+            scope.spawn(move || out.map(|mut out| stdout(&mut out)));
+            scope.spawn(move || errors.map(|mut errors| stderr(&mut errors)));
+        });
+        child.wait().map(exit_code).map_err(|cause| self.not_started(&cause))
+    }
+
+    fn not_started(&self, cause: &std::io::Error) -> Error {
+        not_started(self.program, self.variables, cause)
     }
 
     fn command(&self) -> Command {
@@ -62,6 +87,8 @@ impl Launch<'_> {
                 CLEAN_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
             command.envs(inherited);
         }
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::arg0(&mut command, self.program);
         command.args(self.arguments);
         for (name, value) in self.variables {
             command.env(name, os_string(value));
@@ -79,15 +106,23 @@ fn without_own_variables(program: impl AsRef<OsStr>) -> Command {
 }
 
 #[cfg(unix)]
-fn replace(command: &mut Command, program: &OsStr) -> std::io::Result<u8> {
-    use std::os::unix::process::CommandExt;
-    Err(command.arg0(program).exec())
+fn replace(command: &mut Command) -> std::io::Result<u8> {
+    Err(std::os::unix::process::CommandExt::exec(command))
 }
 
 #[cfg(not(unix))]
-fn replace(command: &mut Command, _: &OsStr) -> std::io::Result<u8> {
-    let code = command.status()?.code();
-    Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+fn replace(command: &mut Command) -> std::io::Result<u8> {
+    command.status().map(exit_code)
+}
+
+/// As a shell gives it.
+fn exit_code(status: ExitStatus) -> u8 {
+    #[cfg(unix)]
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    #[cfg(not(unix))]
+    let signal = None::<i32>;
+    let code = status.code().or(signal.map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
 fn not_started(program: &OsStr, variables: &[(&str, &[u8])], cause: &std::io::Error) -> Error {
@@ -105,13 +140,15 @@ fn not_started(program: &OsStr, variables: &[(&str, &[u8])], cause: &std::io::Er
 
 /// The bytes as the platform's string.
 #[cfg(unix)]
-fn os_string(bytes: &[u8]) -> OsString {
+#[must_use]
+pub fn os_string(bytes: &[u8]) -> OsString {
     use std::os::unix::ffi::OsStringExt;
     OsString::from_vec(bytes.to_vec())
 }
 
 #[cfg(not(unix))]
-fn os_string(bytes: &[u8]) -> OsString {
+#[must_use]
+pub fn os_string(bytes: &[u8]) -> OsString {
     String::from_utf8_lossy(bytes).into_owned().into()
 }
 
@@ -135,17 +172,33 @@ pub fn git(directory: &Path, arguments: &[&str]) -> Option<String> {
     String::from_utf8(git_bytes(directory, arguments, GIT_TEXT_BYTES_MAX)?).ok()
 }
 
+fn git_command(arguments: &[&str]) -> Command {
+    let mut command = without_own_variables("git");
+    command
+        .arg("--no-optional-locks")
+        .args(GIT_OFF.iter().flat_map(|setting| ["-c", setting]))
+        .args(arguments)
+        .env("GIT_NO_LAZY_FETCH", "1");
+    command
+}
+
+/// Starts Git in the working directory to give the objects whose ids it is told, one a line, as they
+/// are stored: no filter and no textconv. What is off for `git_bytes` is off.
+///
+/// # Errors
+/// As `ask`.
+pub fn git_objects() -> Result<(Running, impl Write + Send + 'static, impl Read)> {
+    let (running, to, from, _) = spawn(git_command(&["cat-file", "--batch"]), Stdio::null())?;
+    Ok((running, to, from))
+}
+
 /// Runs Git in a directory and gives back what it prints; `None` if Git is missing, fails, takes
 /// longer than half a minute or prints more than `bytes_max`.
 /// What a repository could use to start programs (hooks, fsmonitor, external diff, a bare
 /// repository inside the checkout) or to fetch what a partial clone lacks is off.
 #[must_use]
 pub fn git_bytes(directory: &Path, arguments: &[&str], bytes_max: usize) -> Option<Vec<u8>> {
-    let mut child = without_own_variables("git")
-        .arg("--no-optional-locks")
-        .args(GIT_OFF.iter().flat_map(|setting| ["-c", setting]))
-        .args(arguments)
-        .env("GIT_NO_LAZY_FETCH", "1")
+    let mut child = git_command(arguments)
         .current_dir(directory)
         .stdin(Stdio::null())
         .stderr(Stdio::null())
@@ -212,7 +265,8 @@ pub fn ask(
     deadline: Duration,
     bytes_max: usize,
 ) -> Result<Option<Said>> {
-    let (mut running, mut to, from, errors) = spawn(program, arguments, Stdio::piped())?;
+    let (mut running, mut to, from, errors) =
+        spawn(with_arguments(program, arguments), Stdio::piped())?;
     // A program that reads no input says why when it ends.
     let _ = to.write_all(input);
     drop(to);
@@ -234,7 +288,8 @@ pub fn start(
     arguments: &[&str],
     complain: fn(&str),
 ) -> Result<(Running, impl Write + Send + 'static, impl Read + Send + 'static)> {
-    let (mut running, to, from, errors) = spawn(program, arguments, Stdio::piped())?;
+    let (mut running, to, from, errors) =
+        spawn(with_arguments(program, arguments), Stdio::piped())?;
     let (sender, heard_all) = mpsc::channel();
     std::thread::spawn(move || {
         if let Some(errors) = errors {
@@ -258,15 +313,19 @@ fn pass_on(errors: ChildStderr, complain: fn(&str)) {
     }
 }
 
+fn with_arguments(program: &str, arguments: &[&str]) -> Command {
+    let mut command = without_own_variables(program);
+    command.args(arguments);
+    command
+}
+
 fn spawn(
-    program: &str,
-    arguments: &[&str],
+    mut command: Command,
     errors: Stdio,
 ) -> Result<(Running, ChildStdin, ChildStdout, Option<ChildStderr>)> {
-    let mut command = without_own_variables(program);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
-    let failed = |cause: &std::io::Error| not_started(program.as_ref(), &[], cause);
-    let child = command.spawn().map_err(|cause| failed(&cause))?;
+    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).spawn();
+    let failed = |cause: &std::io::Error| not_started(command.get_program(), &[], cause);
+    let child = spawned.map_err(|cause| failed(&cause))?;
     let mut running = Running { child, heard_all: None };
     match (running.child.stdin.take(), running.child.stdout.take()) {
         (Some(to), Some(from)) => {

@@ -262,6 +262,16 @@ pub fn unmerged_line(path: &str) -> String {
     format!("{path} is in conflict in Git; what is read is one side of it")
 }
 
+/// True for the path of a `.env` file that may hold values.
+#[must_use]
+pub fn is_plain_env(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let is_harmless =
+        ["example", "sample", "template", "dist"].iter().any(|word| name.ends_with(word));
+    let suffix = name.strip_prefix(".env").filter(|_| !is_harmless);
+    suffix.is_some_and(|suffix| !suffix.starts_with(|first: char| first.is_alphanumeric()))
+}
+
 /// Plain `.env` files that Git tracks.
 fn check_plain_files(project: &Project, findings: &mut Findings) {
     let Some(tracked) =
@@ -270,10 +280,7 @@ fn check_plain_files(project: &Project, findings: &mut Findings) {
         return;
     };
     for path in tracked.split('\0').filter(|path| !path.is_empty()) {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let is_harmless =
-            ["example", "sample", "template", "dist"].iter().any(|word| name.ends_with(word));
-        if !is_harmless {
+        if is_plain_env(path) {
             findings.problem(
                 &format!("Git tracks the plain file {}", quoted(path)),
                 &format!(

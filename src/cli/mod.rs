@@ -29,6 +29,7 @@ pub mod init;
 pub mod keychain;
 pub mod keytext;
 pub mod log;
+pub mod mask;
 pub mod member;
 pub mod migrate;
 pub mod needles;

@@ -1,12 +1,14 @@
 //! `run`: becomes a program that has the values of one scope in its environment.
 //!
 //! Promises: nothing is asked, nothing is written; each file is read once; if anything about the
-//! scope is wrong the program does not start; without flags no other file is read. Refuses to start it without secrets, unless the
+//! scope is wrong the program does not start; without flags no other file is read. With `--mask` kagi
+//! stays, to replace values in what it prints. Refuses to start it without secrets, unless the
 //! service was inferred and simply has none yet.
 
 use crate::cli::args::Input;
 use crate::cli::check::example_keys;
 use crate::cli::health::not_opened;
+use crate::cli::mask::run_masked;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{Words, did_you_mean, near_place, unknown_key, with_scope};
 use crate::cli::{
@@ -112,7 +114,9 @@ fn start(
                 variables: &variables,
                 is_clean: input.has("clean"),
             };
-            launch.replace_kagi().map_err(|error| with_interpreter(&path, error))
+            let is_masked = input.has("mask");
+            let started = if is_masked { run_masked(&launch) } else { launch.replace_kagi() };
+            started.map_err(|error| with_interpreter(&path, error))
         }
     };
     started.map_err(|error| not_started(project, error, has_dashes))

@@ -14,16 +14,27 @@ pub static RUNNING: &[Command] = &[
                   the command, even if it is named like a service or an environment.\n\
                   --only looks at no other key of the scope. --require counts what is injected, so --only must name\n\
                   those keys too. --clean takes away every variable of the caller's but four: no USER, SHELL, TMPDIR,\n\
-                  LC_*, proxy or SSH agent reaches the command, and no token of another tool.",
+                  LC_*, proxy or SSH agent reaches the command, and no token of another tool.\n\
+                  With --mask kagi stays and replaces every value of at least 6 bytes in what the command prints, also\n\
+                  in base64, hex, URL or JSON form. It cannot catch a value that is shorter, cut in two by other text or\n\
+                  line breaks, compressed or encrypted, or written to a file, a socket or /dev/tty. The command prints\n\
+                  to pipes then, not to a terminal. kagi ends when they are closed, with the command's exit code, or 128\n\
+                  and the signal. Ctrl-C ends both, and what the command prints after that is lost; a signal to kagi\n\
+                  alone does not reach the command.",
         examples: &[
             "kagi run api bun dev",
             "kagi run api production -- ./migrate",
             "kagi run --require .env.example --clean api production ./server",
             "kagi run --only DATABASE_URL,REDIS_URL api -- ./worker",
             "kagi run -s api -- env",
+            "kagi run --mask api -- ./deploy.sh",
         ],
         flags: &[
-            flag("mask", "", "replace values in what the command prints"),
+            flag(
+                "mask",
+                "",
+                "replace values in what the command prints; see above for what that cannot catch",
+            ),
             flag("require", "FILE", "start nothing if a key of this example is missing or empty"),
             flag("only", "KEY,…", "these keys alone"),
             flag("clean", "", "inherit nothing but PATH, HOME, TERM and LANG"),
@@ -144,25 +155,32 @@ pub static RUNNING: &[Command] = &[
         name: "scan",
         words: "[PATH…]",
         about: "find values of the project in plain files",
-        details: "TO BE WRITTEN",
-        examples: &["kagi scan", "kagi scan --staged"],
-        flags: &[flag("staged", "", "what Git would commit now"), JSON],
+        details: "Looks at what Git has or would add, in all of the work tree; elsewhere, and for a PATH, at every file\n\
+                  below but .git and .kagi; links are not followed. Prints file, line and key, never a value, and exits 1\n\
+                  if there is one, or a plain .env file that Git has or would add.\n\
+                  Looked for are the values of all scopes that this device may open, also in base64, hex, URL and JSON\n\
+                  form; of a long one the first 4096 bytes. Left out are values of less than 8 bytes, those of less than\n\
+                  12 that are all small letters, all capitals or all digits, and what .env.example says of the same key.",
+        examples: &["kagi scan", "kagi scan --staged", "kagi scan dist --json"],
+        flags: &[flag("staged", "", "what Git would commit now, as it is staged"), JSON],
         run: scan::scan,
     },
     Command {
         name: "hook install",
         words: "",
         about: "let Git run kagi scan --staged before each commit in this clone",
-        details: "TO BE WRITTEN",
+        details: "Writes the pre-commit hook of this clone, which is not committed. It runs the kagi that wrote it, else\n\
+                  the one on PATH; if there is none, or the project does not open, nothing is committed. git commit\n\
+                  --no-verify goes past it. Another hook is left alone, and so are hooks that all clones share.",
         examples: &["kagi hook install"],
-        flags: &[flag("force", "", "replace another pre-commit hook, keeping it")],
+        flags: &[flag("force", "", "replace another pre-commit hook, and keep a copy of it")],
         run: hook::install,
     },
     Command {
         name: "hook remove",
         words: "",
         about: "take that away again",
-        details: "TO BE WRITTEN",
+        details: "Removes the hook if it is what kagi wrote; a copy that --force kept is not put back.",
         examples: &["kagi hook remove"],
         flags: &[],
         run: hook::remove,
