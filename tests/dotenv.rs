@@ -44,7 +44,7 @@ fn description(comment: &str) -> String {
 
 /// One pair written; the text or the reason.
 fn written(format: Format, name: &str, value: &[u8]) -> Result<String, String> {
-    match write(format, [(name, value)].into_iter()) {
+    match write(format, "label", [(name, value)].into_iter()) {
         Ok(text) => Ok(String::from_utf8_lossy(text.expose()).into_owned()),
         Err(error) => {
             assert_eq!(
@@ -346,7 +346,7 @@ fn writes_for_one_target() {
         written(Format::Shell, "A", b"'a'\n$"),
         ok("export A=''\\''a'\\''\n$'\n")
     );
-    assert!(write(Format::Shell, [("A", &b"\xff"[..])].into_iter()).is_ok());
+    assert!(write(Format::Shell, "", [("A", &b"\xff"[..])].into_iter()).is_ok());
     assert_eq!(
         written(Format::Docker, "a.B-c", b" 'x' # "),
         ok("a.B-c= 'x' # \n")
@@ -362,14 +362,16 @@ fn writes_for_one_target() {
         ok("{\n  \"a\\\"b\": \"\\\"\\\\\\n\\r\\t\\u0001\\u007f\\u009b\\u2028\\u2029é😀/\"\n}\n")
     );
     let two = [("A", &b"1"[..]), ("B", b"")];
-    let text = write(Format::Json, two.into_iter()).unwrap();
+    let text = write(Format::Json, "", two.into_iter()).unwrap();
     assert_eq!(text.expose(), b"{\n  \"A\": \"1\",\n  \"B\": \"\"\n}\n");
     assert_eq!(
-        write(Format::Json, std::iter::empty()).unwrap().expose(),
+        write(Format::Json, "", std::iter::empty())
+            .unwrap()
+            .expose(),
         b"{}\n"
     );
     assert!(
-        write(Format::Dotenv, std::iter::empty())
+        write(Format::Dotenv, "", std::iter::empty())
             .unwrap()
             .is_empty()
     );
@@ -543,7 +545,7 @@ fn corpus() -> Vec<String> {
 }
 
 fn holds(format: Format, value: &str) -> bool {
-    write(format, [("A", value.as_bytes())].into_iter()).is_ok()
+    write(format, "label", [("A", value.as_bytes())].into_iter()).is_ok()
 }
 
 #[test]
@@ -561,7 +563,7 @@ fn what_is_written_comes_back() {
         held += 1;
         // Beside a neighbour, so that nothing can run over into the next line.
         let both = [("A", value.as_bytes()), ("B_2", b"'")];
-        let text = write(Format::Dotenv, both.into_iter()).unwrap();
+        let text = write(Format::Dotenv, "", both.into_iter()).unwrap();
         let parsed = parse("f", text.expose()).unwrap();
         assert_eq!(pairs(&parsed), [("A", value.as_str()), ("B_2", "'")]);
         assert!(parsed.warnings.is_empty(), "{value:?}");
@@ -620,7 +622,7 @@ fn writes_the_corpus_for_consumers() {
                 pairs().flat_map(|(name, value)| [name.as_bytes(), b"\0", value, b"\0"].concat());
             std::fs::write(to.join(format!("{number}.raw")), raw.collect::<Vec<u8>>()).unwrap();
             for (extension, format) in formats {
-                let text = write(*format, pairs()).unwrap();
+                let text = write(*format, "label", pairs()).unwrap();
                 std::fs::write(to.join(format!("{number}.{extension}")), text.expose()).unwrap();
             }
             number += 1;
