@@ -12,7 +12,7 @@ use crate::cli::{author, load, not_confirmed, open, open_to_write, remember, sav
 use crate::crypto::{hash, random};
 use crate::disk::{self, Lock, Mode};
 use crate::error::{Error, Kind};
-use crate::format::dotenv::{self, Assignment, FILE_BYTES_MAX, Parsed};
+use crate::format::dotenv::{self, FILE_BYTES_MAX, Parsed};
 use crate::format::scope_file::ScopeName;
 use crate::format::snapshot::Entry;
 use crate::format::text::HEX;
@@ -43,13 +43,10 @@ pub fn edit(input: &mut Input) -> Result<u8, Failure> {
     remember(&project);
     let mut desk = Desk::new(&project, &target, input.has("on-disk"))?;
     match desk.left_over(&target)? {
-        Some(left) => {
-            desk = left;
-            desk.bring_up_to_date(&target, &scope, &text)?;
-        }
+        Some(left) => desk = left,
         None => desk.lay_down(&text)?,
     }
-    let outcome = change(input, &project, &target, &mut desk);
+    let outcome = change(input, &project, &target, &text, &mut desk);
     outcome.map(|()| 0).map_err(|failure| match (desk.is_touched(), failure.hint_text()) {
         (false, _) => failure,
         (true, "") => failure.and(KEPT).hint(again(&target)),
@@ -64,24 +61,30 @@ fn again(target: &ScopeName) -> String {
     format!("kagi edit {} {} goes on with it", target.service, target.env)
 }
 
-/// Lets the user edit, and writes what was changed.
+/// Lets the user edit, and writes what was changed. `text` is what the scope is now: where an earlier
+/// edit is gone on with, that began with another.
 fn change(
     input: &Input,
     project: &Project,
     target: &ScopeName,
+    text: &Secret,
     desk: &mut Desk,
 ) -> Result<(), Failure> {
-    let began = desk.parse(&desk.read(BEGAN)?)?;
-    let began = keys(&began);
+    let (began, seen) = (desk.parse(&desk.read(BEGAN)?)?, desk.parse(text)?);
+    let (began, seen) = (keys(&began), keys(&seen));
+    let names: BTreeSet<_> = began.keys().chain(seen.keys()).copied().collect();
+    for name in names.into_iter().filter(|name| began.get(name) != seen.get(name)) {
+        let who = format!("note: somebody else has changed {name} in {target} meanwhile");
+        terminal::note(&format!("{who}; if you change it too, yours wins"));
+    }
     let edited = edited(input, project, desk, &began)?;
     let edited = keys(&edited);
-    let is_changed = !changes(&began, &edited, &began).0.is_empty();
     let gone: Vec<_> = began.keys().copied().filter(|name| !edited.contains_key(name)).collect();
     let question = format!("kagi: delete {} from {target}?", gone.join(", "));
     if !gone.is_empty() && !terminal::ask(&question) {
         return Err(not_confirmed(""));
     }
-    if !is_changed || !write(input, target, desk, &began, &edited)? {
+    if began == edited || !write(input, target, desk, [&began, &seen, &edited])? {
         terminal::note(&format!("nothing was changed in {target}"));
     }
     desk.is_done = true;
@@ -93,40 +96,49 @@ fn write(
     input: &Input,
     target: &ScopeName,
     desk: &Desk,
-    began: &Keys,
-    edited: &Keys,
+    [began, seen, edited]: [&Keys; 3],
 ) -> Result<bool, Failure> {
     let (project, lock) = open_to_write(input)?;
     let mut scope = load(&project, target)?.scope;
     let now = desk.parse(&text_of(&project, target, &scope)?)?;
-    let (now, count) = (keys(&now), scope.len());
-    let (changes, mut others) = changes(began, edited, &now);
-    // What is no text is in the scope, but not in the text.
-    let is_hidden = |name: &str| !now.contains_key(name) && !scope.get(name).is_empty();
-    others.extend(changes.iter().map(|(name, _)| *name).filter(|name| is_hidden(name)));
+    let now = keys(&now);
+    let mut summary = [(0, "added"), (0, "changed"), (0, "deleted")];
+    let mut others = Vec::new();
+    for name in began.keys().chain(edited.keys()).copied().collect::<BTreeSet<_>>() {
+        let [began, seen, edited, now] = [began, seen, edited, &now].map(|keys| keys.get(name));
+        // What is no text is in the scope, but in no text.
+        let is_hidden = now.is_none() && !scope.get(name).is_empty();
+        let kind = match (edited, now) {
+            (edited, now) if edited == began || edited == now => continue,
+            (_, now) if is_hidden || (now != began && now != seen) => {
+                others.push(name);
+                continue;
+            }
+            (None, _) => 2,
+            (Some(_), Some(_)) => 1,
+            (Some(_), None) => 0,
+        };
+        summary[kind].0 += 1;
+        match edited {
+            None => drop(scope.unset(name)),
+            Some((value, text)) => {
+                let text = Some(*text).filter(|text| now.map_or("", |(_, text)| text) != *text);
+                scope.set(name, Secret::copy_of(value), text, author(&project))?;
+            }
+        }
+    }
     if !others.is_empty() {
         let names = others.join(", ");
         let message = format!("somebody else has changed {names} in {target} meanwhile");
         return Err(Failure::new(message).and("nothing was written"));
     }
-    for (name, to) in &changes {
-        let Some(to) = to else {
-            scope.unset(name);
-            continue;
-        };
-        let described = now.get(name).map_or("", |one| one.description.as_str());
-        let description = Some(to.description.as_str()).filter(|text| *text != described);
-        scope.set(name, Secret::copy_of(to.value.expose()), description, author(&project))?;
-    }
-    if !changes.is_empty() {
-        let deleted = changes.iter().filter(|(_, to)| to.is_none()).count();
-        let added = scope.len() + deleted - count;
-        let replaced = changes.len() - added - deleted;
+    let is_changed = summary.iter().any(|(count, _)| *count > 0);
+    if is_changed {
         save(&project, &lock, target, scope)?;
-        let summary = format!("{added} added, {replaced} changed, {deleted} deleted");
+        let summary = summary.map(|(count, done)| format!("{count} {done}")).join(", ");
         terminal::note(&format!("edited {target}: {summary}"));
     }
-    Ok(!changes.is_empty())
+    Ok(is_changed)
 }
 
 /// What the user made of the text, once it can be understood.
@@ -194,46 +206,15 @@ fn header(target: &ScopeName, scope: &Scope) -> Secret {
     text
 }
 
-/// The keys of a text.
-type Keys<'a> = BTreeMap<&'a str, &'a Assignment>;
+/// The keys of a text, each with its value and description.
+type Keys<'a> = BTreeMap<&'a str, (&'a [u8], &'a str)>;
 
 fn keys(parsed: &Parsed) -> Keys<'_> {
-    parsed.assignments.iter().map(|one| (one.name.as_str(), one)).collect()
-}
-
-fn is_same(one: Option<&Assignment>, other: Option<&Assignment>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => {
-            one.value.expose() == other.value.expose() && one.description == other.description
-        }
-        (one, other) => one.is_none() && other.is_none(),
+    let mut keys = Keys::new();
+    for one in &parsed.assignments {
+        keys.insert(&one.name, (one.value.expose(), &one.description));
     }
-}
-
-/// A key, and what it shall be; `None`: gone.
-type Change<'a> = (&'a str, Option<&'a Assignment>);
-
-/// What the user changed and what is not so already, but for what somebody else has changed to something
-/// else meanwhile: the names of that.
-fn changes<'a>(
-    began: &Keys<'a>,
-    edited: &Keys<'a>,
-    now: &Keys<'a>,
-) -> (Vec<Change<'a>>, Vec<&'a str>) {
-    let (mut changes, mut others) = (Vec::new(), Vec::new());
-    let names: BTreeSet<&str> = began.keys().chain(edited.keys()).copied().collect();
-    for name in names {
-        let [began, edited, now] = [began, edited, now].map(|keys| keys.get(name).copied());
-        if is_same(edited, began) || is_same(edited, now) {
-            continue;
-        }
-        if is_same(now, began) {
-            changes.push((name, edited));
-        } else {
-            others.push(name);
-        }
-    }
-    (changes, others)
+    keys
 }
 
 /// A private directory with a text that is being edited. Wiped when it is dropped, unless the user changed the
@@ -336,38 +317,5 @@ impl Desk {
             desk.is_done = true;
         }
         Ok(None)
-    }
-
-    /// Takes what was changed meanwhile over into a text of before, but for what the user has changed
-    /// too. A text that cannot be understood is edited first.
-    fn bring_up_to_date(
-        &self,
-        target: &ScopeName,
-        scope: &Scope,
-        text: &Secret,
-    ) -> Result<(), Failure> {
-        let (Ok(began), Ok(edited)) = (self.read(BEGAN), self.read(&self.name)) else {
-            return Ok(());
-        };
-        let parsed = (self.parse(&began), self.parse(&edited), self.parse(text));
-        let (Ok(began_as), Ok(edited), Ok(now)) = parsed else { return Ok(()) };
-        if began.expose() == text.expose() {
-            return Ok(());
-        }
-        let (began, edited, now) = (keys(&began_as), keys(&edited), keys(&now));
-        for name in changes(&began, &edited, &now).1 {
-            let who = format!("note: somebody else has changed {name} in {target} meanwhile");
-            terminal::note(&format!("{who}; the text has it as you want it"));
-        }
-        let mut merged = header(target, scope);
-        for name in now.keys().chain(edited.keys()).copied().collect::<BTreeSet<&str>>() {
-            let [began, edited, now] = [&began, &edited, &now].map(|keys| keys.get(name).copied());
-            if let Some(one) = if is_same(edited, began) { now } else { edited } {
-                dotenv::editable(&mut merged, name, one.value.expose_str(name)?, &one.description);
-            }
-        }
-        // In this order a stop between the two loses nothing.
-        disk::replace(&self.path.join(&self.name), merged.expose(), Mode::Private)?;
-        Ok(disk::replace(&self.path.join(BEGAN), text.expose(), Mode::Private)?)
     }
 }

@@ -93,7 +93,7 @@ impl Filling<'_> {
             let at = |what: &str| Failure::new(format!("{} line {line}: {what}", quoted(template)));
             match next_piece(&mut rest).ok_or_else(|| at("a {{ without }} on its line"))? {
                 Piece::Text(text) => {
-                    line += text.iter().filter(|byte| **byte == b'\n').count();
+                    line += text.split(|byte| *byte == b'\n').count() - 1;
                     out.push(text);
                 }
                 Piece::Name(name) => {
