@@ -128,6 +128,9 @@ impl Filling<'_> {
 
     /// The value of a key, if it is there.
     fn value(&mut self, target: &ScopeName, key: &str) -> Result<Option<&[u8]>, Failure> {
+        if self.project.access().scope_key(target).is_none() {
+            return Err(self.project.refused(target).into());
+        }
         if !self.project.config.is_env(&target.env) {
             return Ok(None);
         }
@@ -164,7 +167,8 @@ fn write(input: &Input, template: &Path, file: &Path, text: &Secret) -> Result<(
         let message = format!("{shown} is there already, with other content; nothing was written");
         return Err(Failure::new(message).hint("--force overwrites it"));
     }
-    disk::replace(file, text.expose(), Mode::Private)?;
+    let place = directory.join(file.file_name().unwrap_or_default());
+    disk::replace(&place, text.expose(), Mode::Private)?;
     terminal::note(&format!("wrote {shown}"));
     note_if_not_ignored(file);
     Ok(())
