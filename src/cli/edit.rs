@@ -74,8 +74,8 @@ fn change(
     let (began, seen) = (keys(&began), keys(&seen));
     let names: BTreeSet<_> = began.keys().chain(seen.keys()).copied().collect();
     for name in names.into_iter().filter(|name| began.get(name) != seen.get(name)) {
-        let who = format!("note: somebody else has changed {name} in {target} meanwhile");
-        terminal::note(&format!("{who}; if you change it too, yours wins"));
+        let what = format!("note: {name} in {target} was changed meanwhile");
+        terminal::note(&format!("{what}; if you change it too, yours wins"));
     }
     let edited = edited(input, project, desk, &began)?;
     let edited = keys(&edited);
@@ -129,7 +129,8 @@ fn write(
     }
     if !others.is_empty() {
         let names = others.join(", ");
-        let message = format!("somebody else has changed {names} in {target} meanwhile");
+        let message =
+            format!("refusing to overwrite {names} in {target}: changed meanwhile, or no text");
         return Err(Failure::new(message).and("nothing was written"));
     }
     let is_changed = summary.iter().any(|(count, _)| *count > 0);
