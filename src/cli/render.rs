@@ -67,14 +67,14 @@ fn next_piece<'a>(rest: &mut &'a [u8]) -> Option<Piece<'a>> {
         return Some(Piece::Text(before));
     }
     let inside = from.get(2..)?;
-    if inside.starts_with(b"{{") {
-        *rest = inside.get(2..)?;
+    if let Some(after) = inside.strip_prefix(b"{{") {
+        *rest = after;
         return Some(Piece::Text(b"{{"));
     }
     let end = inside.windows(2).position(|two| two == b"}}" || two.starts_with(b"\n"))?;
-    *rest = inside.get(end..)?.strip_prefix(b"}}")?;
-    let name = std::str::from_utf8(inside.get(..end)?).ok()?;
-    Some(Piece::Name(name.trim_matches([' ', '\t'])))
+    let (name, after) = inside.split_at(end);
+    *rest = after.strip_prefix(b"}}")?;
+    Some(Piece::Name(std::str::from_utf8(name).ok()?.trim_matches([' ', '\t'])))
 }
 
 /// A template that is being filled.
@@ -90,24 +90,20 @@ impl Filling<'_> {
         let (mut out, mut rest, mut line) = (Secret::with_capacity(text.len()), text, 1);
         let mut unknown = Vec::new();
         while !rest.is_empty() {
-            let at = |what: &str| Failure::new(format!("{} line {line}: {what}", quoted(template)));
-            match next_piece(&mut rest).ok_or_else(|| at("a {{ without }} on its line"))? {
+            let failed = |failure: Failure| {
+                let message = format!("{} line {line}: {}", quoted(template), failure.message());
+                Failure::new(message).hint(failure.hint_text()).with_code(failure.code)
+            };
+            let unclosed = || failed(Failure::new("a {{ without }} on its line"));
+            match next_piece(&mut rest).ok_or_else(unclosed)? {
                 Piece::Text(text) => {
                     line += text.split(|byte| *byte == b'\n').count() - 1;
                     out.push(text);
                 }
-                Piece::Name(name) => {
-                    let rule = "between {{ and }} stands KEY or SERVICE/ENV/KEY";
-                    let (target, key) =
-                        self.named(name)?.ok_or_else(|| at(rule).hint("{{{{ is a literal {{"))?;
-                    let value = self.value(&target, key).map_err(|failure| {
-                        failure.and(&format!("{} line {line} names it", quoted(template)))
-                    })?;
-                    match value {
-                        Some(value) => out.push(value),
-                        None => unknown.push(format!("line {line} {}", quoted(name))),
-                    }
-                }
+                Piece::Name(name) => match self.value(name).map_err(failed)? {
+                    Some(value) => out.push(value),
+                    None => unknown.push(format!("line {line} {}", quoted(name))),
+                },
             }
         }
         if unknown.is_empty() {
@@ -117,29 +113,28 @@ impl Filling<'_> {
         Err(Failure::new(format!("{template} names what is not there: {unknown}")))
     }
 
-    /// The scope and the key that a name means; `None` if it can be none.
-    fn named<'n>(&self, name: &'n str) -> Result<Option<(ScopeName, &'n str)>, Failure> {
-        let (scope, key) = match name.rsplit_once('/') {
+    /// The value that a name means, if it is there.
+    fn value(&mut self, name: &str) -> Result<Option<&[u8]>, Failure> {
+        let (target, key) = match name.rsplit_once('/') {
             None => (Some(self.words.target(self.project)?), name),
             Some((scope, key)) => (ScopeName::parse(ScopeKind::Values, scope), key),
         };
-        Ok(scope.filter(|_| check_key(key).is_ok()).map(|scope| (scope, key)))
-    }
-
-    /// The value of a key, if it is there.
-    fn value(&mut self, target: &ScopeName, key: &str) -> Result<Option<&[u8]>, Failure> {
-        if self.project.access().scope_key(target).is_none() {
-            return Err(self.project.refused(target).into());
+        let Some(target) = target.filter(|_| check_key(key).is_ok()) else {
+            let rule = "between {{ and }} stands KEY or SERVICE/ENV/KEY";
+            return Err(Failure::new(rule).hint("{{{{ is a literal {{"));
+        };
+        if self.project.access().scope_key(&target).is_none() {
+            return Err(self.project.refused(&target).into());
         }
         if !self.project.config.is_env(&target.env) {
             return Ok(None);
         }
-        if !self.scopes.contains_key(target) {
-            let scope = load(self.project, target)?.scope;
+        if !self.scopes.contains_key(&target) {
+            let scope = load(self.project, &target)?.scope;
             self.scopes.insert(target.clone(), scope);
         }
-        let entries = self.scopes.get(target).map_or(&[][..], |scope| scope.get(key));
-        let entry = single(self.project, target, key, entries)?;
+        let entries = self.scopes.get(&target).map_or(&[][..], |scope| scope.get(key));
+        let entry = single(self.project, &target, key, entries)?;
         Ok(entry.map(|entry| entry.value.expose()))
     }
 }
