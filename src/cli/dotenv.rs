@@ -298,10 +298,10 @@ fn plain_text(
     };
     let values = single_values(project, target, scope)?;
     dotenv::write(format, &label, values.into_iter()).map_err(|error| {
-        let holds_less = matches!(format, Format::Dotenv | Format::Docker);
+        let is_strange = matches!(format, Format::K8s | Format::Github);
         let hint = "--format json or shell holds more than dotenv and docker";
         let failure = Failure::from(error).and("nothing was exported");
-        failure.hint(if holds_less { hint } else { "" })
+        failure.hint(if is_strange { "" } else { hint })
     })
 }
 
