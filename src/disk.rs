@@ -8,11 +8,13 @@ mod held;
 mod lock;
 #[cfg(feature = "server")]
 mod pieces;
+mod private;
 
 pub use held::{Held, hold};
 pub use lock::{Lock, lock, lock_within};
 #[cfg(feature = "server")]
 pub use pieces::Pieces;
+pub use private::{make_private, memory_directory, private_siblings, wipe};
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
@@ -337,6 +339,21 @@ pub fn free_backup(path: &Path) -> PathBuf {
 #[must_use]
 pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
+}
+
+/// True if both paths lead to one file.
+#[must_use]
+pub fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Appends to a plain file that is there.
+///
+/// # Errors
+/// `Write` naming it.
+pub fn append(path: &Path, bytes: &[u8]) -> Result<()> {
+    let file = OpenOptions::new().append(true).open(path);
+    file.and_then(|mut file| file.write_all(bytes)).map_err(failed(Kind::Write, path))
 }
 
 /// True for a plain directory.

@@ -373,6 +373,20 @@ impl Drop for Running {
     }
 }
 
+/// Lets the user change a file. The editor is a command of the shell's, as for Git; it has the terminal,
+/// and kagi waits. Gives back how it ended, if not well.
+///
+/// # Errors
+/// `Missing` or `NotStarted`, for the shell.
+pub fn edit(editor: &OsStr, path: &Path) -> Result<Option<String>> {
+    let mut line = editor.to_os_string();
+    line.push(" \"$@\"");
+    let mut command = without_own_variables("sh");
+    let status = command.arg("-c").arg(line).arg(editor).arg(path).status();
+    let status = status.map_err(|cause| not_started("sh".as_ref(), &[], &cause))?;
+    Ok((!status.success()).then(|| status.to_string()))
+}
+
 /// Turns the terminal's echo off until its standard input closes, whatever ends kagi.
 const NO_ECHO: &str = "saved=$(stty -g </dev/tty) || exit 1
 trap '' TTOU TSTP

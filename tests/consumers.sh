@@ -1,6 +1,7 @@
 #!/bin/sh
 # Holds what `format::dotenv` writes against the programs that will read it: Node's own parser,
-# npm `dotenv`, `python-dotenv`, bash. The corpus comes from `tests/dotenv.rs`; N.raw is the truth
+# npm `dotenv`, `python-dotenv`, bash, dash, Python's json; and against small parsers of the written rules of
+# Docker, Kubernetes and GitHub. The corpus comes from `tests/dotenv.rs`; N.raw is the truth
 # (name, NUL, value, NUL, ...). One line a consumer with its counts; any difference fails. A
 # consumer that is not here or cannot be installed is skipped, and says so. Takes no argument.
 set -eu
@@ -117,6 +118,130 @@ if python3 -m venv "$dir/venv" >/dev/null 2>&1 && "$dir/venv/bin/pip" install --
     report "python-dotenv ($version)" "$dir/venv/bin/python" "$dir/check.py" "$corpus"
 else
     skip "python-dotenv: cannot be installed"
+fi
+
+# --- By written rules: check_rules.py MODE CORPUS -----------------------------------------------
+cat >"$dir/check_rules.py" <<'EOF'
+import base64, json, os, re, shutil, subprocess, sys
+mode, corpus = sys.argv[1:]
+
+
+def text(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return file.read()
+
+
+def unique(pairs):
+    assert len(dict(pairs)) == len(pairs), "a name twice"
+    return dict(pairs)
+
+
+def docker(path):
+    """docker/cli opts: lines of at most 64 KiB; a `#` at the begin is a comment, blanks before the name are
+    dropped, a name has no blank, everything after the first `=` is the value."""
+    pairs = []
+    for line in text(path).split("\n"):
+        assert len(line.encode()) < 65536
+        line = line.lstrip()
+        if line and not line.startswith("#"):
+            name, equals, value = line.partition("=")
+            assert name and equals and not re.search(r"\s", name), name
+            pairs.append((name, value))
+    return unique(pairs)
+
+
+def k8s(path):
+    """apimachinery validation: DNS-1123 subdomain, names of data, 1 MiB of values."""
+    secret = json.loads(text(path), object_pairs_hook=unique)
+    assert (secret["apiVersion"], secret["kind"], secret["type"]) == ("v1", "Secret", "Opaque")
+    name = secret["metadata"]["name"]
+    label = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+    assert len(name) <= 253 and re.fullmatch(rf"{label}(\.{label})*", name), name
+    for name in secret["data"]:
+        assert len(name) <= 253 and re.fullmatch(r"[-._a-zA-Z0-9]+", name), name
+    data = {name: base64.b64decode(value, validate=True) for name, value in secret["data"].items()}
+    assert sum(map(len, data.values())) <= 1 << 20
+    return {name: value.decode() for name, value in data.items()}
+
+
+def github(path):
+    """The runner's environment file: empty lines say nothing; NAME<<DELIMITER, then lines up to one that
+    is the delimiter, the last line end not counted."""
+    rest, pairs = text(path), []
+    while rest:
+        line, end, rest = rest.partition("\n")
+        if not line:
+            continue
+        name, mark, delimiter = line.partition("<<")
+        assert name and mark and delimiter and "=" not in name and end, line
+        assert name.upper() != "NODE_OPTIONS" and not re.match("(GITHUB|RUNNER)_", name, re.I)
+        lines = []
+        while True:
+            line, end, rest = rest.partition("\n")
+            if line == delimiter:
+                break
+            assert end, "no delimiter"
+            lines.append(line)
+        pairs.append((name, "\n".join(lines)))
+    masks(path.replace(".github", ".masks"), dict(pairs))
+    return unique(pairs)
+
+
+def masks(path, values):
+    """Workflow commands: %25, %0D and %0A in the data stand for %, CR and LF. A log has a line for each of
+    CR, LF and CRLF; of each line of a value that is worth it, nothing may be left."""
+    known = set()
+    for line in text(path).split("\n")[:-1]:
+        assert line.startswith("::add-mask::") and "\r" not in line
+        data = line.removeprefix("::add-mask::")
+        assert not re.search("%(?!25)", data), "a bare %"
+        known.add(data.replace("%25", "%"))
+    assert not any(len(mask.encode()) < 3 or not mask.strip(" \t\n\f\r") for mask in known)
+    for value in values.values():
+        for line in re.split("[\r\n]", value):
+            assert line in known or len(line.encode()) < 3 or not line.strip(" \t\n\f\r"), ascii(line)
+
+
+def sourced(path):
+    command = ["dash", "-c", '. "$1"; exec "$2" -0', "dash", path, shutil.which("env")]
+    out = subprocess.run(command, env={}, stdout=subprocess.PIPE, check=True).stdout.decode()
+    return dict(pair.partition("=")[::2] for pair in out.split("\0")[:-1])
+
+
+readers = {
+    "docker": docker, "k8s": k8s, "github": github, "sh": sourced,
+    "json": lambda path: json.loads(text(path), object_pairs_hook=unique),
+}
+files = pairs = bad = 0
+while os.path.exists(f"{corpus}/{files}.{mode}"):
+    words = text(f"{corpus}/{files}.raw").split("\0")
+    want = dict(zip(words[0:-1:2], words[1::2]))
+    if mode == "docker":
+        want = {name: value for name, value in want.items() if not re.search("[\r\n]", value)}
+    got = readers[mode](f"{corpus}/{files}.{mode}")
+    bad += mode != "sh" and len(got) != len(want)
+    for name, value in want.items():
+        pairs += 1
+        if got.get(name) != value:
+            bad += 1
+            print(files, name, ascii(value), ascii(got.get(name)), file=sys.stderr)
+    files += 1
+print(f"{files} files, {pairs} pairs, {bad} differ")
+sys.exit(1 if bad or not pairs else 0)
+EOF
+
+if command -v python3 >/dev/null 2>&1; then
+    report "json (Python)" python3 "$dir/check_rules.py" json "$corpus"
+    report "docker --env-file, by its rules" python3 "$dir/check_rules.py" docker "$corpus"
+    report "a Kubernetes Secret, by its rules" python3 "$dir/check_rules.py" k8s "$corpus"
+    report "GitHub's file and masks, by their rules" python3 "$dir/check_rules.py" github "$corpus"
+    if command -v dash >/dev/null 2>&1; then
+        report "dash source .sh" python3 "$dir/check_rules.py" sh "$corpus"
+    else
+        skip "dash: not installed"
+    fi
+else
+    skip "json, docker, k8s, github, dash: python3 is not installed"
 fi
 
 # --- bash: check.bash EXTENSION CORPUS ---------------------------------------------------------

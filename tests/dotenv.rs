@@ -44,7 +44,7 @@ fn description(comment: &str) -> String {
 
 /// One pair written; the text or the reason.
 fn written(format: Format, name: &str, value: &[u8]) -> Result<String, String> {
-    match write(format, [(name, value)].into_iter()) {
+    match write(format, "label", [(name, value)].into_iter()) {
         Ok(text) => Ok(String::from_utf8_lossy(text.expose()).into_owned()),
         Err(error) => {
             assert_eq!(
@@ -346,7 +346,7 @@ fn writes_for_one_target() {
         written(Format::Shell, "A", b"'a'\n$"),
         ok("export A=''\\''a'\\''\n$'\n")
     );
-    assert!(write(Format::Shell, [("A", &b"\xff"[..])].into_iter()).is_ok());
+    assert!(write(Format::Shell, "", [("A", &b"\xff"[..])].into_iter()).is_ok());
     assert_eq!(
         written(Format::Docker, "a.B-c", b" 'x' # "),
         ok("a.B-c= 'x' # \n")
@@ -362,14 +362,16 @@ fn writes_for_one_target() {
         ok("{\n  \"a\\\"b\": \"\\\"\\\\\\n\\r\\t\\u0001\\u007f\\u009b\\u2028\\u2029é😀/\"\n}\n")
     );
     let two = [("A", &b"1"[..]), ("B", b"")];
-    let text = write(Format::Json, two.into_iter()).unwrap();
+    let text = write(Format::Json, "", two.into_iter()).unwrap();
     assert_eq!(text.expose(), b"{\n  \"A\": \"1\",\n  \"B\": \"\"\n}\n");
     assert_eq!(
-        write(Format::Json, std::iter::empty()).unwrap().expose(),
+        write(Format::Json, "", std::iter::empty())
+            .unwrap()
+            .expose(),
         b"{}\n"
     );
     assert!(
-        write(Format::Dotenv, std::iter::empty())
+        write(Format::Dotenv, "", std::iter::empty())
             .unwrap()
             .is_empty()
     );
@@ -394,13 +396,188 @@ fn writes_for_one_target() {
     ] {
         assert!(written(format, name, value).is_err(), "{format:?} {name:?}");
     }
-    let formats = [Format::Dotenv, Format::Shell, Format::Json, Format::Docker];
+    let formats = [
+        Format::Dotenv,
+        Format::Shell,
+        Format::Json,
+        Format::Docker,
+        Format::K8s,
+        Format::Github,
+    ];
     let named: Vec<_> = Format::NAMES
         .iter()
         .filter_map(|name| Format::from_name(name))
         .collect();
     assert_eq!(named, formats);
     assert_eq!(Format::from_name("yaml"), None);
+}
+
+#[test]
+fn writes_a_kubernetes_secret() {
+    let two = [("A", &b"hunter2"[..]), ("b.-_", b"\0\xff")];
+    let text = write(Format::K8s, "api-production", two.into_iter()).unwrap();
+    let want = "{\"apiVersion\": \"v1\", \"kind\": \"Secret\", \
+                \"metadata\": {\"name\": \"api-production\"}, \"type\": \"Opaque\", \"data\": {\n  \
+                \"A\": \"aHVudGVyMg==\",\n  \"b.-_\": \"AP8=\"\n}}\n";
+    assert_eq!(String::from_utf8_lossy(text.expose()), want);
+    let none = write(Format::K8s, "a", std::iter::empty()).unwrap();
+    assert!(none.expose().ends_with(b"\"data\": {}}\n"));
+
+    // All values together are what counts.
+    let half = vec![b'x'; 512 * 1024];
+    let pairs = [("A", &half[..]), ("B", &half), ("C", b""), ("D", b"x")];
+    assert!(write(Format::K8s, "a", pairs[..3].iter().copied()).is_ok());
+    let Err(error) = write(Format::K8s, "a", pairs.into_iter()) else {
+        panic!("more than 1 MiB was taken");
+    };
+    assert_eq!(
+        (error.kind, error.subject.as_str()),
+        (Kind::Unholdable, "D")
+    );
+    assert!(written(Format::K8s, &"N".repeat(253), b"1").is_ok());
+    assert!(written(Format::K8s, &"N".repeat(254), b"1").is_err());
+    assert!(written(Format::K8s, "a b", b"1").is_err());
+
+    for (scope, want) in [
+        ("api/production", "api-production"),
+        ("My_Api.v2/eu-1", "my-api-v2-eu-1"),
+        ("a/prod-", "a-prod"),
+        ("7_/x__", "7--x"),
+    ] {
+        assert_eq!(dotenv::k8s_name(scope), want);
+    }
+}
+
+#[test]
+fn writes_for_github() {
+    let ok = |text: &str| Ok(text.to_string());
+    for (value, want) in [
+        (&b""[..], "A<<label\n\nlabel\n"),
+        (b"a b", "A<<label\na b\nlabel\n"),
+        (b"a\r\nb\n", "A<<label\na\r\nb\n\nlabel\n"),
+        (
+            b"xlabel\nlabel \nlabely",
+            "A<<label\nxlabel\nlabel \nlabely\nlabel\n",
+        ),
+    ] {
+        assert_eq!(written(Format::Github, "A", value), ok(want));
+    }
+    for name in [
+        "GITHUB_TOKEN",
+        "github_x",
+        "RUNNER_OS",
+        "NODE_OPTIONS",
+        "Node_Options",
+    ] {
+        let got = written(Format::Github, name, b"1");
+        assert!(
+            got.is_err_and(|cause| cause.starts_with("GitHub keeps")),
+            "{name}"
+        );
+    }
+    for name in ["CI", "MY_GITHUB_TOKEN", "GITHUB", "NODE_OPTIONS2", "a.b-c"] {
+        assert!(written(Format::Github, name, b"1").is_ok(), "{name}");
+    }
+    for value in [&b"\0"[..], b"\xff", b"label", b"a\nlabel\nb", b"a\nlabel"] {
+        assert!(written(Format::Github, "A", value).is_err(), "{value:?}");
+    }
+}
+
+#[test]
+fn masks_each_line_that_says_something() {
+    let values = [
+        &b"hunter2"[..],
+        b"50%25 \xff",
+        b"",
+        b"ab",
+        b"   ",
+        b"\n",
+        b"-----BEGIN\r\nabc\rd\nefg\n}\n",
+        b"::add-mask::x",
+    ];
+    let masks = dotenv::github_masks(values.into_iter());
+    let want: &[&[u8]] = &[
+        b"hunter2",
+        b"50%2525 \xff",
+        b"-----BEGIN",
+        b"abc",
+        b"efg",
+        b"::add-mask::x",
+    ];
+    let want: Vec<u8> = want
+        .iter()
+        .flat_map(|line| [b"::add-mask::", *line, b"\n"].concat())
+        .collect();
+    assert_eq!(masks.expose(), want);
+}
+
+/// Any text without NUL: what makes parsers differ, and any character at all.
+fn any_text(random: &mut Random) -> String {
+    let symbol = |random: &mut Random| {
+        let number = u32::try_from(1 + random.below(0x10_ffff)).unwrap();
+        char::from_u32(number).unwrap_or('\r')
+    };
+    let mut text = generated(random);
+    for _ in 0..random.below(3) {
+        text.push(symbol(random));
+        text.push_str(&generated(random));
+    }
+    text
+}
+
+#[test]
+fn what_is_written_to_be_edited_comes_back() {
+    let mut random = Random(0x6564_6974);
+    let mut values: Vec<String> = (0..20_000).map(|_| any_text(&mut random)).collect();
+    values.extend(corpus().into_iter().filter(|value| !value.contains('\0')));
+    values.push("\"".repeat(VALUE_BYTES_MAX));
+    let descriptions = [
+        "",
+        "Two words here",
+        "DB=no prose",
+        "# odd",
+        "'\" \\ quotes and $more",
+    ];
+    let mut escaped = 0;
+    for value in &values {
+        let mut text = kagi::secret::Secret::default();
+        for (name, value) in [("export", "'"), ("a.B-c", value), ("Z", "\\")] {
+            dotenv::editable(&mut text, name, value, random.pick(&descriptions));
+        }
+        escaped += usize::from(!holds(Format::Dotenv, value));
+        let parsed = parse("f", text.expose()).unwrap();
+        assert_eq!(
+            pairs(&parsed),
+            [("export", "'"), ("a.B-c", value), ("Z", "\\")]
+        );
+        assert!(parsed.warnings.is_empty(), "{value:?}");
+    }
+    assert!(escaped > 4000, "only {escaped} needed an escape");
+}
+
+#[test]
+fn what_is_written_to_be_edited_reads_well() {
+    for (value, want) in [
+        ("plain", "A=plain\n\n"),
+        ("two words", "A='two words'\n\n"),
+        ("a\nb\n", "A='a\nb\n'\n\n"),
+        ("it's", "A=\"it's\"\n\n"),
+        ("it's $HOME", "A=\"it's $HOME\"\n\n"),
+        ("${HOME}", "A=\"${HOME}\"\n\n"),
+        ("a\r\nb", "A=\"a\\r\nb\"\n\n"),
+        ("'\"\\", "A=\"'\\\"\\\\\"\n\n"),
+    ] {
+        let mut text = kagi::secret::Secret::default();
+        dotenv::editable(&mut text, "A", value, "");
+        assert_eq!(text.expose_str("A").unwrap(), want);
+    }
+    let mut text = kagi::secret::Secret::default();
+    dotenv::editable(&mut text, "A", "1", "The first one");
+    assert_eq!(text.expose(), b"# The first one\nA=1\n\n");
+    assert_eq!(
+        parse("f", text.expose()).unwrap().assignments[0].description,
+        "The first one"
+    );
 }
 
 /// xorshift64*, so that every run sees the same values.
@@ -543,7 +720,7 @@ fn corpus() -> Vec<String> {
 }
 
 fn holds(format: Format, value: &str) -> bool {
-    write(format, [("A", value.as_bytes())].into_iter()).is_ok()
+    write(format, "label", [("A", value.as_bytes())].into_iter()).is_ok()
 }
 
 #[test]
@@ -561,7 +738,7 @@ fn what_is_written_comes_back() {
         held += 1;
         // Beside a neighbour, so that nothing can run over into the next line.
         let both = [("A", value.as_bytes()), ("B_2", b"'")];
-        let text = write(Format::Dotenv, both.into_iter()).unwrap();
+        let text = write(Format::Dotenv, "", both.into_iter()).unwrap();
         let parsed = parse("f", text.expose()).unwrap();
         assert_eq!(pairs(&parsed), [("A", value.as_str()), ("B_2", "'")]);
         assert!(parsed.warnings.is_empty(), "{value:?}");
@@ -574,8 +751,9 @@ fn what_is_written_comes_back() {
     );
 }
 
-/// For `tests/consumers.sh`: `N.raw` (name, NUL, value, NUL, …) is what `N.env`, `N.json` and
-/// `N.sh` must say. Where dotenv refuses the values there is no `N.env`.
+/// For `tests/consumers.sh`: `N.raw` (name, NUL, value, NUL, …) is what `N.env`, `N.json` and all the others
+/// must say. Where dotenv refuses the values there is no `N.env`; a `N.docker` has only those without a
+/// line break.
 #[test]
 fn writes_the_corpus_for_consumers() {
     let Some(to) = std::env::var_os("KAGI_CONSUMERS").map(PathBuf::from) else {
@@ -595,9 +773,19 @@ fn writes_the_corpus_for_consumers() {
                 ("env", Format::Dotenv),
                 ("json", Format::Json),
                 ("sh", Format::Shell),
+                ("k8s", Format::K8s),
+                ("github", Format::Github),
             ][..],
         ),
-        (refused, &[("json", Format::Json), ("sh", Format::Shell)]),
+        (
+            refused,
+            &[
+                ("json", Format::Json),
+                ("sh", Format::Shell),
+                ("k8s", Format::K8s),
+                ("github", Format::Github),
+            ],
+        ),
     ] {
         for chunk in values.chunks(200) {
             let named: Vec<(String, &String)> = chunk
@@ -620,9 +808,14 @@ fn writes_the_corpus_for_consumers() {
                 pairs().flat_map(|(name, value)| [name.as_bytes(), b"\0", value, b"\0"].concat());
             std::fs::write(to.join(format!("{number}.raw")), raw.collect::<Vec<u8>>()).unwrap();
             for (extension, format) in formats {
-                let text = write(*format, pairs()).unwrap();
+                let text = write(*format, "label", pairs()).unwrap();
                 std::fs::write(to.join(format!("{number}.{extension}")), text.expose()).unwrap();
             }
+            let lines = || pairs().filter(|(_, value)| !value.iter().any(|b| b"\r\n".contains(b)));
+            let text = write(Format::Docker, "", lines()).unwrap();
+            std::fs::write(to.join(format!("{number}.docker")), text.expose()).unwrap();
+            let masks = dotenv::github_masks(pairs().map(|(_, value)| value));
+            std::fs::write(to.join(format!("{number}.masks")), masks.expose()).unwrap();
             number += 1;
         }
     }

@@ -7,12 +7,15 @@ use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::words::{Words, check_new_service, check_no_place, near_place};
 use crate::cli::{
-    author, check_names, counted, load, may_reveal, open, open_to_write, save, single_values,
+    author, check_names, counted, load, may_reveal, open, open_to_write, print_revealed, save,
+    single_values,
 };
+use crate::crypto::random;
 use crate::disk::{self, Mode};
 use crate::format::config::Config;
 use crate::format::dotenv::{self, Format, Parsed};
 use crate::format::scope_file::{ScopeKind, ScopeName};
+use crate::format::text::HEX;
 use crate::process;
 use crate::project::Project;
 use crate::scope::{Author, Scope};
@@ -178,7 +181,19 @@ pub fn check_assignments(
     target: &ScopeName,
     parsed: &Parsed,
 ) -> Result<(), Failure> {
-    let mut names = parsed.assignments.iter().map(|one| one.name.as_str());
+    check_new_names(project, input, target, parsed.assignments.iter().map(|one| one.name.as_str()))
+}
+
+/// The same of names alone.
+///
+/// # Errors
+/// As `check_assignments`.
+pub fn check_new_names<'a>(
+    project: &Project,
+    input: &Input,
+    target: &ScopeName,
+    mut names: impl Iterator<Item = &'a str> + Clone,
+) -> Result<(), Failure> {
     check_names(input, names.clone())?;
     names.try_for_each(|name| check_no_place(project, target, name))
 }
@@ -226,26 +241,73 @@ pub fn export(input: &mut Input) -> Result<u8, Failure> {
     let words = Words::greedy(&project, input, 0)?;
     words.check_known(&project)?;
     let target = words.target(&project)?;
-    match input.value("out") {
-        None => {
-            let text = plain_text(&project, &target, format)?;
-            may_reveal(&format!("all values of {target}"))?;
-            terminal::print(text.expose())?;
-        }
-        Some(directory) => {
+    let job = github_file().filter(|_| format == Format::Github);
+    match (input.value("out"), job) {
+        (Some(directory), _) => {
             export_files(&project, input, &words, &target, format, Path::new(directory))?;
+        }
+        (None, Some(file)) => export_to_job(&project, input, &target, &file)?,
+        (None, None) => {
+            let text = plain_text(&scope_of(&project, &target)?, &project, &target, format)?;
+            may_reveal(&format!("all values of {target}"))?;
+            print_revealed(&text)?;
         }
     }
     Ok(0)
 }
 
-fn plain_text(project: &Project, target: &ScopeName, format: Format) -> Result<Secret, Failure> {
+/// The file of a job of GitHub's that later steps get their variables from.
+fn github_file() -> Option<PathBuf> {
+    std::env::var_os("GITHUB_ACTIONS").filter(|value| value == "true")?;
+    let file = PathBuf::from(std::env::var_os("GITHUB_ENV")?);
+    disk::exists(&file).then_some(file)
+}
+
+/// Hands the values to the later steps of a job. They are masked before they are there; nothing is shown,
+/// so nothing is asked.
+fn export_to_job(
+    project: &Project,
+    input: &Input,
+    target: &ScopeName,
+    file: &Path,
+) -> Result<(), Failure> {
+    let scope = scope_of(project, target)?;
+    check_names(input, scope.iter().map(|(name, _)| name))?;
+    let text = plain_text(&scope, project, target, Format::Github)?;
+    let values = single_values(project, target, &scope)?;
+    terminal::print_once(dotenv::github_masks(values.iter().map(|(_, value)| *value)).expose())?;
+    // Whoever wrote before may have left a line open; an empty one says nothing.
+    let mut lines = Secret::with_capacity(text.len() + 1);
+    lines.push(b"\n");
+    lines.push(text.expose());
+    disk::append(file, lines.expose())?;
+    let count = counted(values.len(), "value");
+    terminal::note(&format!("{count} of {target} are there for the later steps of this job"));
+    Ok(())
+}
+
+fn scope_of(project: &Project, target: &ScopeName) -> Result<Scope, Failure> {
     let found = project.load(target)?;
-    let scope = found.ok_or_else(|| Failure::new(format!("{target} has no secrets")))?.scope;
-    dotenv::write(format, single_values(project, target, &scope)?.into_iter()).map_err(|error| {
-        Failure::from(error)
-            .and("nothing was exported")
-            .hint("--format json or shell holds more than dotenv and docker")
+    Ok(found.ok_or_else(|| Failure::new(format!("{target} has no secrets")))?.scope)
+}
+
+fn plain_text(
+    scope: &Scope,
+    project: &Project,
+    target: &ScopeName,
+    format: Format,
+) -> Result<Secret, Failure> {
+    let label = match format {
+        Format::K8s => dotenv::k8s_name(&target.to_string()),
+        Format::Github => format!("kagi_{}", HEX.encode(&random::bytes::<16>()?)),
+        _ => String::new(),
+    };
+    let values = single_values(project, target, scope)?;
+    dotenv::write(format, &label, values.into_iter()).map_err(|error| {
+        let is_strange = matches!(format, Format::K8s | Format::Github);
+        let hint = "--format json or shell holds more than dotenv and docker";
+        let failure = Failure::from(error).and("nothing was exported");
+        failure.hint(if is_strange { "" } else { hint })
     })
 }
 
@@ -261,13 +323,15 @@ fn export_files(
         Format::Dotenv | Format::Docker => "",
         Format::Shell => ".sh",
         Format::Json => ".json",
+        Format::K8s => ".k8s.json",
+        Format::Github => ".github",
     };
     let mut files = Vec::new();
     for name in project.scopes(ScopeKind::Values)? {
         let is_wanted = words.env.as_ref().is_none_or(|wanted| *wanted == name.env);
         if name.service == target.service && is_wanted {
             let path = directory.join(format!(".env.{}{ending}", name.env));
-            files.push((path, plain_text(project, &name, format)?));
+            files.push((path, plain_text(&scope_of(project, &name)?, project, &name, format)?));
         }
     }
     if files.is_empty() {

@@ -71,8 +71,14 @@ fn not_found(
 /// every other control character is escaped.
 #[must_use]
 pub fn shown_value(entry: &Entry, indent: &str) -> Secret {
-    let mut shown = Secret::with_capacity(entry.value.len() + 16);
-    for chunk in entry.value.expose().utf8_chunks() {
+    shown_bytes(entry.value.expose(), indent)
+}
+
+/// The same of any bytes.
+#[must_use]
+pub fn shown_bytes(bytes: &[u8], indent: &str) -> Secret {
+    let mut shown = Secret::with_capacity(bytes.len() + 16);
+    for chunk in bytes.utf8_chunks() {
         for symbol in chunk.valid().chars() {
             let is_layout = matches!(symbol, '\n' | '\t');
             let mut buffer = [0; 4];

@@ -71,6 +71,7 @@ use crate::terminal;
 use args::Input;
 use health::not_opened;
 use report::{Failure, quoted, safe};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use variables::is_unsafe_key;
 
@@ -420,6 +421,17 @@ pub fn may_show(what: &str, hint: &str) -> Result<(), Failure> {
     } else {
         Err(Failure::new("nothing was shown"))
     }
+}
+
+/// Prints a text that holds values, after a y: as it is, but on a terminal as a terminal may show it.
+///
+/// # Errors
+/// `Write`.
+pub fn print_revealed(text: &Secret) -> Result<(), Failure> {
+    if std::io::stdout().is_terminal() {
+        return Ok(terminal::print(get::shown_bytes(text.expose(), "").expose())?);
+    }
+    Ok(terminal::print(text.expose())?)
 }
 
 /// Asks before something is deleted or replaced; `--yes` answers.

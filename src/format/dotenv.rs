@@ -9,6 +9,10 @@
 //! Refuses: a line that is no assignment, an open quote, text after a quote, NUL, bytes that are
 //! not UTF-8; and to write a value or name that the target would change.
 
+mod targets;
+
+pub use targets::{Format, editable, github_masks, k8s_name, write};
+
 use crate::error::{Error, Kind, Result};
 use crate::format::names::KEY_BYTES_MAX;
 use crate::format::snapshot::{ENTRIES_MAX, VALUE_BYTES_MAX};
@@ -21,8 +25,6 @@ pub const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 const DESCRIPTION_BYTES_MAX: usize = 256;
 /// More letters than this in a row are no word but a token.
 const WORD_LETTERS_MAX: usize = 24;
-/// The longest line that Docker reads (Go's `bufio.Scanner`), its line end not counted.
-const DOCKER_LINE_BYTES_MAX: usize = 64 * 1024 - 1;
 /// What may stand around a name, `=` and value.
 const BLANKS: [char; 2] = [' ', '\t'];
 /// What may enclose a value.
@@ -326,192 +328,4 @@ fn last_of_each(all: Vec<Assignment>, mut warnings: Vec<Warning>) -> Parsed {
     assignments.reverse();
     warnings.sort_by_key(|warning| warning.line);
     Parsed { assignments, warnings }
-}
-
-/// What values can be written as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// `NAME=value`, for every `.env` parser and `source`.
-    Dotenv,
-    /// `export NAME='value'`, for POSIX shells.
-    Shell,
-    /// One object of strings.
-    Json,
-    /// `NAME=value` without any quoting, for `docker run --env-file`.
-    Docker,
-}
-
-impl Format {
-    /// The names that `from_name` knows.
-    pub const NAMES: &'static [&'static str] = &["dotenv", "shell", "json", "docker"];
-
-    /// The format of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "dotenv" => Some(Format::Dotenv),
-            "shell" => Some(Format::Shell),
-            "json" => Some(Format::Json),
-            "docker" => Some(Format::Docker),
-            _ => None,
-        }
-    }
-}
-
-/// Writes names and values for one target.
-///
-/// # Errors
-/// `Unholdable` naming the first key that the target cannot hold, with the reason.
-pub fn write<'a>(
-    format: Format,
-    pairs: impl Iterator<Item = (&'a str, &'a [u8])>,
-) -> Result<Secret> {
-    let mut out = Secret::default();
-    for (name, value) in pairs {
-        match format {
-            Format::Dotenv => dotenv(&mut out, name, value),
-            Format::Shell => shell(&mut out, name, value),
-            Format::Json => json(&mut out, name, value),
-            Format::Docker => docker(&mut out, name, value),
-        }
-        .map_err(|reason| Error::new(Kind::Unholdable, name).because(reason))?;
-    }
-    if format == Format::Json {
-        let end: &[u8] = if out.is_empty() { b"{}\n" } else { b"\n}\n" };
-        out.push(end);
-    }
-    Ok(out)
-}
-
-/// Written, or the reason why the target cannot hold it.
-type Held<T = ()> = std::result::Result<T, &'static str>;
-
-fn push_all(out: &mut Secret, parts: &[&[u8]]) {
-    for part in parts {
-        out.push(part);
-    }
-}
-
-fn dotenv(out: &mut Secret, name: &str, value: &[u8]) -> Held {
-    // Bash would take `a-b=…` for a command and run it.
-    shell_name(name)?;
-    let quote = quote_for(text(value)?)?.as_bytes();
-    push_all(out, &[name.as_bytes(), b"=", quote, value, quote, b"\n"]);
-    Ok(())
-}
-
-/// The quotes in which every parser reads `value` literally.
-fn quote_for(value: &str) -> Held<&'static str> {
-    let bare = |c: char| c.is_ascii_alphanumeric() || "_./:@%+,=-".contains(c);
-    if value.contains('\r') {
-        // Node drops it; npm dotenv and python-dotenv make it a newline.
-        Err("it has a carriage return, which parsers drop or change")
-    } else if value.chars().all(bare) {
-        Ok("")
-    } else if value.contains('\'') {
-        // Bash and others look for these inside `"…"`.
-        if value.contains(['"', '\\', '$', '!', '`']) {
-            return Err("it has a ' together with \" \\ $ ! or `, which no quotes hold");
-        }
-        Ok("\"")
-    } else if value.contains("${") {
-        Err("it has ${, which python-dotenv expands in any quotes")
-    } else if value.contains("\\\\") || value.ends_with('\\') {
-        Err("it has a doubled or final backslash, which python-dotenv and others decode")
-    } else {
-        Ok("'")
-    }
-}
-
-fn shell(out: &mut Secret, name: &str, value: &[u8]) -> Held {
-    shell_name(name)?;
-    no_nul(value)?;
-    push_all(out, &[b"export ", name.as_bytes(), b"='"]);
-    let mut parts = value.split(|&byte| byte == b'\'');
-    out.push(parts.next().unwrap_or_default());
-    for part in parts {
-        push_all(out, &[b"'\\''", part]);
-    }
-    out.push(b"'\n");
-    Ok(())
-}
-
-fn json(out: &mut Secret, name: &str, value: &[u8]) -> Held {
-    let value = std::str::from_utf8(value).map_err(|_| NOT_UTF8)?;
-    let start: &[u8] = if out.is_empty() { b"{\n  " } else { b",\n  " };
-    out.push(start);
-    json_string(out, name);
-    out.push(b": ");
-    json_string(out, value);
-    Ok(())
-}
-
-/// Besides what JSON demands, escapes what terminals and old JavaScript act on.
-fn json_string(out: &mut Secret, text: &str) {
-    out.push(b"\"");
-    for c in text.chars() {
-        match c {
-            '"' => out.push(b"\\\""),
-            '\\' => out.push(b"\\\\"),
-            '\n' => out.push(b"\\n"),
-            '\r' => out.push(b"\\r"),
-            '\t' => out.push(b"\\t"),
-            '\u{2028}' | '\u{2029}' => push_code(out, c),
-            c if c.is_control() => push_code(out, c),
-            c => out.push(c.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
-    }
-    out.push(b"\"");
-}
-
-/// `\u` and four hex digits; only for characters below U+10000.
-fn push_code(out: &mut Secret, c: char) {
-    out.push(b"\\u");
-    for shift in [12, 8, 4, 0] {
-        let digit = char::from_digit((u32::from(c) >> shift) & 15, 16).unwrap_or('0');
-        out.push(digit.encode_utf8(&mut [0; 4]).as_bytes());
-    }
-}
-
-/// Docker takes everything after `=` to the end of the line as it stands.
-fn docker(out: &mut Secret, name: &str, value: &[u8]) -> Held {
-    if !is_name(name) {
-        return Err("the name is not a key name (A-Z a-z 0-9 _ . -)");
-    }
-    if text(value)?.contains(['\n', '\r']) {
-        return Err("it has a line break, and an --env-file has no quoting");
-    }
-    if name.len() + 1 + value.len() > DOCKER_LINE_BYTES_MAX {
-        return Err("it is longer than a line that Docker reads (64 KiB)");
-    }
-    push_all(out, &[name.as_bytes(), b"=", value, b"\n"]);
-    Ok(())
-}
-
-const NOT_UTF8: &str = "it is not UTF-8";
-
-/// A value that is UTF-8 and has no NUL.
-fn text(value: &[u8]) -> Held<&str> {
-    no_nul(value)?;
-    std::str::from_utf8(value).map_err(|_| NOT_UTF8)
-}
-
-/// No environment can hold a NUL byte.
-fn no_nul(value: &[u8]) -> Held {
-    if value.contains(&0) {
-        return Err("it has a NUL byte");
-    }
-    Ok(())
-}
-
-/// A key name of the reader's grammar, which is also the shells' where it has no `.` or `-`.
-fn is_name(name: &str) -> bool {
-    name.starts_with(is_name_start) && name.chars().all(is_name_char)
-}
-
-fn shell_name(name: &str) -> Held {
-    if is_name(name) && !name.contains(['.', '-']) {
-        return Ok(());
-    }
-    Err("the name is not a shell name (A-Z a-z 0-9 _)")
 }

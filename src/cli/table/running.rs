@@ -49,8 +49,15 @@ pub static RUNNING: &[Command] = &[
         name: "render",
         words: "[service] [env] TEMPLATE",
         about: "fill a template with values",
-        details: "TO BE WRITTEN",
-        examples: &["kagi render api production config.toml.tpl -o config.toml"],
+        details: "{{ KEY }} stands for a value of the scope that is named, {{ SERVICE/ENV/KEY }} for one of any; {{{{ is a\n\
+                  literal {{. Values are inserted as they are: quotes and escapes that a format needs around them are\n\
+                  the template's, and nothing checks that a value fits between them. TEMPLATE - is standard input.\n\
+                  Without -o the result goes to standard output; to a terminal after a y. Names that are not there are\n\
+                  listed with their lines, and nothing is written.",
+        examples: &[
+            "kagi render api production config.toml.tpl -o config.toml",
+            "kagi render nginx.conf.tpl | ssh web tee /etc/nginx/nginx.conf",
+        ],
         flags: &[
             short('o', "out", "FILE", "write a file, readable by you alone"),
             flag("force", "", "overwrite a file with other content"),
@@ -85,11 +92,16 @@ pub static RUNNING: &[Command] = &[
         words: "[service] [env]",
         about: "write the values in plain text, after a y",
         details: "To standard output; or with --out one file an environment, readable by you alone. A value that the\n\
-                  format cannot hold stops the export, naming the key.",
+                  format cannot hold stops the export, naming the key. k8s is a Secret named SERVICE-ENV. github, in a\n\
+                  job of GitHub's, hands the values to the later steps ($GITHUB_ENV) without asking, and has them\n\
+                  masked in the log: line by line, as they are, from 3 characters on. What a step encodes, cuts, or\n\
+                  writes to files and artifacts is not masked.",
         examples: &[
             "kagi export api production",
             "kagi export api --out . --force",
             "kagi export api --format json",
+            "kagi export api production --format k8s | kubectl apply -f -",
+            "kagi export api production --format github",
         ],
         flags: &[
             short(
@@ -100,6 +112,7 @@ pub static RUNNING: &[Command] = &[
             ),
             flag("format", "NAME", "dotenv (default), shell, json, docker, k8s, github"),
             flag("force", "", "overwrite files that are there"),
+            UNSAFE_NAME,
             SERVICE,
             ENV,
         ],

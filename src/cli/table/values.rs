@@ -100,8 +100,13 @@ pub static VALUES: &[Command] = &[
         name: "edit",
         words: "[service] [env]",
         about: "edit the values of a scope in your editor, as a .env file",
-        details: "TO BE WRITTEN",
-        examples: &["kagi edit api production"],
+        details: "The editor is $VISUAL, else $EDITOR, else vi; one that comes back at once needs its flag: code --wait.\n\
+                  The text lies in a private directory in memory ($XDG_RUNTIME_DIR, else /dev/shm) and is wiped\n\
+                  afterwards; what an editor keeps elsewhere (vim's viminfo and undo files, say) is not. A changed text\n\
+                  that cannot be taken over, or whose editor dies, is kept there: the next edit goes on with it. Only\n\
+                  keys that you change are written. One that somebody else has changed meanwhile is named, and then\n\
+                  nothing is written. A comment of plain words right above a key is its description; others are dropped.",
+        examples: &["kagi edit api production", "EDITOR='code --wait' kagi edit"],
         flags: &[
             flag("on-disk", "", "where no memory-backed directory is found"),
             UNSAFE_NAME,
