@@ -4,11 +4,10 @@
 //! works from where it is, and the same command goes on with it.
 
 use crate::cli::args::Input;
-use crate::cli::counted;
-use crate::cli::report::Failure;
+use crate::cli::report::{Failure, safe};
 use crate::keys::{Home, Place};
 use crate::terminal;
-use std::fmt::Write;
+use std::path::PathBuf;
 
 /// `kagi identity store [keychain|file]`.
 ///
@@ -25,15 +24,10 @@ pub fn store(input: &mut Input) -> Result<u8, Failure> {
                 .hint("kagi identity store keychain"));
         }
     };
-    let is_new = home.places()?.is_empty();
-    let again = format!("what was not moved is where it was: kagi identity store {}", name(to));
-    let left = home.move_to(to).map_err(|error| Failure::from(error).and(&again))?;
-    if let Some(error) = left {
-        return Err(Failure::from(error).and(&again));
-    }
-    if is_new && to == Place::Keychain {
-        terminal::note("made an identity for this device (kagi identity show)");
-    }
+    home.move_to(to).map_err(|error| {
+        let again = format!("kagi identity store {} goes on, once that is mended", name(to));
+        Failure::from(error).and(&again)
+    })?;
     show(&home)?;
     if to == Place::Keychain {
         let hint = "kagi identity export --groups makes a copy for paper";
@@ -46,17 +40,12 @@ fn name(place: Place) -> &'static str {
     if place == Place::Keychain { "keychain" } else { "file" }
 }
 
-/// Shows how much is where.
+/// Shows where the secret of each file is.
 fn show(home: &Home) -> Result<u8, Failure> {
-    let places = home.places()?;
-    let mut text = String::new();
-    for place in [Place::Keychain, Place::File] {
-        let count = |wanted| places.iter().filter(|found| **found == (wanted, place)).count();
-        let (identities, tokens) = (count("identity"), counted(count("token"), "token"));
-        let noun = if identities == 1 { "identity" } else { "identities" };
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{:<8}  {identities} {noun}, {tokens}", name(place));
-    }
+    let line = |(path, place): (PathBuf, Place)| {
+        format!("{:<8}  {}\n", name(place), safe(&path.to_string_lossy()))
+    };
+    let text: String = home.places()?.into_iter().map(line).collect();
     terminal::print(text.as_bytes())?;
     Ok(0)
 }

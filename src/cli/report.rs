@@ -269,12 +269,8 @@ fn hint(kind: Kind, subject: &str) -> String {
             format!("kagi member join, then, by a member, kagi member approve {path}")
         }
         Kind::NotInKeychain if path.contains("identity.json") => {
-            "kagi identity import, from a copy of kagi identity export".to_string()
+            "kagi identity import, from a copy that kagi identity export made".to_string()
         }
-        Kind::NotInKeychain if path.contains("remote.json") => {
-            "kagi pull - takes another token".to_string()
-        }
-        Kind::NotInKeychain => "kagi remote login --remote URL --token -".to_string(),
         kind => way_on(kind).to_string(),
     }
 }
@@ -302,9 +298,8 @@ fn way_on(kind: Kind) -> &'static str {
         Kind::NoKeychain => {
             "apt install libsecret-tools, or your system's package of it; KAGI_IDENTITY needs no keychain"
         }
-        Kind::KeychainShut => {
-            "unlock it (on Linux it needs a session with D-Bus); KAGI_IDENTITY needs no keychain"
-        }
+        Kind::KeychainShut => "unlock it, in a session with D-Bus; KAGI_IDENTITY needs no keychain",
+        Kind::NotInKeychain => "kagi remote login --remote URL --token -",
         Kind::ForeignKey => "kagi key export SERVICE ENV, by a member, makes one that fits",
         Kind::WasRemoved => {
             "a device that comes back needs a new identity: move identity.json away, and join again"

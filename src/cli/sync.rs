@@ -300,7 +300,7 @@ fn adopt(input: &Input, site: Option<&Site>, token: ProjectToken) -> Result<Remo
     asking.project.clone_from(&token.project);
     asking.standing(Operation::Status)?;
     let (id, place, home) = (token.project.clone(), asking.address(), Home::find()?);
-    let (before, _) = home.remote_left(&id)?;
+    let before = home.remote(&id)?;
     let remote = client::adopt(&home, token)?;
     if let Some(site) = site.filter(|_| before.is_some_and(|one| !one.is_same(&remote.known))) {
         home.set_base(&site.root, None)?;

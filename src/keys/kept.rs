@@ -5,15 +5,16 @@
 //! stands in its place, and all the rest is as it was; so a file says by itself where to look, and
 //! nothing is looked up twice. `identity.json` decides for what is written later.
 //!
-//! Promises: what is moved was read back from its new place before the file is replaced, in one step
-//! that is the commit, and only then leaves its old one; a stop in between leaves a secret that opens,
-//! and moving again finishes. Refuses to use a file where a keychain was asked for, and the reverse.
+//! Promises: what is moved was read back from its new place before it leaves its old one. Into the
+//! keychain, the rename of the file is the commit and the removal; out of it, the item goes last. A
+//! stop anywhere leaves a secret that opens, and moving again finishes. Refuses to use a file where
+//! a keychain was asked for, and the reverse.
 
 use crate::disk::{self, Mode};
 use crate::error::{Error, Kind, Result};
 use crate::format::key_text::IDENTITY_BYTES_MAX;
 use crate::format::pin::{with_secret, without_secret};
-use crate::keys::keychain::{Item, account, is_account, place};
+use crate::keys::keychain::{Item, account, account_of_any, is_account};
 use crate::keys::{Home, IDENTITY_FILE};
 use crate::secret::Secret;
 use std::path::{Path, PathBuf};
@@ -35,24 +36,25 @@ pub enum Place {
     Keychain,
 }
 
-/// The name of an item that a file has in place of its secret.
-fn item_of<'a>(what: &str, bytes: &'a Secret) -> Option<&'a str> {
-    without_secret(what, bytes.expose())?.0.strip_prefix(MARK)
-}
-
 /// True for what stands in place of a secret.
 pub(super) fn is_elsewhere(secret: &str) -> bool {
     secret.starts_with(MARK)
 }
 
-/// The same file with another secret, or the name of an item.
-fn with(path: &Path, what: &str, bytes: &Secret, secret: &[u8]) -> Result<Secret> {
-    let (_, rest) = without_secret(what, bytes.expose()).ok_or_else(|| damaged(path))?;
-    Ok(with_secret(what, &Secret::copy_of(secret), &String::from_utf8_lossy(&rest)))
+/// What a file begins with; nothing, if it is none of these.
+fn secret_of<'a>(what: &str, bytes: &'a Secret) -> &'a str {
+    without_secret(what, bytes.expose()).map_or("", |(secret, _)| secret)
 }
 
-fn damaged(path: &Path) -> Error {
-    Error::new(Kind::NotCanonical, path.to_string_lossy())
+/// The name of an item that a file has in place of its secret.
+fn item_of<'a>(what: &str, bytes: &'a Secret) -> Option<&'a str> {
+    secret_of(what, bytes).strip_prefix(MARK)
+}
+
+/// The same file with another secret, or the name of an item.
+fn with(what: &str, bytes: &Secret, secret: &Secret) -> Secret {
+    let rest = without_secret(what, bytes.expose()).map(|(_, rest)| rest);
+    with_secret(what, secret, &String::from_utf8_lossy(&rest.unwrap_or_default()))
 }
 
 impl Home {
@@ -63,18 +65,16 @@ impl Home {
         what: &str,
         bytes_max: usize,
     ) -> Result<Option<Secret>> {
-        let bytes = disk::read_private(path, bytes_max)?;
-        bytes.map(|bytes| self.filled(path, what, bytes)).transpose()
-    }
-
-    fn filled(&self, path: &Path, what: &str, bytes: Secret) -> Result<Secret> {
-        let Some(account) = item_of(what, &bytes) else {
-            return Ok(bytes);
+        let Some(bytes) = disk::read_private(path, bytes_max)? else {
+            return Ok(None);
         };
-        if !is_account(account) {
-            return Err(damaged(path));
+        match item_of(what, &bytes) {
+            None => Ok(Some(bytes)),
+            Some(name) if is_account(name) => {
+                Ok(Some(with(what, &bytes, &self.item(path, name).get()?)))
+            }
+            Some(_) => Err(Error::new(Kind::NotCanonical, path.to_string_lossy())),
         }
-        with(path, what, &bytes, self.item(path, account).get()?.expose())
     }
 
     fn item<'a>(&'a self, path: &'a Path, account: &'a str) -> Item<'a> {
@@ -93,139 +93,131 @@ impl Home {
 
     /// Replaces a private file; its secret goes where this device keeps them.
     pub(super) fn write_kept(&self, path: &Path, what: &str, whole: &Secret) -> Result<()> {
+        // What cannot be read names no item, and is replaced.
+        let before = disk::read_private(path, FILE_BYTES_MAX).ok().flatten().unwrap_or_default();
         self.write_to(self.place()?, path, what, whole)?;
+        let now = disk::read_private(path, FILE_BYTES_MAX)?.unwrap_or_default();
+        if secret_of(what, &now) != secret_of(what, &before) {
+            // What stays there is a secret that was replaced, and that no file names.
+            let _ = self.remove_item(path, what, &before);
+        }
         Ok(())
     }
 
-    /// The same for a place. Gives back why the item that is needed no more is still there, if so.
     pub(super) fn write_to(
         &self,
         to: Place,
         path: &Path,
         what: &str,
         whole: &Secret,
-    ) -> Result<Option<Error>> {
-        // What cannot be read names no item, and is replaced.
-        let before = disk::read_private(path, FILE_BYTES_MAX).ok().flatten();
-        let before = before.as_ref().and_then(|bytes| item_of(what, bytes));
-        let secret = without_secret(what, whole.expose()).map_or("", |(secret, _)| secret);
-        let mut written = Secret::copy_of(whole.expose());
-        if to == Place::Keychain && !secret.is_empty() && !is_elsewhere(secret) {
-            let secret = Secret::copy_of(secret.as_bytes());
-            let account = account(what, path, &secret);
-            let item = self.item(path, &account);
-            if before != Some(&account) || item.get().is_err() {
-                item.put(&secret)?;
-            }
-            written = with(path, what, whole, format!("{MARK}{account}").as_bytes())?;
+    ) -> Result<()> {
+        let secret = secret_of(what, whole);
+        if to == Place::File || secret.is_empty() || is_elsewhere(secret) {
+            return disk::replace(path, whole.expose(), Mode::Private);
         }
-        disk::replace(path, written.expose(), Mode::Private)?;
-        // An item of another place belongs to a home that this one was copied from.
-        let is_old = |old: &&str| is_account(old) && old.starts_with(&place(what, path));
-        let is_needed = |old: &str| item_of(what, &written) == Some(old);
-        let Some(old) = before.filter(is_old).filter(|old| !is_needed(old)) else {
-            return Ok(None);
-        };
-        let now = disk::read_private(path, FILE_BYTES_MAX)?;
-        if now.is_none_or(|now| now.expose() != written.expose()) {
-            let error = Error::new(Kind::Write, path.to_string_lossy());
-            return Err(error.because("it does not hold what was written"));
+        let secret = Secret::copy_of(secret.as_bytes());
+        let account = account(what, path, &secret);
+        let item = self.item(path, &account);
+        match item.get() {
+            Ok(_) => {}
+            Err(error) if error.kind == Kind::KeychainShut => return Err(error),
+            Err(_) => item.put(&secret)?,
         }
-        Ok(self.item(path, old).remove().err())
+        let name = Secret::copy_of(format!("{MARK}{account}").as_bytes());
+        disk::replace(path, with(what, whole, &name).expose(), Mode::Private)
+    }
+
+    /// Removes the item that a file named. One of another place belongs to a home that this one was
+    /// copied from.
+    fn remove_item(&self, path: &Path, what: &str, file: &Secret) -> Result<()> {
+        let own = account_of_any(what, path);
+        match item_of(what, file).filter(|name| is_account(name) && name.starts_with(&own)) {
+            Some(name) => self.item(path, name).remove(),
+            None => Ok(()),
+        }
     }
 
     /// Removes a private file, and then its item.
     #[cfg(feature = "server")]
     pub(super) fn remove_kept(&self, path: &Path, what: &str) -> Result<()> {
-        let bytes = disk::read_private(path, FILE_BYTES_MAX)?;
+        let file = disk::read_private(path, FILE_BYTES_MAX)?.unwrap_or_default();
         disk::remove(path)?;
-        match bytes.as_ref().and_then(|bytes| item_of(what, bytes)).filter(|name| is_account(name))
-        {
-            Some(account) => self.item(path, account).remove(),
-            None => Ok(()),
-        }
+        self.remove_item(path, what, &file)
     }
 
     /// The private files that are there, each with its directory below the home and what its secret
     /// is: the identity first, then replaced ones that were kept, and the tokens.
     fn all_kept(&self) -> Result<Vec<(String, PathBuf, &'static str)>> {
         let mut all = Vec::new();
-        let mut add = |below: String, is_one: &dyn Fn(&str) -> bool, what| -> Result<()> {
-            let directory = self.0.join(&below);
-            let files = disk::list(&directory)?.into_iter().filter(|file| is_one(&file.name));
-            all.extend(files.map(|file| (below.clone(), directory.join(file.name), what)));
-            Ok(())
-        };
-        let backup = format!("{IDENTITY_FILE}.backup-");
-        add(String::new(), &|name| name == IDENTITY_FILE || name.starts_with(&backup), IDENTITY)?;
-        add(
-            "remotes".into(),
-            &|name| Path::new(name).extension().is_some_and(|end| end == "json"),
-            TOKEN,
-        )?;
-        for project in disk::list(&self.0.join("projects"))? {
-            add(format!("projects/{}", project.name), &|name| name == "remote.json", TOKEN)?;
+        let projects = disk::list(&self.0.join("projects"))?.into_iter();
+        let projects = projects.map(|project| format!("projects/{}", project.name));
+        for below in ["", "remotes"].map(String::from).into_iter().chain(projects) {
+            for file in disk::list(&self.0.join(&below))? {
+                let path = self.0.join(&below).join(&file.name);
+                let is_json = path.extension().is_some_and(|end| end == "json");
+                let what = match below.as_str() {
+                    "" if file.name.starts_with(IDENTITY_FILE) => IDENTITY,
+                    "remotes" if is_json => TOKEN,
+                    _ if file.name == "remote.json" => TOKEN,
+                    _ => continue,
+                };
+                all.push((below.clone(), path, what));
+            }
         }
         Ok(all)
     }
 
-    /// What this device has, and where each is.
+    /// The files of all that this device has, and where its secret is.
     ///
     /// # Errors
     /// What keeps a file from being read.
-    pub fn places(&self) -> Result<Vec<(&'static str, Place)>> {
+    pub fn places(&self) -> Result<Vec<(PathBuf, Place)>> {
         let mut places = Vec::new();
         for (_, path, what) in self.all_kept()? {
-            let bytes = disk::read_private(&path, FILE_BYTES_MAX)?.unwrap_or_default();
-            match without_secret(what, bytes.expose()) {
-                Some((secret, _)) if is_elsewhere(secret) => places.push((what, Place::Keychain)),
-                Some((secret, _)) if !secret.is_empty() => places.push((what, Place::File)),
-                _ => {}
+            let file = disk::read_private(&path, FILE_BYTES_MAX)?.unwrap_or_default();
+            match secret_of(what, &file) {
+                "" => {}
+                secret if is_elsewhere(secret) => places.push((path, Place::Keychain)),
+                _ => places.push((path, Place::File)),
             }
         }
         Ok(places)
     }
 
     /// Moves the identity and all tokens of this device; without an identity, one is made in the
-    /// keychain, so that it never was in a file. Gives back why something did not leave its old
-    /// place, if so.
+    /// keychain, so that it never was in a file.
     ///
     /// # Errors
-    /// `NoKeychain`, `KeychainShut`; what makes a file unreadable; `Write`. What was moved before
-    /// stays moved.
-    pub fn move_to(&self, to: Place) -> Result<Option<Error>> {
+    /// What keeps one of them from being read, written or removed. What was moved before stays moved.
+    pub fn move_to(&self, to: Place) -> Result<()> {
         if to == Place::Keychain {
             self.identity_or_new_in(to)?;
         }
-        let mut left = None;
         for (below, path, what) in self.all_kept()? {
             let _lock = self.lock(&below)?;
-            match self.move_one(to, &path, what) {
-                Err(error) if stops(error.kind) => return Err(error),
-                Err(error) => left = Some(error),
-                Ok(old) => left = old.or(left),
-            }
+            self.move_one(to, &path, what)?;
         }
-        Ok(left)
+        Ok(())
     }
 
-    fn move_one(&self, to: Place, path: &Path, what: &str) -> Result<Option<Error>> {
-        let Some(bytes) = disk::read_private(path, FILE_BYTES_MAX)? else {
-            return Ok(None);
+    fn move_one(&self, to: Place, path: &Path, what: &str) -> Result<()> {
+        let Some(whole) = self.read_kept(path, what, FILE_BYTES_MAX)? else {
+            return Ok(());
         };
-        let (secret, _) = without_secret(what, bytes.expose()).ok_or_else(|| damaged(path))?;
-        if to == Place::File && !is_elsewhere(secret) {
-            // A move that was stopped may have left its item.
-            let account = account(what, path, &Secret::copy_of(secret.as_bytes()));
-            let left = self.item(path, &account).remove().err();
-            return Ok(left.filter(|error| error.kind != Kind::NoKeychain));
+        self.write_to(to, path, what, &whole)?;
+        if to == Place::Keychain {
+            return Ok(());
         }
-        let whole = self.filled(path, what, bytes)?;
-        self.write_to(to, path, what, &whole)
+        let file = disk::read_private(path, FILE_BYTES_MAX)?;
+        if file.is_none_or(|file| file.expose() != whole.expose()) {
+            let error = Error::new(Kind::Write, path.to_string_lossy());
+            return Err(error.because("it does not hold what was written"));
+        }
+        // Its item, which a move that was stopped has left even where no file names it.
+        let account = account(what, path, &Secret::copy_of(secret_of(what, &whole).as_bytes()));
+        match self.item(path, &account).remove() {
+            Err(error) if error.kind != Kind::NoKeychain => Err(error),
+            _ => Ok(()),
+        }
     }
-}
-
-/// True for what keeps all files from being moved, not one alone.
-fn stops(kind: Kind) -> bool {
-    matches!(kind, Kind::NoKeychain | Kind::KeychainShut | Kind::Write)
 }

@@ -134,7 +134,16 @@ impl Home {
         let path = self.identity_path();
         let shown = path.to_string_lossy();
         let mut brought = Brought::New;
-        if let Some(old) = self.identity_left(&path, identity)? {
+        let whole = file_of(identity);
+        let rest = |file: &Secret| Some(pin::without_secret(IDENTITY, file.expose())?.1);
+        let old = match self.read_kept(&path, IDENTITY, IDENTITY_BYTES_MAX) {
+            Err(lost) if matches!(lost.kind, Kind::NotInKeychain | Kind::Unauthentic) => {
+                let left = disk::read_private(&path, IDENTITY_BYTES_MAX)?;
+                left.filter(|left| rest(left) != rest(&whole))
+            }
+            old => old?,
+        };
+        if let Some(old) = old {
             let own = identity_from(&shown, &old).and_then(|own| own.checked(&shown));
             if own.is_ok_and(|own| own.id == identity.id) {
                 return Ok(Brought::Same);
@@ -146,21 +155,8 @@ impl Home {
             self.write_kept(&kept, IDENTITY, &old)?;
             brought = Brought::Replaced(kept);
         }
-        self.write_kept(&path, IDENTITY, &file_of(identity))?;
+        self.write_kept(&path, IDENTITY, &whole)?;
         Ok(brought)
-    }
-
-    /// What the identity's file holds; as it is, if the keychain has lost its secret, and nothing, if
-    /// that is the one of `identity`.
-    fn identity_left(&self, path: &Path, identity: &Identity) -> Result<Option<Secret>> {
-        match self.read_kept(path, IDENTITY, IDENTITY_BYTES_MAX) {
-            Err(error) if matches!(error.kind, Kind::NotInKeychain | Kind::Unauthentic) => {
-                let left = disk::read_private(path, IDENTITY_BYTES_MAX)?;
-                let rest = |file: &Secret| Some(pin::without_secret(IDENTITY, file.expose())?.1);
-                Ok(left.filter(|left| rest(left) != rest(&file_of(identity))))
-            }
-            found => found,
-        }
     }
 
     fn pin_path(&self, project: &str) -> PathBuf {

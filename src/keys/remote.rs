@@ -91,9 +91,7 @@ impl KnownRemote {
         let (token, rest) = without_secret("token", bytes).ok_or_else(malformed)?;
         let rest: RemoteText = json::read(subject, &rest, FILE_BYTES_MAX)?;
         let token = match token {
-            "" => None,
-            // Not asked for.
-            text if is_elsewhere(text) => None,
+            text if text.is_empty() || is_elsewhere(text) => None,
             text if text.trim_ascii() != text => return Err(malformed()),
             text => Some(ProjectToken::from_text(subject, text)?),
         };
@@ -105,11 +103,6 @@ impl KnownRemote {
         }
         Ok(KnownRemote { address: rest.remote, token, revision: rest.revision, id })
     }
-}
-
-fn known(path: &Path, bytes: Option<Secret>) -> Result<Option<KnownRemote>> {
-    let read = |bytes: Secret| KnownRemote::read(&path.to_string_lossy(), bytes.expose());
-    bytes.map(read).transpose()
 }
 
 /// The token of a project that the environment brings.
@@ -136,43 +129,32 @@ impl Home {
     /// the token.
     pub fn remote(&self, project: &str) -> Result<Option<KnownRemote>> {
         let path = self.remote_path(project);
-        known(&path, self.read_kept(&path, TOKEN, FILE_BYTES_MAX)?)
-    }
-
-    /// The same where another token is at hand: one that the keychain has lost is none. With why it is
-    /// lost.
-    ///
-    /// # Errors
-    /// As `remote`.
-    pub fn remote_left(&self, project: &str) -> Result<(Option<KnownRemote>, Option<Error>)> {
-        match self.remote(project) {
+        let bytes = match self.read_kept(&path, TOKEN, FILE_BYTES_MAX) {
+            // One that the keychain has lost is none: kagi pull - takes another.
             Err(lost) if lost.kind == Kind::NotInKeychain => {
-                let path = self.remote_path(project);
-                Ok((known(&path, disk::read_private(&path, FILE_BYTES_MAX)?)?, Some(lost)))
+                disk::read_private(&path, FILE_BYTES_MAX)?
             }
-            known => Ok((known?, None)),
-        }
+            bytes => bytes?,
+        };
+        let read = |bytes: Secret| KnownRemote::read(&path.to_string_lossy(), bytes.expose());
+        bytes.map(read).transpose()
     }
 
     /// Lets `change` say what is remembered of the remote of a project from now on, alone; `None`:
     /// what it was.
     ///
     /// # Errors
-    /// As `remote`, but for a lost token that is replaced; `Write`.
+    /// As `remote`; `Write`.
     pub fn change_remote(
         &self,
         project: &str,
         change: impl FnOnce(Option<KnownRemote>) -> Option<KnownRemote>,
     ) -> Result<()> {
         let _lock = self.lock(&format!("projects/{project}"))?;
-        let (before, lost) = self.remote_left(project)?;
-        match (change(before), lost) {
-            (None, _) => Ok(()),
-            (Some(KnownRemote { token: None, .. }), Some(lost)) => Err(lost),
-            (Some(remote), _) => {
-                self.write_kept(&self.remote_path(project), TOKEN, &remote.write())
-            }
-        }
+        let Some(remote) = change(self.remote(project)?) else {
+            return Ok(());
+        };
+        self.write_kept(&self.remote_path(project), TOKEN, &remote.write())
     }
 
     fn login_path(&self, address: &str) -> PathBuf {

@@ -115,15 +115,9 @@ pub fn remote(home: Option<&Home>, project: Option<&str>) -> Result<Remote> {
     }
     let project = given.as_ref().map(|token| token.project.as_str()).or(project);
     let project = project.unwrap_or_default().to_string();
-    let is_given = given.is_some();
-    let stored = home.filter(|_| !project.is_empty()).map(|home| {
-        if is_given {
-            home.remote_left(&project).map(|(known, _)| known)
-        } else {
-            home.remote(&project)
-        }
-    });
+    let stored = home.filter(|_| !project.is_empty()).map(|home| home.remote(&project));
     let stored = stored.transpose()?.flatten();
+    let is_given = given.is_some();
     let known = match given {
         Some(token) => Some(renewed(stored, token)),
         // What a token came for that was not stored cannot be asked without it.

@@ -171,8 +171,9 @@ pub static TEAM: &[Command] = &[
         name: "identity store",
         words: "[keychain|file]",
         about: "keep the identity and tokens in the keychain of the system, or in files",
-        details: "Moves the identity and the tokens of all servers; those that come later go there too. Without a word it\n\
-                  says how many are where. The keychain is asked by secret-tool (Linux, with GNOME Keyring, KWallet or\n\
+        details: "Moves the identity and the tokens of all servers; those that come later go there too. A device\n\
+                  without an identity gets one that never was in a file. Without a word it says what is where.\n\
+                  The keychain is asked by secret-tool (Linux, with GNOME Keyring, KWallet or\n\
                   another Secret Service), security (macOS) or PowerShell (Windows: a file that only this user's login\n\
                   opens). It protects a disk or a backup in the wrong hands, not from programs of the same user. kagi\n\
                   run starts the tool once then. A keychain that is locked or missing is an error: files are not fallen\n\
