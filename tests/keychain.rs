@@ -206,6 +206,20 @@ fn everything_moves_there_and_back_and_nothing_secret_is_an_argument() {
         "not the old one"
     );
 
+    // A backup has it only if that is asked for.
+    if let Some(backup) = on_terminal(
+        &ada,
+        &work,
+        &["y"],
+        "kagi backup -o ../backup --with-identity",
+    ) {
+        backup.ok();
+        assert_eq!(
+            fs::read(world.root.join("backup/identity.json")).expect("an identity"),
+            before
+        );
+    }
+
     // The same login under another address replaces the first, with its item.
     let other = serving.url.replace("127.0.0.1", "localhost");
     fed(
@@ -436,14 +450,22 @@ fn a_device_without_an_identity_gets_one_that_never_was_in_a_file() {
 fn a_copy_of_the_home_takes_nothing_away_from_the_first() {
     let world = World::new();
     let keychain = Keychain::new(&world);
+    let serving = Serving::start(&world);
     let ada = keychain.device(&world, "ada");
-    let work = project(&world, &ada);
+    let (work, _) = on_server(&world, &ada, &serving);
     moved(&keychain, &ada, &work, "keychain");
     let copy = keychain.device(&world, "copy");
     common::copy(&ada.kagi_home(), &copy.kagi_home());
+    let issued = ada.kagi(&work, "token issue").ok().text();
+    fed(&copy, &work, "pull -", &issued).ok();
     copy.kagi(&work, "identity store file").ok();
-    assert_eq!(secrets_below(&copy.kagi_home()), 1);
-    assert!(works(&ada, &work), "the item is still there");
+    assert_eq!(
+        (secrets_below(&copy.kagi_home()), keychain.items().len()),
+        (3, 3)
+    );
+    assert!(works(&ada, &work), "the items are still there");
+    ada.kagi(&work, "pull").ok();
+    ada.kagi(&work, "project list").ok();
     // A name that kagi has not made is not asked for.
     let path = ada.kagi_home().join("identity.json");
     let text = fs::read_to_string(&path).expect("an identity");

@@ -96,7 +96,9 @@ impl Item<'_> {
     pub fn put(&self, secret: &Secret) -> Result<()> {
         match TOOL {
             SECRET_TOOL => {
-                self.secret_tool(&["store", "--label=kagi"], secret.expose())?;
+                let what = self.account.split('-').next().unwrap_or_default();
+                let label = format!("--label=kagi {what}");
+                self.secret_tool(&["store", &label], secret.expose())?;
             }
             SECURITY => {
                 let line = security_line(self.account, secret);
