@@ -440,6 +440,20 @@ fn a_device_without_an_identity_gets_one_that_never_was_in_a_file() {
         (secrets_below(&ada.kagi_home()), keychain.items().len()),
         (0, 1)
     );
+    // A directory needs no token, so its file has nothing to move.
+    ada.kagi(&work, "project join --remote ../disk").ok();
+    ada.kagi(&work, "push").ok();
+    let remote = |calls: Vec<String>| calls.iter().any(|call| call.contains("token-"));
+    for to in ["keychain", "file"] {
+        keychain.plan("");
+        ada.kagi(&work, &format!("identity store {to}")).ok();
+        assert!(!remote(keychain.calls()), "{to}");
+    }
+    assert_eq!(
+        (secrets_below(&ada.kagi_home()), keychain.items().len()),
+        (1, 0)
+    );
+    ada.kagi(&work, "pull").ok();
     ada.kagi(&work, "identity store nowhere")
         .fails(&["keychain or file"]);
     ada.kagi(&work, "identity store file keychain")

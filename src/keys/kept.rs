@@ -201,9 +201,11 @@ impl Home {
     }
 
     fn move_one(&self, to: Place, path: &Path, what: &str) -> Result<()> {
-        let Some(whole) = self.read_kept(path, what, FILE_BYTES_MAX)? else {
+        let whole = self.read_kept(path, what, FILE_BYTES_MAX)?.unwrap_or_default();
+        let secret = Secret::copy_of(secret_of(what, &whole).as_bytes());
+        if secret.is_empty() {
             return Ok(());
-        };
+        }
         self.write_to(to, path, what, &whole)?;
         if to == Place::Keychain {
             return Ok(());
@@ -214,8 +216,7 @@ impl Home {
             return Err(error.because("it does not hold what was written"));
         }
         // Its item, which a move that was stopped has left even where no file names it.
-        let account = account(what, path, &Secret::copy_of(secret_of(what, &whole).as_bytes()));
-        match self.item(path, &account).remove() {
+        match self.item(path, &account(what, path, &secret)).remove() {
             Err(error) if error.kind != Kind::NoKeychain => Err(error),
             _ => Ok(()),
         }
