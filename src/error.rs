@@ -47,6 +47,12 @@ pub enum Kind {
     ConfigMismatch,
     /// This device has no identity, and no variable brings one.
     NoIdentity,
+    /// The keychain of the system cannot be used: its tool is missing.
+    NoKeychain,
+    /// The keychain of the system is locked, does not run or refuses; the cause is its tool's.
+    KeychainShut,
+    /// The keychain of the system has lost what a file says is in it.
+    NotInKeychain,
     /// The identity was made for another project.
     WrongIdentity,
     /// The identity is not in the roster.

@@ -222,7 +222,8 @@ fn read_with_deadline(child: &mut Child, deadline: Duration, bytes_max: usize) -
 /// All that can be read; `None` for more than `bytes_max`.
 fn read_capped(source: impl Read, bytes_max: usize) -> Option<Vec<u8>> {
     let cap = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
+    // So large that little output, which may be a secret, never moves.
+    let mut bytes = Vec::with_capacity(bytes_max.saturating_add(2).min(PIPE_BYTES_MAX));
     source.take(cap).read_to_end(&mut bytes).ok()?;
     (bytes.len() <= bytes_max).then_some(bytes)
 }

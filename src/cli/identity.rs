@@ -9,9 +9,12 @@ use crate::format::json::{self, Serialize};
 use crate::format::key_text::Identity;
 use crate::format::names::is_id;
 use crate::format::text::HEX;
-use crate::keys::{Holder, Home, holder_from_environment};
+use crate::keys::{Holder, Home, Place, holder_from_environment};
 use crate::project::{Opening, Project, Site};
 use crate::terminal;
+
+/// Where an identity is that is in no file.
+const KEYCHAIN: &str = "the keychain of the system";
 
 #[derive(Serialize)]
 struct IdentityJson {
@@ -56,7 +59,9 @@ pub fn own_identity() -> Result<(Identity, String), Failure> {
             let home = Home::find()?;
             let path = home.identity_path().to_string_lossy().into_owned();
             let missing = || Error::new(Kind::NoIdentity, &path);
-            (home.identity()?.ok_or_else(missing)?, path.clone())
+            let identity = home.identity()?.ok_or_else(missing)?;
+            let is_in_file = home.place()? == Place::File;
+            (identity, if is_in_file { path } else { KEYCHAIN.to_string() })
         }
     };
     Ok((identity.checked(&kept_in)?, kept_in))

@@ -205,6 +205,13 @@ fn membership_sentence(kind: Kind, subject: &str, cause: &str, because: &str) ->
             "kagi.json is not the one that {subject} vouches for; it was edited or only one of them was merged"
         ),
         Kind::NoIdentity => format!("this device has no identity ({subject} is missing)"),
+        Kind::NoKeychain => format!("{subject} needs the keychain of the system{because}"),
+        Kind::KeychainShut => {
+            format!("the keychain of the system does not serve {subject}{because}")
+        }
+        Kind::NotInKeychain => {
+            format!("the keychain of the system has lost the secret of {subject}")
+        }
         Kind::WrongIdentity => {
             format!("this identity was made for another project than that of {subject}")
         }
@@ -261,6 +268,9 @@ fn hint(kind: Kind, subject: &str) -> String {
         Kind::NotMember => {
             format!("kagi member join, then, by a member, kagi member approve {path}")
         }
+        Kind::NotInKeychain if path.contains("identity.json") => {
+            "kagi identity import, from a copy that kagi identity export made".to_string()
+        }
         kind => way_on(kind).to_string(),
     }
 }
@@ -285,6 +295,11 @@ fn way_on(kind: Kind) -> &'static str {
         Kind::NoIdentity => {
             "kagi member join asks to become a member; for CI there is KAGI_IDENTITY"
         }
+        Kind::NoKeychain => {
+            "apt install libsecret-tools, or your system's package of it; KAGI_IDENTITY needs no keychain"
+        }
+        Kind::KeychainShut => "unlock it, in a session with D-Bus; KAGI_IDENTITY needs no keychain",
+        Kind::NotInKeychain => "kagi remote login --remote URL --token -",
         Kind::ForeignKey => "kagi key export SERVICE ENV, by a member, makes one that fits",
         Kind::WasRemoved => {
             "a device that comes back needs a new identity: move identity.json away, and join again"

@@ -1,11 +1,14 @@
 //! This device's own things under `$KAGI_HOME`: its identity, and what it knows of each project.
 //!
-//! Promises: the identity is read from a 0600 file, or from a variable for CI; nothing is made
-//! that was not asked for. Refuses a private file that others can read.
-//! (The OS keychain gets a file of its own beside this one.)
+//! Promises: the identity is read from a 0600 file, the keychain that this names, or a variable for
+//! CI; nothing is made that was not asked for. Refuses a private file that others can read.
 
+mod kept;
+mod keychain;
 #[cfg(feature = "server")]
 pub mod remote;
+
+pub use kept::Place;
 
 use crate::crypto::hash::hash;
 use crate::crypto::random;
@@ -17,6 +20,7 @@ use crate::format::names::is_id;
 use crate::format::pin::{self, PIN_BYTES_MAX, Pin};
 use crate::format::text::HEX;
 use crate::secret::{Key, Secret};
+use kept::IDENTITY;
 use std::env;
 use std::path::{Path, PathBuf};
 
@@ -92,10 +96,10 @@ impl Home {
     /// This device's identity; `None` if it has none yet.
     ///
     /// # Errors
-    /// `Exposed`, `Read`, `BadText`, naming the file.
+    /// `Exposed`, `Read`, `BadText`, naming the file; what the keychain says that has it.
     pub fn identity(&self) -> Result<Option<Identity>> {
         let path = self.identity_path();
-        match disk::read_private(&path, IDENTITY_BYTES_MAX)? {
+        match self.read_kept(&path, IDENTITY, IDENTITY_BYTES_MAX)? {
             None => Ok(None),
             Some(text) => identity_from(&path.to_string_lossy(), &text).map(Some),
         }
@@ -106,13 +110,17 @@ impl Home {
     /// # Errors
     /// As `identity`; `Write`, `Random`.
     pub fn identity_or_new(&self) -> Result<Identity> {
+        self.identity_or_new_in(Place::File)
+    }
+
+    fn identity_or_new_in(&self, place: Place) -> Result<Identity> {
         let _lock = self.lock("")?;
         if let Some(identity) = self.identity()? {
             // What it founds, its own key must open.
             return identity.checked(&self.identity_path().to_string_lossy());
         }
         let identity = Identity::new(random::key()?);
-        disk::replace(&self.identity_path(), file_of(&identity).expose(), Mode::Private)?;
+        self.write_to(place, &self.identity_path(), IDENTITY, &file_of(&identity))?;
         Ok(identity)
     }
 
@@ -126,7 +134,16 @@ impl Home {
         let path = self.identity_path();
         let shown = path.to_string_lossy();
         let mut brought = Brought::New;
-        if let Some(old) = disk::read_private(&path, IDENTITY_BYTES_MAX)? {
+        let whole = file_of(identity);
+        let rest = |file: &Secret| Some(pin::without_secret(IDENTITY, file.expose())?.1);
+        let old = match self.read_kept(&path, IDENTITY, IDENTITY_BYTES_MAX) {
+            Err(lost) if matches!(lost.kind, Kind::NotInKeychain | Kind::Unauthentic) => {
+                let left = disk::read_private(&path, IDENTITY_BYTES_MAX)?;
+                left.filter(|left| rest(left) != rest(&whole))
+            }
+            old => old?,
+        };
+        if let Some(old) = old {
             let own = identity_from(&shown, &old).and_then(|own| own.checked(&shown));
             if own.is_ok_and(|own| own.id == identity.id) {
                 return Ok(Brought::Same);
@@ -135,10 +152,10 @@ impl Home {
                 return Err(Error::new(Kind::Exists, shown));
             }
             let kept = disk::free_backup(&path);
-            disk::replace(&kept, old.expose(), Mode::Private)?;
+            self.write_kept(&kept, IDENTITY, &old)?;
             brought = Brought::Replaced(kept);
         }
-        disk::replace(&path, file_of(identity).expose(), Mode::Private)?;
+        self.write_kept(&path, IDENTITY, &whole)?;
         Ok(brought)
     }
 
@@ -293,7 +310,7 @@ pub fn from_environment(
 pub fn file_of(identity: &Identity) -> Secret {
     let public_key = HEX.encode(&identity.public);
     let rest = json::write(&IdentityRest { format: 1, public_key });
-    pin::with_secret("identity", &identity.to_text(), &rest)
+    pin::with_secret(IDENTITY, &identity.to_text(), &rest)
 }
 
 /// An identity that a person brings: an `identity.json`, or a text as it was typed off paper.
@@ -309,7 +326,7 @@ pub fn identity_given(subject: &str, text: &Secret) -> Result<Identity> {
 
 /// An identity from its text, alone or as `identity.json` holds it (FORMAT 11.1).
 fn identity_from(subject: &str, text: &Secret) -> Result<Identity> {
-    let Some((identity, rest)) = pin::without_secret("identity", text.expose()) else {
+    let Some((identity, rest)) = pin::without_secret(IDENTITY, text.expose()) else {
         return Identity::from_text(subject, text.expose_str(subject)?, None);
     };
     let rest: IdentityRest = json::read(subject, &rest, IDENTITY_BYTES_MAX)?;

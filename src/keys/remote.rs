@@ -1,7 +1,8 @@
 //! What this device keeps of servers: a project's remote with its token, the logins of an
 //! administrator, and for each checkout the manifest that it was last in step with (PROTOCOL 6).
 //!
-//! Promises: a token lies in a 0600 file beside the public key of the one server that it is for.
+//! Promises: a token lies in a 0600 file, or in the keychain that this names, beside the public key
+//! of the one server that it is for.
 //! Refuses what was not written here, as all of `keys` does.
 
 use crate::crypto::hash::{Digest, hash};
@@ -13,6 +14,7 @@ use crate::format::message::token::{AdminToken, ProjectToken, TOKEN_BYTES_MAX, i
 use crate::format::pin::{with_secret, without_secret};
 use crate::format::snapshot::SnapshotId;
 use crate::format::text::HEX;
+use crate::keys::kept::{TOKEN, is_elsewhere};
 use crate::keys::{Home, from_environment};
 use crate::secret::Secret;
 use std::collections::BTreeMap;
@@ -89,7 +91,7 @@ impl KnownRemote {
         let (token, rest) = without_secret("token", bytes).ok_or_else(malformed)?;
         let rest: RemoteText = json::read(subject, &rest, FILE_BYTES_MAX)?;
         let token = match token {
-            "" => None,
+            text if text.is_empty() || is_elsewhere(text) => None,
             text if text.trim_ascii() != text => return Err(malformed()),
             text => Some(ProjectToken::from_text(subject, text)?),
         };
@@ -123,10 +125,17 @@ impl Home {
     /// The remote of a project, if this device knows one.
     ///
     /// # Errors
-    /// `Exposed`, `Read`, `NotCanonical`, `BadText`, naming the file.
+    /// `Exposed`, `Read`, `NotCanonical`, `BadText`, naming the file; what the keychain says that has
+    /// the token.
     pub fn remote(&self, project: &str) -> Result<Option<KnownRemote>> {
         let path = self.remote_path(project);
-        let bytes = disk::read_private(&path, FILE_BYTES_MAX)?;
+        let bytes = match self.read_kept(&path, TOKEN, FILE_BYTES_MAX) {
+            // One that the keychain has lost is none: kagi pull - takes another.
+            Err(lost) if lost.kind == Kind::NotInKeychain => {
+                disk::read_private(&path, FILE_BYTES_MAX)?
+            }
+            bytes => bytes?,
+        };
         let read = |bytes: Secret| KnownRemote::read(&path.to_string_lossy(), bytes.expose());
         bytes.map(read).transpose()
     }
@@ -145,7 +154,7 @@ impl Home {
         let Some(remote) = change(self.remote(project)?) else {
             return Ok(());
         };
-        disk::replace(&self.remote_path(project), remote.write().expose(), Mode::Private)
+        self.write_kept(&self.remote_path(project), TOKEN, &remote.write())
     }
 
     fn login_path(&self, address: &str) -> PathBuf {
@@ -158,7 +167,11 @@ impl Home {
     /// # Errors
     /// `Exposed`, `Read`, `NotCanonical`, `BadText`, naming the file.
     pub fn login(&self, address: &str) -> Result<Option<AdminToken>> {
-        Ok(self.read_login(&self.login_path(address))?.map(|(_, token)| token))
+        let path = self.login_path(address);
+        match self.read_kept(&path, TOKEN, FILE_BYTES_MAX)? {
+            None => Ok(None),
+            Some(bytes) => Ok(self.read_login(&path, &bytes)?.1),
+        }
     }
 
     /// The addresses that this device has an administrator's token for.
@@ -170,7 +183,9 @@ impl Home {
         let mut addresses = Vec::new();
         for file in disk::list(&directory)? {
             if Path::new(&file.name).extension().is_some_and(|end| end == "json") {
-                let login = self.read_login(&directory.join(file.name))?;
+                let path = directory.join(file.name);
+                let bytes = disk::read_private(&path, FILE_BYTES_MAX)?;
+                let login = bytes.map(|bytes| self.read_login(&path, &bytes)).transpose()?;
                 addresses.extend(login.map(|(address, _)| address));
             }
         }
@@ -185,7 +200,7 @@ impl Home {
         let mut forgotten = Vec::new();
         for other in self.logins()?.into_iter().filter(|other| other != address) {
             if self.login(&other)?.is_some_and(|login| login.server == *server) {
-                disk::remove(&self.login_path(&other))?;
+                self.remove_kept(&self.login_path(&other), TOKEN)?;
                 forgotten.push(other);
             }
         }
@@ -200,14 +215,12 @@ impl Home {
         let _lock = self.lock(LOGINS)?;
         let rest = json::write(&LoginText { format: 1, remote: address.to_string() });
         let text = with_secret("token", &token.to_text(), &rest);
-        disk::replace(&self.login_path(address), text.expose(), Mode::Private)
+        self.write_kept(&self.login_path(address), TOKEN, &text)
     }
 
-    fn read_login(&self, path: &Path) -> Result<Option<(String, AdminToken)>> {
+    /// The address of a login, and its token if that is not elsewhere.
+    fn read_login(&self, path: &Path, bytes: &Secret) -> Result<(String, Option<AdminToken>)> {
         let shown = path.to_string_lossy();
-        let Some(bytes) = disk::read_private(path, FILE_BYTES_MAX)? else {
-            return Ok(None);
-        };
         let malformed = || Error::new(Kind::NotCanonical, shown.as_ref());
         let (token, rest) = without_secret("token", bytes.expose()).ok_or_else(malformed)?;
         let rest: LoginText = json::read(&shown, &rest, FILE_BYTES_MAX)?;
@@ -215,7 +228,9 @@ impl Home {
         if rest.format != 1 || !is_its_own || token.trim_ascii() != token {
             return Err(malformed());
         }
-        Ok(Some((rest.remote, AdminToken::from_text(&shown, token)?)))
+        let token =
+            if is_elsewhere(token) { None } else { Some(AdminToken::from_text(&shown, token)?) };
+        Ok((rest.remote, token))
     }
 
     fn base_path(&self, root: &Path) -> PathBuf {

@@ -169,10 +169,19 @@ pub static TEAM: &[Command] = &[
     },
     Command {
         name: "identity store",
-        words: "keychain|file",
+        words: "[keychain|file]",
         about: "keep the identity and tokens in the keychain of the system, or in files",
-        details: "TO BE WRITTEN",
-        examples: &["kagi identity store keychain", "kagi identity store file"],
+        details: "Moves the identity and the tokens of all servers; those that come later go there too. A device without\n\
+                  an identity gets one that never was in a file. Without a word it says what is where.\n\
+                  The keychain is asked by secret-tool (Linux: GNOME Keyring, KWallet), security (macOS) or PowerShell\n\
+                  (Windows: a file that only this user's login opens); kagi run starts it once then. It protects a disk\n\
+                  or a backup in the wrong hands, not from programs of the same user. A keychain that is locked or\n\
+                  missing is an error, and never replaced by a file; KAGI_IDENTITY and KAGI_PROJECT_KEY need none.",
+        examples: &[
+            "kagi identity store",
+            "kagi identity store keychain",
+            "kagi identity store file",
+        ],
         flags: &[],
         run: keychain::store,
     },
