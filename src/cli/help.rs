@@ -76,7 +76,7 @@ fn page_text(command: &Command) -> String {
     let mut text = format!("kagi {} {}", command.name, command.words).trim_end().to_string();
     let _ =
         write!(text, "\n\n  {}\n\n  {}\n", command.about, command.details.replace('\n', "\n  "));
-    if let Some((alias, _)) = ALIASES.iter().find(|(_, meant)| *meant == command.name) {
+    for alias in aliases(command) {
         let _ = write!(text, "\naliases\n  {alias}\n");
     }
     text.push_str("\nflags\n");
@@ -90,7 +90,32 @@ fn page_text(command: &Command) -> String {
     text
 }
 
-fn flag_text(flag: &Flag) -> String {
+/// The other names of a command.
+pub fn aliases(command: &Command) -> impl Iterator<Item = &'static str> {
+    let name = command.name;
+    ALIASES.iter().filter(move |(_, meant)| *meant == name).map(|(alias, _)| *alias)
+}
+
+/// A text without the ends of lines that only the width of the table's file has made: a line that
+/// begins with a blank, and one that follows such a line, stands alone.
+#[must_use]
+pub fn paragraphs(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match lines
+            .last_mut()
+            .filter(|last| ![last.as_str(), line].iter().any(|line| line.starts_with(' ')))
+        {
+            Some(last) => last.extend([" ", line]),
+            None => lines.push(line.to_string()),
+        }
+    }
+    lines
+}
+
+/// A flag as it is typed, with its value.
+#[must_use]
+pub fn flag_text(flag: &Flag) -> String {
     let letter = flag.short.map_or(String::new(), |letter| format!("-{letter}, "));
     let blank = if flag.value.is_empty() || flag.value.starts_with('[') { "" } else { " " };
     format!("{letter}--{}{blank}{}", flag.long, flag.value)
