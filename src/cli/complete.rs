@@ -10,6 +10,7 @@ use crate::cli::args::{Input, find, members_of};
 use crate::cli::command::{Command, Flag};
 use crate::cli::report::{Failure, safe};
 use crate::cli::table::{FOR_PROGRAMS, commands};
+use crate::cli::words::Words;
 use crate::format::config::Config;
 use crate::format::names::check_key;
 use crate::format::request::Request;
@@ -69,28 +70,20 @@ impl Known {
     }
 
     /// The names in the scope that was typed, or that is meant where none was.
-    fn names(&self, kind: ScopeKind, typed: &Typed) -> BTreeSet<String> {
-        let config = &self.config;
-        let default = Some(config.default_service.clone()).filter(|service| !service.is_empty());
-        let inferred = || config.inferred_service(&self.site.below).or(default);
-        let Some(service) = typed.service.clone().or_else(inferred) else {
-            return BTreeSet::new();
-        };
-        let env = typed.env.clone().unwrap_or(config.default_env.clone());
-        let scope = ScopeName { kind, service, env };
-        self.site.claimed_names(&scope).unwrap_or_default()
+    fn names(&self, kind: ScopeKind, words: &Words) -> BTreeSet<String> {
+        let Config { default_service, default_env, .. } = &self.config;
+        let inferred = || self.config.inferred_service(&self.site.below);
+        let service = words.service.clone().or_else(inferred).unwrap_or(default_service.clone());
+        let env = words.env.clone().unwrap_or(default_env.clone());
+        // Without a service there is no such file.
+        self.site.claimed_names(&ScopeName { kind, service, env }).unwrap_or_default()
     }
 }
 
-/// The words before the last one, as the command will understand them.
+/// The words before the last one, as their command will understand them.
 #[derive(Default)]
 struct Typed {
-    service: Option<String>,
-    env: Option<String>,
-    /// True once a word was the environment: a service does not follow it.
-    has_env_word: bool,
-    /// Words that are neither.
-    rest: Vec<String>,
+    words: Words,
     has_dashes: bool,
     /// The flag whose value the last word is.
     flag: Option<&'static Flag>,
@@ -99,64 +92,57 @@ struct Typed {
 }
 
 impl Typed {
-    fn read(command: &Command, known: Option<&Known>, words: &[String]) -> Self {
+    fn read(command: &Command, known: Option<&Known>, before: &[String]) -> Self {
         let mut typed = Typed::default();
-        let mut words = words.iter().enumerate();
-        while let Some((at, word)) = words.next() {
-            if typed.has_dashes {
-                typed.rest.push(word.clone());
-            } else if word == "--" {
-                typed.has_dashes = true;
-            } else if let Some((flag, value)) = flag_of(command, word) {
-                let mut value = value.map(String::from);
+        let mut rest = before.iter();
+        while let Some(word) = rest.next() {
+            if let Some((flag, mut value)) = flag_of(command, word).filter(|_| !typed.has_dashes) {
                 if value.is_none() && flag.needs_value() {
-                    value = words.next().map(|(_, word)| word.clone());
+                    value = rest.next().map(String::as_str);
                     typed.flag = Some(flag).filter(|_| value.is_none());
                 }
                 match flag.long {
-                    "service" => typed.service = value,
-                    "env" => typed.env = value,
+                    "service" => typed.words.service = value.map(String::from),
+                    "env" => typed.words.env = value.map(String::from),
                     _ => {}
                 }
-            } else if !word.starts_with('-') && !typed.take(command, known, word) {
-                typed.rest.push(word.clone());
-            }
-            if command.name == "run" && typed.rest.len() == 1 {
-                typed.begin = Some(at);
-                break;
+            } else if word == "--" && !typed.has_dashes {
+                typed.has_dashes = true;
+            } else if !typed.take(command, known, word) {
+                typed.words.rest.push(word.clone());
+                if command.name == "run" {
+                    typed.begin = Some(before.len() - rest.len() - 1);
+                    break;
+                }
             }
         }
         typed
     }
 
-    /// Takes a word as an environment or service, as `Words::take` does.
     fn take(&mut self, command: &Command, known: Option<&Known>, word: &str) -> bool {
-        let Some(known) = known.filter(|_| self.is_open()) else {
-            return false;
-        };
-        if self.may_be_env(command) && known.config.is_env(word) {
-            self.env = Some(word.to_string());
-            self.has_env_word = true;
-        } else if self.may_be_service(command) && known.services().contains(word) {
-            self.service = Some(word.to_string());
-        } else {
-            return false;
-        }
-        true
+        let is_open = self.words.rest.is_empty() && !self.has_dashes;
+        known.filter(|_| is_open).is_some_and(|known| {
+            let is_env = command.words.contains("[env]") && known.config.is_env(word);
+            self.words.take_as(word, is_env, || known.services().contains(word))
+        })
     }
 
-    /// True as long as a service or environment can follow.
-    fn is_open(&self) -> bool {
-        self.rest.is_empty() && !self.has_dashes
-    }
-
-    fn may_be_env(&self, command: &Command) -> bool {
-        self.env.is_none() && self.is_open() && command.words.contains("[env]")
-    }
-
-    fn may_be_service(&self, command: &Command) -> bool {
-        let is_free = self.service.is_none() && !self.has_env_word;
-        is_free && self.is_open() && command.words.contains("[service")
+    /// What the word that follows may be, as the table calls it.
+    fn kinds(&self, command: &Command) -> Vec<&'static str> {
+        let words = command.words.split([' ', '[', ']']);
+        let (places, own): (Vec<_>, Vec<_>) = words
+            .filter(|word| !["", "|", "--"].contains(word))
+            .partition(|word| ["service", "env"].contains(word));
+        let Words { service, env, rest, has_env_word } = &self.words;
+        let mut kinds = places;
+        kinds.retain(|kind| {
+            let is_free =
+                if *kind == "env" { env.is_none() } else { service.is_none() && !has_env_word };
+            is_free && rest.is_empty() && !self.has_dashes
+        });
+        let repeated = own.last().filter(|kind| kind.contains('…') && !kind.contains(','));
+        kinds.extend(own.get(rest.len()).or(repeated));
+        kinds
     }
 }
 
@@ -166,9 +152,9 @@ fn flag_of<'a>(command: &Command, word: &'a str) -> Option<(&'static Flag, Optio
         let (long, value) = long.split_once('=').map_or((long, None), |(l, v)| (l, Some(v)));
         return Some((command.flag(long)?, value));
     }
-    let letter = word.strip_prefix('-')?.chars().next()?;
-    let value = word.get(2..).filter(|value| !value.is_empty());
-    Some((command.short_flag(letter)?, value))
+    let mut letters = word.strip_prefix('-')?.chars();
+    let flag = command.short_flag(letters.next()?)?;
+    Some((flag, Some(letters.as_str()).filter(|value| !value.is_empty())))
 }
 
 /// The lines to print.
@@ -201,48 +187,43 @@ impl Candidates<'_> {
     }
 
     /// What may follow `kagi` and these words.
-    fn line(&mut self, words: &[String]) {
-        let Some(first) = words.first() else {
-            if self.word.starts_with('-') {
-                self.offer_all(["--help", "--version"], "");
-            }
-            return self.commands();
+    fn line(&mut self, before: &[String]) {
+        let Some(first) = before.first() else {
+            return self.first_word();
         };
-        let (name, count) = match (find(first), words.get(1)) {
+        let (name, count) = match (find(first), before.get(1)) {
             (Some(_), _) => (first.clone(), 1),
             (None, Some(second)) => (format!("{first} {second}"), 2),
             (None, None) => {
-                for command in members_of(first) {
-                    self.offer(second_word(command), command.about);
-                }
+                members_of(first).for_each(|it| self.offer(second_word(it), it.about));
                 return;
             }
         };
         match find(&name) {
-            Some(command) if command.name == "help" => self.line(&words[count..]),
-            Some(command) => self.word(command, &words[count..], count),
+            Some(command) if command.name == "help" => self.line(&before[count..]),
+            Some(command) => self.word(command, &before[count..], count),
             None => {}
         }
     }
 
-    fn commands(&mut self) {
+    fn first_word(&mut self) {
         let mut last = "";
         for command in commands().filter(|command| !FOR_PROGRAMS.contains(&command.name)) {
             match command.name.split_once(' ') {
+                None => self.offer(command.name, command.about),
                 Some((group, _)) if group == last => {}
                 Some((group, _)) => {
                     let seconds: Vec<_> = members_of(group).map(second_word).collect();
                     self.offer(group, &seconds.join(", "));
                     last = group;
                 }
-                None => self.offer(command.name, command.about),
             }
         }
     }
 
     /// What may follow a command and these words of its own, before which `count` words stand.
-    fn word(&mut self, command: &'static Command, words: &[String], count: usize) {
-        let typed = Typed::read(command, self.known, words);
+    fn word(&mut self, command: &'static Command, before: &[String], count: usize) {
+        let typed = Typed::read(command, self.known, before);
         if let Some(begin) = typed.begin {
             return self.leave(&format!("command {}", count + begin));
         }
@@ -250,79 +231,56 @@ impl Candidates<'_> {
             return self.value(command, &typed, flag);
         }
         if self.word.starts_with('-') && !typed.has_dashes {
-            return self.flag(command, &typed);
-        }
-        if typed.may_be_service(command) {
-            self.values("service", command, &typed);
-        }
-        if typed.may_be_env(command) {
-            self.values("env", command, &typed);
-        }
-        if command.name == "run" {
-            // Every program of the system would drown the services.
-            if !self.word.is_empty() || self.text.is_empty() {
-                self.leave(&format!("command {}", count + words.len()));
+            match flag_of(command, self.word) {
+                Some((flag, Some(value))) => {
+                    self.at = self.word.len() - value.len();
+                    self.value(command, &typed, flag);
+                }
+                _ => command.flags().for_each(|it| self.offer(&format!("--{}", it.long), it.about)),
             }
             return;
         }
-        let own: Vec<_> = command
-            .words
-            .split(' ')
-            .filter(|word| !["[service]", "[env]", "[service", "[env]]", "|"].contains(word))
-            .collect();
-        let repeated = own.last().filter(|word| word.contains('…') && !word.contains(','));
-        if let Some(kind) = own.get(typed.rest.len()).or(repeated) {
+        for kind in typed.kinds(command) {
+            // Every program of the system would drown the services.
+            if kind == "COMMAND" && (!self.word.is_empty() || self.text.is_empty()) {
+                self.leave(&format!("command {}", count + before.len()));
+            }
             self.values(kind, command, &typed);
-        }
-    }
-
-    fn flag(&mut self, command: &'static Command, typed: &Typed) {
-        match flag_of(command, self.word) {
-            Some((flag, Some(value))) if self.word.starts_with("--") => {
-                self.at = self.word.len() - value.len();
-                self.value(command, typed, flag);
-            }
-            _ => {
-                for flag in command.flags() {
-                    self.offer(&format!("--{}", flag.long), flag.about);
-                }
-            }
         }
     }
 
     /// What a flag's value may be.
     fn value(&mut self, command: &Command, typed: &Typed, flag: &Flag) {
-        match (flag.long, flag.value) {
-            ("service", _) => self.values("service", command, typed),
-            ("env", _) => self.values("env", command, typed),
-            ("envs", _) => self.values("ENV,…", command, typed),
-            ("trust", _) => self.values("MEMBER_ID", command, typed),
-            // The line of help lists them.
+        let kind = match (flag.long, flag.value) {
+            ("service" | "env", _) => flag.long,
+            ("envs", _) => "ENV,…",
+            ("trust", _) => "MEMBER_ID",
             ("format", _) | (_, "RIGHT,…") => {
+                // The line of help lists them.
                 self.skip_values();
                 let words = flag.about.split(", ").filter_map(|part| part.split(' ').next());
-                self.offer_all(words, "");
+                return self.offer_all(words, "");
             }
-            (_, "NAME" | "ID") => {}
-            (_, kind) => self.values(kind, command, typed),
-        }
+            (_, "NAME" | "ID") => return,
+            (_, kind) => kind,
+        };
+        self.values(kind, command, typed);
     }
 
-    /// What a word of that kind may be, as the table calls it.
+    /// What a word of that kind may be.
     fn values(&mut self, kind: &str, command: &Command, typed: &Typed) {
-        let kind = kind.trim_matches(['[', ']']).trim_end_matches('…');
-        if kind.ends_with(',') {
+        if kind.ends_with(",…") {
             self.skip_values();
         }
-        match (command.name, kind.trim_end_matches(',')) {
-            (_, "PATH" | "FILE" | "TEMPLATE") => self.leave("files"),
-            (_, "DIR") => self.leave("directories"),
-            (_, words) if words.contains('|') && !words.contains(char::is_uppercase) => {
+        match kind.trim_end_matches(['…', ',']) {
+            "PATH" | "FILE" | "TEMPLATE" => self.leave("files"),
+            "DIR" => self.leave("directories"),
+            words if words.contains('|') && !words.contains(char::is_uppercase) => {
                 self.offer_all(words.split('|'), "");
             }
-            (name, kind) => {
+            kind => {
                 if let Some(known) = self.known {
-                    self.names(known, name, kind, typed);
+                    self.names(known, command.name, kind, typed);
                 }
             }
         }
@@ -340,11 +298,11 @@ impl Candidates<'_> {
                 self.offer_all(&known.config.envs, "environment");
             }
             (_, "KEY") => {
-                let keys = known.names(ScopeKind::Values, typed);
+                let keys = known.names(ScopeKind::Values, &typed.words);
                 self.offer_all(keys.iter().filter(|key| check_key(key).is_ok()), "key");
             }
             ("file show" | "file restore" | "file remove", "NAME") => {
-                self.offer_all(known.names(ScopeKind::Files, typed), "file");
+                self.offer_all(known.names(ScopeKind::Files, &typed.words), "file");
             }
             ("member approve", "ID") => {
                 for Request { id, name, .. } in
