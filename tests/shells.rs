@@ -341,9 +341,9 @@ fn elvish_completes() {
     let start = shop.world.root.join("rc.elv");
     let script = shop.script("elvish");
     let ask = |words: &str| {
-        let show = "{|one| print '<'; print (repr $one); print '>' }";
+        let print = "{|one| print '<'; print (repr $one); print '>' }";
         let source = format!(
-            "eval (cat {} | slurp)\n$edit:completion:arg-completer[kagi] kagi {words} | each {show}\nexit 0\n",
+            "eval (cat {} | slurp)\n$edit:completion:arg-completer[kagi] kagi {words} | each {print}\nexit 0\n",
             script.display()
         );
         fs::write(&start, source).expect("a start file");
