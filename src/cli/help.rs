@@ -89,8 +89,9 @@ fn page_text(command: &Command) -> String {
     for line in details {
         let _ = writeln!(text, "{}", folded(&format!("  {line}"), 2, columns));
     }
-    for alias in aliases(command) {
-        let _ = write!(text, "\naliases\n  {alias}\n");
+    let others: Vec<_> = aliases(command).collect();
+    if !others.is_empty() {
+        let _ = write!(text, "\naliases\n  {}\n", others.join(", "));
     }
     text.push_str("\nflags\n");
     for flag in command.flags() {
