@@ -132,6 +132,19 @@ fn what_is_damaged_or_hostile_is_left_out() {
         shop.complete(&shop.root, &["unset", "api", "development", ""]),
         ["DATABASE_URL", "GOOD", "PORT"]
     );
+    // The names of stored files may hold more than those of keys.
+    fs::create_dir_all(shop.root.join(".kagi/files/api")).expect("a directory");
+    let index = text.replacen(
+        '\n',
+        "\nkey a b/c.pem 1\nkey x\u{1b}[2J 1\nkey x\u{202e}y 2\n",
+        1,
+    );
+    let index = index.replace("key PORT", "key $(x)");
+    fs::write(shop.root.join(".kagi/files/api/development.enc"), index).expect("a scope");
+    assert_eq!(
+        shop.complete(&shop.root, &["file", "show", "api", "development", ""]),
+        ["$(x)", "DATABASE_URL", "a b/c.pem"]
+    );
     fs::create_dir(shop.root.join(".kagi/secrets/$(x)")).expect("a directory");
     fs::write(shop.root.join(".kagi/secrets/$(x)/development.enc"), "").expect("a file");
     assert_eq!(

@@ -58,7 +58,7 @@ fn roff(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for symbol in text.chars() {
         match symbol {
-            '.' | '\'' if out.is_empty() => out.extend(["\\&", symbol.encode_utf8(&mut [0; 4])]),
+            '.' if out.is_empty() => out.push_str("\\&."),
             '\\' => out.push_str("\\e"),
             '-' => out.push_str("\\-"),
             '\'' => out.push_str("\\(aq"),
@@ -73,4 +73,16 @@ fn roff(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_taken_for_a_request() {
+        assert_eq!(roff(".a.b"), "\\&.a.b");
+        assert_eq!(roff("'a' \\n -x"), "\\(aqa\\(aq \\en \\-x");
+        assert_eq!(roff("KEY…"), "KEY\\[u2026]");
+    }
 }
