@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const WIDE: &str =
-    "a description that is longer than the terminal is wide, 鍵の説明 as well as this";
+    "鍵の説明 that is longer than a terminal is wide, whatever one may do about this";
 
 fn shop() -> (World, Device, PathBuf) {
     let world = World::new();
@@ -130,6 +130,10 @@ fn lines_fit_the_terminal_and_pipes_get_all() {
     assert!(piped.contains(WIDE), "a pipe gets all: {piped}");
     let piped = narrow.kagi(&root, "help run").ok().text();
     assert!(piped.lines().any(|line| line.len() > 90), "{piped}");
+    let Some(found) = shown(&ada, &root, "COLUMNS=30", "kagi member list --json") else {
+        return;
+    };
+    assert!(!found.ok().text().contains('…'), "a program gets all");
     let Some(found) = shown(&ada, &root, "COLUMNS=50", "kagi get --json") else {
         return;
     };
@@ -141,7 +145,7 @@ fn lines_fit_the_terminal_and_pipes_get_all() {
         found
             .ok()
             .text()
-            .contains("DATABASE_URL  ********  # a description that …")
+            .contains("DATABASE_URL  ********  # 鍵の説明 that is lo…")
     );
     // What help says is all there, however narrow.
     let Some(found) = shown(&ada, &root, "COLUMNS=40", "kagi help run") else {

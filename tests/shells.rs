@@ -311,7 +311,7 @@ fn zsh_completes() {
         repeat 200; do [[ $(<$OUT) != *END ]] || break; sleep 0.05; done
         zpty -d z
         for one in ${(f)"$(<$OUT)"}; do [[ $one == END ]] || eval "print -r -- $one"; done | sort -u"#;
-    check("zsh", &shop, |line| {
+    let run = |line: &str| {
         let mut command = shop.ada.command(&zsh, &shop.root);
         command
             .args(["-f", "-c", ask, "zsh"])
@@ -319,7 +319,10 @@ fn zsh_completes() {
             .arg(line)
             .arg(shop.world.root.join("out"));
         outcome(line, &mut command)
-    });
+    };
+    check("zsh", &shop, run);
+    // What was typed may be quoted.
+    assert_eq!(run(r"member grant Ada \*/st").ok().text(), "*/staging\n");
 }
 
 /// fish, which tells what it would complete; it quotes what it then inserts.
