@@ -170,13 +170,19 @@ fn lines_fit_the_terminal_and_pipes_get_all() {
 fn a_rotation_shows_how_far_it_is_and_leaves_no_trace() {
     let (world, ada, root) = shop();
     fs::write(world.root.join("big"), vec![b'x'; 400_000]).expect("a file");
-    for scope in ["api", "api staging", "web", "web staging"] {
-        ada.kagi(&root, &format!("set {scope} BIG --file ../big"))
-            .ok();
+    // As much as it takes to be slow.
+    let (mut took, mut round) = (Duration::ZERO, 0);
+    let mut piped = ada.kagi(&root, "status").ok();
+    while took < Duration::from_millis(1200) && round < 10 {
+        round += 1;
+        for scope in ["api", "api staging", "web", "web staging"] {
+            let words = format!("set {scope} BIG_{round} --file ../big");
+            ada.kagi(&root, &words).ok();
+        }
+        let begun = Instant::now();
+        piped = ada.kagi(&root, "key rotate --yes").ok();
+        took = begun.elapsed();
     }
-    let begun = Instant::now();
-    let piped = ada.kagi(&root, "key rotate --yes").ok();
-    let took = begun.elapsed();
     assert!(!piped.stderr.contains("step"), "{}", piped.stderr);
     let Some(found) = shown(&ada, &root, "", "kagi key rotate --yes") else {
         return;
