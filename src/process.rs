@@ -388,6 +388,15 @@ pub fn edit(editor: &OsStr, path: &Path) -> Result<Option<String>> {
     Ok((!status.success()).then(|| status.to_string()))
 }
 
+/// The columns of the terminal; `None` without one.
+#[must_use]
+pub fn terminal_columns() -> Option<usize> {
+    const SIZE: [&str; 2] = ["-c", "exec stty size </dev/tty"];
+    let said = ask("sh", &SIZE, b"", Duration::from_secs(1), 1024).ok()??;
+    let text = String::from_utf8(said.stdout).ok()?;
+    text.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// Turns the terminal's echo off until its standard input closes, whatever ends kagi.
 const NO_ECHO: &str = "saved=$(stty -g </dev/tty) || exit 1
 trap '' TTOU TSTP

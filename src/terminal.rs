@@ -6,7 +6,12 @@
 
 use crate::error::{Error, Kind, Result};
 use std::io::{self, IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// True if questions can be asked: standard input and standard error are a terminal.
 #[must_use]
@@ -78,40 +83,140 @@ pub fn note_raw(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
+/// Colours, as a terminal is told them.
+pub const RED: &str = "31";
+/// For what is new.
+pub const GREEN: &str = "32";
+/// For what is different.
+pub const YELLOW: &str = "33";
+/// For names and hints.
+pub const CYAN: &str = "36";
+
+/// A word in a colour; as it is where `stream` is no terminal, or one without colours, or where
+/// `NO_COLOR` is set.
+#[must_use]
+pub fn tinted(stream: &impl IsTerminal, colour: &str, word: &str) -> String {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let has_colours = set("TERM").is_some_and(|terminal| terminal != "dumb");
+    if stream.is_terminal() && has_colours && set("NO_COLOR").is_none() {
+        return format!("\x1b[{colour}m{word}\x1b[0m");
+    }
+    word.to_string()
+}
+
+/// The lines of a text, each cut to so many columns; what was cut ends in `…`.
+#[must_use]
+pub fn cut(text: &str, columns: usize) -> String {
+    text.lines().map(|line| cut_line(line, columns) + "\n").collect()
+}
+
+fn cut_line(line: &str, columns: usize) -> String {
+    let (mut width, mut fitting, mut in_colour) = (0, 0, false);
+    for (at, symbol) in line.char_indices() {
+        in_colour |= symbol == '\x1b';
+        if in_colour {
+            in_colour = symbol != 'm';
+            continue;
+        }
+        width += columns_of(symbol);
+        if width > columns {
+            let end = if line.contains('\x1b') { "\x1b[0m" } else { "" };
+            return format!("{}…{end}", &line[..fitting]);
+        }
+        if width < columns {
+            fitting = at + symbol.len_utf8();
+        }
+    }
+    line.to_string()
+}
+
+/// A line broken at blanks where it would wrap, what follows after so many blanks; as it is without
+/// columns.
+#[must_use]
+pub fn folded(line: &str, indent: usize, columns: Option<usize>) -> String {
+    let Some(columns) = columns else {
+        return line.to_string();
+    };
+    let (mut out, mut width) = (String::new(), 0);
+    for (at, word) in line.split(' ').enumerate() {
+        let wide: usize = word.chars().map(columns_of).sum();
+        if width + 1 + wide > columns && width > indent {
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            width = indent;
+        } else if at > 0 {
+            out.push(' ');
+            width += 1;
+        }
+        out.push_str(word);
+        width += wide;
+    }
+    out
+}
+
+/// Rather too many: signs of East Asia and pictures take two.
+fn columns_of(symbol: char) -> usize {
+    const FIRST_WIDE: char = '\u{1100}';
+    if symbol < FIRST_WIDE || symbol == '…' { 1 } else { 2 }
+}
+
 /// How far long work has come: one line on a terminal's standard error, rewritten in place, gone when this is
-/// dropped. Nothing is shown elsewhere, nor of work that is done within half a second.
+/// dropped. Nothing is shown elsewhere, nor of work that is done within half a second. It is shown by a thread
+/// of its own, so that a single long step is seen as well.
 pub struct Progress {
-    what: &'static str,
-    begun: Instant,
-    shown: Option<Instant>,
-    can_show: bool,
+    counts: Arc<[AtomicUsize; 2]>,
+    shown: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
 impl Progress {
     /// Work that begins now, such as `encrypting`.
     #[must_use]
     pub fn new(what: &'static str) -> Self {
-        let can_show = io::stderr().is_terminal();
-        Progress { what, begun: Instant::now(), shown: None, can_show }
+        let counts = Arc::<[AtomicUsize; 2]>::default();
+        let mut shown = None;
+        if io::stderr().is_terminal() {
+            let (sender, ended) = mpsc::channel();
+            let seen = counts.clone();
+            let thread = thread::Builder::new().spawn(move || show(what, &seen, &ended));
+            // Without a thread, nothing is shown.
+            shown = thread.ok().map(|thread| (sender, thread));
+        }
+        Progress { counts, shown }
     }
 
-    /// Says that `done` of `total` are done.
+    /// Says that `done` of `total` are done; no total is one that is not known yet.
     pub fn at(&mut self, done: usize, total: usize) {
-        const FIRST: Duration = Duration::from_millis(500);
-        const AGAIN: Duration = Duration::from_millis(100);
-        let is_due = self.shown.map_or(self.begun.elapsed() >= FIRST, |at| at.elapsed() >= AGAIN);
-        if self.can_show && is_due {
-            note_raw(&format!("\rkagi: {} {done} of {total}", self.what));
-            self.shown = Some(Instant::now());
-        }
+        self.counts[0].store(done, Relaxed);
+        self.counts[1].store(total, Relaxed);
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.shown.is_some() {
-            note_raw("\r\x1b[K");
+        if let Some((sender, thread)) = self.shown.take() {
+            drop(sender);
+            // It has nothing to say of its end.
+            let _ = thread.join();
         }
+    }
+}
+
+/// Shows the counts until the sender is gone, and then nothing.
+fn show(what: &str, [done, total]: &[AtomicUsize; 2], ended: &Receiver<()>) {
+    const FIRST: Duration = Duration::from_millis(500);
+    const AGAIN: Duration = Duration::from_millis(100);
+    let (mut pause, mut width) = (FIRST, 0);
+    while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        let counts = match total.load(Relaxed) {
+            0 => "…".to_string(),
+            total => format!("{} of {total}", done.load(Relaxed)),
+        };
+        let line = format!("kagi: {what} {counts}");
+        note_raw(&format!("\r{line}"));
+        (pause, width) = (AGAIN, line.len().max(width));
+    }
+    if width > 0 {
+        note_raw(&format!("\r{:width$}\r", ""));
     }
 }
 
@@ -140,6 +245,27 @@ pub fn date(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_cut_where_they_would_wrap() {
+        for (text, shown) in [
+            ("", ""),
+            ("12345", "12345"),
+            ("123456", "1234…"),
+            ("äöüßé", "äöüßé"),
+            ("鍵鍵1", "鍵鍵1"),
+            ("鍵鍵鍵", "鍵鍵…"),
+            ("1鍵鍵鍵", "1鍵…"),
+            ("\x1b[36m12345\x1b[0m", "\x1b[36m12345\x1b[0m"),
+            ("\x1b[36m123456\x1b[0m", "\x1b[36m1234…\x1b[0m"),
+        ] {
+            assert_eq!(cut_line(text, 5), shown);
+        }
+        assert_eq!(cut("1234567\n12\n", 5), "1234…\n12\n");
+        assert_eq!(folded("  12 34 567 8", 2, Some(7)), "  12 34\n  567 8");
+        assert_eq!(folded("123456789 1", 2, Some(7)), "123456789\n  1");
+        assert_eq!(folded("a  b", 2, Some(7)), "a  b");
+    }
 
     #[test]
     fn dates() {

@@ -50,11 +50,12 @@ const THREADS_MIN: usize = 2;
 const THREADS_MAX: usize = 4;
 
 /// Documents whose commands are looked up.
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 6] = [
     "README.md",
     "docs/CHANGELOG.md",
     "docs/SECURITY.md",
     "docs/SERVER.md",
+    "docs/agent-skill/SKILL.md",
     "docs/deploy/kagi.service",
 ];
 

@@ -224,6 +224,7 @@ fn act(words: &str) -> Result<()> {
         is_strict: has("strict"),
         confirm: &|_| variable("TEST_CONFIRM").is_some(),
         waiting: &|| (),
+        progress: &|_, _| (),
     };
     let known = home
         .as_ref()

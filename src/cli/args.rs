@@ -32,23 +32,46 @@ pub fn command(mut parser: Parser) -> Result<Option<Input>, Failure> {
         Some(Arg::Short(flag)) => return Err(no_such_flag(&format!("-{flag}"))),
     };
     let mut name = first.clone();
-    let is_group =
-        |command: &Command| command.name.split_once(' ').is_some_and(|(group, _)| group == first);
-    if commands().any(is_group) && find(&name).is_none() {
+    if members_of(&first).next().is_some() && find(&name).is_none() {
         match parser.next()? {
             Some(Arg::Value(second)) => name = format!("{first} {}", second.to_string_lossy()),
             Some(Arg::Short('h') | Arg::Long("help")) => {
                 (parser, name) = (Parser::from_args([first.as_str()]), "help".to_string());
             }
-            _ => return Err(unknown(&first)),
+            _ => return Err(unknown(&first, "")),
         }
     }
-    let command = find(&name).ok_or_else(|| unknown(&name))?;
+    let Some(command) = find(&name) else {
+        let second =
+            if let Some(Arg::Value(word)) = parser.next()? { word } else { OsString::new() };
+        return Err(unknown(&name, &second.to_string_lossy()));
+    };
     Ok(Some(Input { command, flags: Vec::new(), words: Vec::new(), parser }))
 }
 
 fn no_such_flag(flag: &str) -> Failure {
-    Failure::usage(format!("kagi has no {flag} flag")).hint("kagi help")
+    let near = nearest(flag.trim_start_matches('-'), ["help", "version"].into_iter());
+    let hint = match near {
+        Some(near) => format!("kagi --{near}"),
+        None if commands().any(|command| takes(command, flag)) => {
+            format!("flags stand behind the command: kagi COMMAND {flag}")
+        }
+        None => "kagi help".to_string(),
+    };
+    Failure::usage(format!("kagi has no {flag} flag")).hint(hint)
+}
+
+fn takes(command: &Command, flag: &str) -> bool {
+    match flag.strip_prefix("--") {
+        Some(long) => command.flag(long).is_some(),
+        None => flag.chars().nth(1).is_some_and(|letter| command.short_flag(letter).is_some()),
+    }
+}
+
+/// The commands of two words that begin with this one.
+pub fn members_of(group: &str) -> impl Iterator<Item = &'static Command> {
+    let is_member = move |name: &str| name.split_once(' ').is_some_and(|(first, _)| first == group);
+    commands().filter(move |command| is_member(command.name))
 }
 
 /// The command of a name or alias.
@@ -59,24 +82,28 @@ pub fn find(name: &str) -> Option<&'static Command> {
     commands().find(|command| command.name == name)
 }
 
-fn unknown(name: &str) -> Failure {
-    let group = name.split(' ').next().unwrap_or(name);
-    let members: Vec<_> = commands()
-        .map(|command| command.name)
-        .filter(|other| other.split_once(' ').is_some_and(|(first, _)| first == group))
-        .collect();
-    let failure = if name == group && !members.is_empty() {
+/// Names the nearest command. `second` is what follows, which may be a value and is not shown.
+fn unknown(name: &str, second: &str) -> Failure {
+    let (group, word) = name.split_once(' ').unwrap_or((name, ""));
+    let is_group = members_of(group).next().is_some();
+    let failure = if word.is_empty() && is_group {
         Failure::usage(format!("kagi {name} needs a second word"))
     } else {
         Failure::usage(format!("there is no command {}", quoted(name)))
     };
-    let aliases = ALIASES.iter().map(|(alias, _)| *alias);
-    let known = commands().map(|command| command.name).chain(aliases);
-    match (nearest(name, known), members.as_slice()) {
-        (Some(near), _) => failure.hint(format!("kagi {near}")),
-        (None, []) => failure.hint("kagi help"),
-        (None, members) => failure.hint(format!("kagi {}", members.join(", kagi "))),
-    }
+    let names = || commands().map(|command| command.name).chain(ALIASES.map(|(alias, _)| alias));
+    let near = nearest(name, names()).or_else(|| nearest(&format!("{name} {second}"), names()));
+    let groups = names().filter_map(|name| name.split_once(' ')).map(|(group, _)| group);
+    let group = if is_group { Some(group) } else { nearest(name, groups) };
+    let likes: Vec<_> = match (near, group) {
+        (Some(near), _) => vec![near],
+        (None, Some(group)) => members_of(group).map(|command| command.name).collect(),
+        (None, None) => names().filter(|other| other.ends_with(&format!(" {name}"))).collect(),
+    };
+    failure.hint(match likes.as_slice() {
+        [] => "kagi help".to_string(),
+        likes => format!("kagi {}", likes.join(", kagi ")),
+    })
 }
 
 /// A word that begins with `-` and is no flag. `set` does not show it: it may be a value.
@@ -84,10 +111,13 @@ fn unknown_flag(command: &Command, name: &str) -> Failure {
     let near = nearest(name.trim_start_matches('-'), command.flags().map(|flag| flag.long));
     let (command, shown) = (command.name, if command.name == "set" { "such" } else { name });
     let failure = Failure::usage(format!("kagi {command} has no {shown} flag"));
-    match near {
-        Some(near) => failure.hint(format!("did you mean --{near}?")),
-        None if command == "set" => failure.hint("kagi set -- KEY VALUE, if it is a value"),
-        None => failure.hint(format!("kagi {command} --help")),
+    let others: Vec<_> =
+        commands().filter(|other| takes(other, name)).map(|other| other.name).collect();
+    match (near, others.as_slice()) {
+        (Some(near), _) => failure.hint(format!("did you mean --{near}?")),
+        _ if command == "set" => failure.hint("kagi set -- KEY VALUE, if it is a value"),
+        (None, [one]) => failure.hint(format!("kagi {one} has that flag")),
+        (None, _) => failure.hint(format!("kagi {command} --help")),
     }
 }
 
@@ -138,13 +168,11 @@ impl Input {
     }
 
     fn value_of(&mut self, flag: &Flag) -> Result<OsString, Failure> {
-        match flag.value {
-            "" => Ok(OsString::new()),
-            optional if optional.starts_with('[') => {
-                Ok(self.parser.optional_value().unwrap_or_default())
-            }
-            _ => Ok(self.parser.value()?),
+        if flag.needs_value() {
+            return Ok(self.parser.value()?);
         }
+        let has_value = !flag.value.is_empty();
+        Ok(has_value.then(|| self.parser.optional_value()).flatten().unwrap_or_default())
     }
 
     /// Takes in everything that is left; what follows `--` are words too.

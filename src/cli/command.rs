@@ -53,6 +53,14 @@ impl Command {
     }
 }
 
+impl Flag {
+    /// True if a value has to follow.
+    #[must_use]
+    pub fn needs_value(&self) -> bool {
+        !self.value.is_empty() && !self.value.starts_with('[')
+    }
+}
+
 /// A flag without a letter.
 #[must_use]
 pub const fn flag(long: &'static str, value: &'static str, about: &'static str) -> Flag {

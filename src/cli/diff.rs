@@ -15,8 +15,9 @@ use crate::format::snapshot::Entry;
 use crate::project::{Commit, Project, is_shallow};
 use crate::scope::{Scope, agree};
 use crate::secret::Secret;
-use crate::terminal;
+use crate::terminal::{self, GREEN, RED, YELLOW, tinted};
 use std::collections::BTreeSet;
+use std::io::stdout;
 
 /// The project as a commit has it, that a person named.
 ///
@@ -201,6 +202,12 @@ fn text_of(pairs: &[Pair], shows: bool) -> Secret {
     for pair in pairs {
         text.push(format!("{}\n", pair.heading).as_bytes());
         for (mark, name, sides) in changes(pair) {
+            let colour = match mark {
+                '+' => GREEN,
+                '-' => RED,
+                _ => YELLOW,
+            };
+            let mark = tinted(&stdout(), colour, &mark.to_string());
             text.push(format!("  {mark} {name}\n").as_bytes());
             for (sign, entries) in ["- ", "+ "].into_iter().zip(sides).filter(|_| shows) {
                 for entry in entries {

@@ -77,7 +77,7 @@ fn change(
         let what = format!("note: {name} in {target} was changed meanwhile");
         terminal::note(&format!("{what}; if you change it too, yours wins"));
     }
-    let edited = edited(input, project, desk, &began)?;
+    let edited = edited(input, project, target, desk, &began)?;
     let edited = keys(&edited);
     let gone: Vec<_> = began.keys().copied().filter(|name| !edited.contains_key(name)).collect();
     let question = format!("kagi: delete {} from {target}?", gone.join(", "));
@@ -143,7 +143,13 @@ fn write(
 }
 
 /// What the user made of the text, once it can be understood.
-fn edited(input: &Input, project: &Project, desk: &Desk, began: &Keys) -> Result<Parsed, Failure> {
+fn edited(
+    input: &Input,
+    project: &Project,
+    target: &ScopeName,
+    desk: &Desk,
+    began: &Keys,
+) -> Result<Parsed, Failure> {
     loop {
         let editor = ["VISUAL", "EDITOR"].into_iter().filter_map(std::env::var_os);
         let editor = editor.into_iter().find(|editor| !editor.is_empty()).unwrap_or("vi".into());

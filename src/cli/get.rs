@@ -4,14 +4,15 @@ use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::words::{Words, did_you_mean, near_place, nearest};
 use crate::cli::{
-    GONE, MASK, author_name, may_reveal, missing_key, note_remarks, open, remember, single,
+    GONE, MASK, author_name, may_reveal, missing_key, note_remarks, open, print_lines, remember,
+    single,
 };
 use crate::format::json::{self, Serialize};
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::format::snapshot::Entry;
 use crate::project::{Found, Project};
 use crate::secret::Secret;
-use crate::terminal;
+use crate::terminal::{self, CYAN};
 use std::fmt::Write;
 use std::io::IsTerminal;
 
@@ -157,7 +158,12 @@ fn get_scopes(project: &Project, words: &Words, input: &Input) -> Result<u8, Fai
         if listed.is_empty() && gone.is_empty() {
             terminal::note("there are no secrets here yet");
         }
-        terminal::print(tree(project, &listed, shows).expose())?;
+        let tree = tree(project, &listed, shows);
+        match std::str::from_utf8(tree.expose()) {
+            // What is shown of a value is shown whole.
+            Ok(text) if !shows => print_lines(input, text)?,
+            _ => terminal::print(tree.expose())?,
+        }
     }
     Ok(report_damage(project, &listed))
 }
@@ -187,19 +193,21 @@ fn report_damage(project: &Project, listed: &[Listed]) -> u8 {
 }
 
 fn tree(project: &Project, listed: &[Listed], shows: bool) -> Secret {
+    let named = |name: &str| terminal::tinted(&std::io::stdout(), CYAN, name);
     let mut out = Secret::with_capacity(4096);
     let mut last = "";
     for one in listed {
         if one.name.service != last {
-            out.push(format!("{}\n", one.name.service).as_bytes());
+            out.push(named(&one.name.service).as_bytes());
+            out.push(b"\n");
             last = &one.name.service;
         }
         let Ok(found) = &one.found else {
-            out.push(format!("  {} (damaged)\n", one.name.env).as_bytes());
+            out.push(format!("  {} (damaged)\n", named(&one.name.env)).as_bytes());
             continue;
         };
         let empty = if found.scope.is_empty() { " (empty)" } else { "" };
-        out.push(format!("  {}{empty}\n", one.name.env).as_bytes());
+        out.push(format!("  {}{empty}\n", named(&one.name.env)).as_bytes());
         let width = found.scope.iter().map(|(name, _)| name.len()).max().unwrap_or(0).min(40);
         for (name, entries) in found.scope.iter() {
             line(project, &mut out, name, entries, width, shows);
@@ -324,7 +332,7 @@ pub fn search(input: &mut Input) -> Result<u8, Failure> {
         listed.retain(|one| one.found.as_ref().is_ok_and(|found| !found.scope.is_empty()));
         terminal::print(json::write(&json_of(&project, &listed)).as_bytes())?;
     } else {
-        terminal::print(lines.as_bytes())?;
+        print_lines(input, &lines)?;
     }
     if lines.is_empty() {
         return Err(Failure::new("nothing was found"));

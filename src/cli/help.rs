@@ -1,11 +1,12 @@
 //! `kagi help`: the overview and each command's page, from the table.
 
 use crate::cli::args::{Input, find};
+use crate::cli::columns;
 use crate::cli::command::{Command, Flag};
 use crate::cli::report::{Failure, quoted};
 use crate::cli::table::{ALIASES, FOR_PROGRAMS, HEADINGS, commands};
 use crate::cli::words::nearest;
-use crate::terminal;
+use crate::terminal::{self, folded};
 use std::fmt::Write;
 
 /// `kagi help [COMMAND]`.
@@ -59,6 +60,9 @@ pub fn overview() -> Result<u8, Failure> {
         let _ = writeln!(text, "  {:<16} {}", command.name, command.about);
     }
     text.push_str("\nkagi COMMAND --help shows flags and examples\n");
+    if let Some(columns) = columns() {
+        text = terminal::cut(&text, columns);
+    }
     terminal::print(text.as_bytes())?;
     Ok(0)
 }
@@ -73,15 +77,26 @@ pub fn page(command: &Command) -> Result<u8, Failure> {
 }
 
 fn page_text(command: &Command) -> String {
-    let mut text = format!("kagi {} {}", command.name, command.words).trim_end().to_string();
-    let _ =
-        write!(text, "\n\n  {}\n\n  {}\n", command.about, command.details.replace('\n', "\n  "));
-    if let Some((alias, _)) = ALIASES.iter().find(|(_, meant)| *meant == command.name) {
-        let _ = write!(text, "\naliases\n  {alias}\n");
+    let columns = columns();
+    let details = match columns {
+        None => command.details.lines().map(String::from).collect(),
+        Some(_) => paragraphs(command.details),
+    };
+    let head = format!("kagi {} {}", command.name, command.words);
+    let mut text = folded(head.trim_end(), 4, columns);
+    // Writing to a string cannot fail.
+    let _ = write!(text, "\n\n{}\n\n", folded(&format!("  {}", command.about), 2, columns));
+    for line in details {
+        let _ = writeln!(text, "{}", folded(&format!("  {line}"), 2, columns));
+    }
+    let others: Vec<_> = aliases(command).collect();
+    if !others.is_empty() {
+        let _ = write!(text, "\naliases\n  {}\n", others.join(", "));
     }
     text.push_str("\nflags\n");
     for flag in command.flags() {
-        let _ = writeln!(text, "  {:<22} {}", flag_text(flag), flag.about);
+        let line = format!("  {:<22} {}", flag_text(flag), flag.about);
+        let _ = writeln!(text, "{}", folded(&line, 25, columns));
     }
     text.push_str("\nexamples\n");
     for example in command.examples {
@@ -90,7 +105,32 @@ fn page_text(command: &Command) -> String {
     text
 }
 
-fn flag_text(flag: &Flag) -> String {
+/// The other names of a command.
+pub fn aliases(command: &Command) -> impl Iterator<Item = &'static str> {
+    let name = command.name;
+    ALIASES.iter().filter(move |(_, meant)| *meant == name).map(|(alias, _)| *alias)
+}
+
+/// A text without the ends of lines that only the width of the table's file has made: a line that
+/// begins with a blank, and one that follows such a line, stands alone.
+#[must_use]
+pub fn paragraphs(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match lines
+            .last_mut()
+            .filter(|last| ![last.as_str(), line].iter().any(|line| line.starts_with(' ')))
+        {
+            Some(last) => last.extend([" ", line]),
+            None => lines.push(line.to_string()),
+        }
+    }
+    lines
+}
+
+/// A flag as it is typed, with its value.
+#[must_use]
+pub fn flag_text(flag: &Flag) -> String {
     let letter = flag.short.map_or(String::new(), |letter| format!("-{letter}, "));
     let blank = if flag.value.is_empty() || flag.value.starts_with('[') { "" } else { " " };
     format!("{letter}--{}{blank}{}", flag.long, flag.value)

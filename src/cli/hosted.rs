@@ -7,7 +7,7 @@ use crate::cli::args::Input;
 use crate::cli::asking::{Asking, address, admin, is_directory, of_project, options, project_id};
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::token::{NewlyIssued, print_token};
-use crate::cli::{may_delete, not_confirmed, open};
+use crate::cli::{may_delete, not_confirmed, open, print_lines};
 use crate::format::json::{self, Serialize};
 use crate::format::message::token::{ProjectToken, fingerprint};
 use crate::format::names::check_member_name;
@@ -156,7 +156,7 @@ pub fn list(input: &mut Input) -> Result<u8, Failure> {
     } else {
         projects.iter().map(line).collect()
     };
-    terminal::print(text.as_bytes())?;
+    print_lines(input, &text)?;
     Ok(0)
 }
 

@@ -9,7 +9,7 @@ use crate::cli::diff::open_past;
 use crate::cli::get::is_chosen;
 use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::words::{Words, near_place};
-use crate::cli::{author_name, open};
+use crate::cli::{author_name, open, print_lines};
 use crate::crypto::hash::{Digest, hash};
 use crate::error::{Kind, Result};
 use crate::format::json::{self, Serialize};
@@ -115,7 +115,7 @@ pub fn log(input: &mut Input) -> std::result::Result<u8, Failure> {
     } else {
         changes.iter().map(line).collect()
     };
-    terminal::print(text.as_bytes())?;
+    print_lines(input, &text)?;
     Ok(0)
 }
 

@@ -13,7 +13,8 @@ use crate::cli::init::site_or;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::words::{did_you_mean, nearest, unknown_env};
 use crate::cli::{
-    counted, lock, may_delete, not_confirmed, note_opening, open, open_to_write, sync, ways,
+    counted, lock, may_delete, not_confirmed, note_opening, open, open_to_write, print_lines, sync,
+    ways,
 };
 use crate::crypto::random;
 use crate::disk::Lock;
@@ -27,7 +28,7 @@ use crate::format::scope_file::ScopeKind;
 use crate::keys::Home;
 use crate::project::Project;
 use crate::team::Draft;
-use crate::terminal;
+use crate::terminal::{self, Progress};
 use std::fmt::Write;
 
 /// `kagi member join [--name NAME] [--trust ID]`.
@@ -128,7 +129,7 @@ pub fn list(input: &mut Input) -> Result<u8, Failure> {
         }
     }
     let text = if input.has("json") { json::write(&list) } else { text(&list) };
-    terminal::print(text.as_bytes())?;
+    print_lines(input, &text)?;
     Ok(0)
 }
 
@@ -387,7 +388,11 @@ pub fn rotate(
     draft: Draft,
 ) -> Result<Project, Failure> {
     let takes_older = input.has("accept-older");
-    let (project, unfinished) = project.rotate(lock, draft, takes_older).map_err(not_rotated)?;
+    let mut progress = Progress::new("rotating, step");
+    let mut step = |done, total| progress.at(done, total);
+    let rotated = project.rotate(lock, draft, takes_older, &mut step);
+    drop(progress);
+    let (project, unfinished) = rotated.map_err(not_rotated)?;
     note_opening(&project);
     if let Some(error) = unfinished {
         let why = Failure::from(error);

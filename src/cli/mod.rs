@@ -11,6 +11,7 @@ pub mod asking;
 pub mod backup;
 pub mod check;
 pub mod command;
+pub mod complete;
 pub mod diff;
 pub mod dotenv;
 pub mod driver;
@@ -29,6 +30,7 @@ pub mod init;
 pub mod keychain;
 pub mod keytext;
 pub mod log;
+pub mod man;
 pub mod mask;
 pub mod member;
 pub mod migrate;
@@ -67,7 +69,7 @@ use crate::format::snapshot::Entry;
 use crate::project::{Found, Opening, Project, Site};
 use crate::scope::{Author, Scope};
 use crate::secret::Secret;
-use crate::terminal;
+use crate::{process, terminal};
 use args::Input;
 use health::not_opened;
 use report::{Failure, quoted, safe};
@@ -472,6 +474,30 @@ pub fn ways(project: &str) -> Ways {
         return Ways { share: "kagi push", fetch: "kagi pull", shared: "pushed" };
     }
     Ways { share: "commit and push .kagi", fetch: "git pull", shared: "committed to Git" }
+}
+
+/// The columns of the terminal that standard output is, as `COLUMNS` or it says.
+#[must_use]
+pub fn columns() -> Option<usize> {
+    const COLUMNS_MIN: usize = 20;
+    if !std::io::stdout().is_terminal() {
+        return None;
+    }
+    let is_usable = |columns: &usize| *columns >= COLUMNS_MIN;
+    let given = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    given.filter(is_usable).or_else(|| process::terminal_columns().filter(is_usable))
+}
+
+/// Prints lines: for people, cut so that none wraps; for programs as they are.
+///
+/// # Errors
+/// `Write`.
+pub fn print_lines(input: &Input, text: &str) -> Result<(), Failure> {
+    match columns().filter(|_| !input.has("json")) {
+        Some(columns) => terminal::print(terminal::cut(text, columns).as_bytes())?,
+        None => terminal::print(text.as_bytes())?,
+    }
+    Ok(())
 }
 
 /// A number with its noun.

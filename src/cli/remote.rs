@@ -7,9 +7,9 @@ use crate::cli::asking::{
     Asking, address, admin, is_directory, not_a_token, of_project, project_id, token_text,
 };
 use crate::cli::init::site_or;
-use crate::cli::may_delete;
 use crate::cli::report::{Failure, safe};
 use crate::cli::status::asking as devices_asking;
+use crate::cli::{may_delete, print_lines};
 use crate::format::json::{self, Serialize};
 use crate::format::message::token::{ADMIN_PREFIX, AdminToken, fingerprint};
 use crate::keys::Home;
@@ -178,7 +178,7 @@ pub fn audit(input: &mut Input) -> Result<u8, Failure> {
     } else {
         lines.iter().map(|line| readable(line) + "\n").collect()
     };
-    terminal::print(text.as_bytes())?;
+    print_lines(input, &text)?;
     if is_whole {
         return Ok(0);
     }

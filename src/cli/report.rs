@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Kind};
 use crate::format::names::is_unprintable;
-use crate::terminal;
+use crate::terminal::{self, CYAN, RED};
 use std::fmt::Write;
 
 /// Exit code of a failure.
@@ -70,9 +70,10 @@ impl Failure {
 
     /// Prints the failure to standard error.
     pub fn report(&self) {
-        terminal::note(&safe(&format!("error: {}", self.message)));
+        let word = |colour, word| terminal::tinted(&std::io::stderr(), colour, word);
+        terminal::note(&format!("{} {}", word(RED, "error:"), safe(&self.message)));
         if !self.hint.is_empty() {
-            terminal::note(&safe(&format!("hint: {}", self.hint)));
+            terminal::note(&format!("{} {}", word(CYAN, "hint:"), safe(&self.hint)));
         }
     }
 }

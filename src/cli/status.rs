@@ -6,12 +6,17 @@ use crate::cli::exposure::{Exposure, exposures};
 use crate::cli::health::{unmerged, unmerged_line};
 use crate::cli::member::pending;
 use crate::cli::report::{Failure, safe};
-use crate::cli::{GONE, UNLISTED, counted, marked_envs, open, remarks, remember, single, sync};
+use crate::cli::{
+    GONE, UNLISTED, columns, counted, marked_envs, open, remarks, remember, single, sync,
+};
 use crate::format::json::{self, Serialize};
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::Project;
-use crate::terminal;
+use crate::terminal::{self, folded};
 use std::fmt::Write;
+
+/// Columns of what stands before each line.
+const HEAD: usize = 14;
 
 #[derive(Serialize)]
 struct StatusJson {
@@ -82,7 +87,13 @@ pub fn status(input: &mut Input) -> Result<u8, Failure> {
     }
     status.attention.extend(status.exposed.iter().map(Exposure::line));
     remember(&project);
-    let text = if input.has("json") { json::write(&status) } else { text(&project, &status) };
+    let text = if input.has("json") {
+        json::write(&status)
+    } else {
+        // What needs attention is not cut.
+        let columns = columns();
+        text(&project, &status).lines().map(|line| folded(line, HEAD, columns) + "\n").collect()
+    };
     terminal::print(text.as_bytes())?;
     Ok(u8::from(!is_sound))
 }

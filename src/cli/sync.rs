@@ -25,7 +25,8 @@ use crate::project::{Project, Site};
 use crate::sync::client::{self, Choice, PullReport, Remark, Remote};
 use crate::sync::protocol::Operation;
 use crate::sync::remote::{self, Server};
-use crate::terminal;
+use crate::terminal::{self, Progress};
+use std::cell::RefCell;
 
 /// Where the project is synced to, if this device knows that.
 fn known(project: &str) -> Option<KnownRemote> {
@@ -110,9 +111,10 @@ pub fn push(input: &mut Input) -> Result<u8, Failure> {
         may_delete(input, &question)?;
     }
     let mut server = opened(input, &remote.known)?;
-    let options = options(input, None);
-    let report = client::push(home.as_ref(), &site, &remote, &options, server.as_mut())
-        .map_err(|error| perhaps_damaged(error, &remote))?;
+    let report = with_options(input, None, &remote, "pushing", |options| {
+        client::push(home.as_ref(), &site, &remote, options, server.as_mut())
+    });
+    let report = report.map_err(|error| perhaps_damaged(error, &remote))?;
     let mut code = 0;
     for pulled in &report.pulls {
         code |= tell(pulled, &remote, true);
@@ -159,17 +161,17 @@ pub fn pull(input: &mut Input) -> Result<u8, Failure> {
     }
     let site = site.map_or_else(|| Ok(Site::at(&working_directory()?)), Ok::<_, Failure>)?;
     let mut server = opened(input, &remote.known)?;
-    let options = options(input, choice);
+    let pulled = with_options(input, choice, &remote, "pulling", |options| {
+        client::pull(home.as_ref(), &site, &remote, options, server.as_mut())
+    });
     let has_base =
         || home.as_ref().is_some_and(|home| home.base(&site.root).is_ok_and(|one| one.is_some()));
-    let report = client::pull(home.as_ref(), &site, &remote, &options, server.as_mut()).map_err(
-        |error| match error.kind {
-            // A job that kept its checkout, but no home, cannot know that nobody has changed it.
-            Kind::BothChanged if remote.is_given && !has_base() => Failure::from(error)
-                .hint("kagi pull --theirs takes the server's; or pull into an empty directory"),
-            _ => perhaps_moved(error, &remote),
-        },
-    )?;
+    let report = pulled.map_err(|error| match error.kind {
+        // A job that kept its checkout, but no home, cannot know that nobody has changed it.
+        Kind::BothChanged if remote.is_given && !has_base() => Failure::from(error)
+            .hint("kagi pull --theirs takes the server's; or pull into an empty directory"),
+        _ => perhaps_moved(error, &remote),
+    })?;
     Ok(tell(&report, &remote, false))
 }
 
@@ -182,14 +184,37 @@ fn choice(input: &Input) -> Result<Option<Choice>, Failure> {
     }
 }
 
-fn options(input: &Input, choice: Option<Choice>) -> client::Options<'static> {
-    client::Options {
+/// Pulls or pushes, and shows how far that is, but not over a question.
+fn with_options<T>(
+    input: &Input,
+    choice: Option<Choice>,
+    remote: &Remote,
+    what: &'static str,
+    work: impl FnOnce(&client::Options) -> T,
+) -> T {
+    let progress = RefCell::new(None);
+    let hide = || drop(progress.take());
+    // ssh asks for its passphrase itself.
+    let can_show = !remote.known.address.starts_with("ssh://");
+    let show = |done, total| {
+        if can_show {
+            progress.borrow_mut().get_or_insert_with(|| Progress::new(what)).at(done, total);
+        }
+    };
+    work(&client::Options {
         accepts_older: input.has("accept-older"),
         choice,
         is_strict: is_strict(input),
-        confirm: &confirm_author,
-        waiting: &|| terminal::note("waiting for another kagi to finish"),
-    }
+        confirm: &|author| {
+            hide();
+            confirm_author(author)
+        },
+        waiting: &|| {
+            hide();
+            terminal::note("waiting for another kagi to finish");
+        },
+        progress: &show,
+    })
 }
 
 /// A server that cannot be reached may be elsewhere by now.

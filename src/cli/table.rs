@@ -9,7 +9,7 @@ mod team;
 mod values;
 
 use crate::cli::command::Command;
-use crate::cli::{driver, help, shell};
+use crate::cli::{complete, driver, help, man, shell};
 
 /// Every command, in the order of the overview.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
@@ -22,12 +22,15 @@ pub fn commands() -> impl Iterator<Item = &'static Command> {
 static LAST: &[Command] = &[
     Command {
         name: "complete",
-        words: "[WORD…]",
-        about: "what a word may go on as; the shell calls it",
-        details: "TO BE WRITTEN",
-        examples: &["kagi complete run ap"],
+        words: "-- [WORD…]",
+        about: "what the last word may go on as; the shell calls it",
+        details: "The words are those behind kagi; the last one is completed, and may be empty. Names alone are read, no\n\
+                  key is opened, nothing is asked or written, and the exit code is 0 whatever goes wrong. One candidate\n\
+                  a line, with a tab and a description; a line that begins with the tab leaves it to the shell:\n\
+                  files, directories, or command N, which begins at the Nth word.",
+        examples: &["kagi complete -- run ap"],
         flags: &[],
-        run: shell::complete,
+        run: complete::complete,
     },
     Command {
         name: "merge-driver",
@@ -53,8 +56,16 @@ static LAST: &[Command] = &[
         name: "completions",
         words: "bash|zsh|fish|elvish|powershell",
         about: "print what makes a shell complete kagi's words",
-        details: "TO BE WRITTEN",
-        examples: &["kagi completions bash > ~/.local/share/bash-completion/completions/kagi"],
+        details: "Commands, flags, services, environments, keys and members are completed, below a project's root too. The\n\
+                  shell asks kagi, which reads names that Git shows to everybody, and no key.",
+        examples: &[
+            "source <(kagi completions bash)",
+            "kagi completions bash > ~/.local/share/bash-completion/completions/kagi",
+            "kagi completions zsh > ~/.zfunc/_kagi",
+            "kagi completions fish > ~/.config/fish/completions/kagi.fish",
+            "kagi completions elvish >> ~/.config/elvish/rc.elv",
+            "kagi completions powershell >> $PROFILE",
+        ],
         flags: &[],
         run: shell::completions,
     },
@@ -62,10 +73,10 @@ static LAST: &[Command] = &[
         name: "man",
         words: "",
         about: "print the manual page",
-        details: "TO BE WRITTEN",
-        examples: &["kagi man > ~/.local/share/man/man1/kagi.1"],
+        details: "Every command with its flags and examples, as kagi help shows them, in the form that man(1) reads.",
+        examples: &["kagi man > ~/.local/share/man/man1/kagi.1", "kagi man | man -l -"],
         flags: &[],
-        run: shell::man,
+        run: man::man,
     },
     Command {
         name: "help",

@@ -6,7 +6,7 @@
 use crate::cli::args::Input;
 use crate::cli::asking::{Asking, admin, of_project, project_id};
 use crate::cli::report::{Failure, quoted, safe};
-use crate::cli::{author_name, may_delete, now, open};
+use crate::cli::{author_name, may_delete, now, open, print_lines};
 use crate::crypto::random;
 use crate::format::json::{self, Serialize};
 use crate::format::message::token::{Credential, ProjectToken};
@@ -181,7 +181,7 @@ pub fn list(input: &mut Input) -> Result<u8, Failure> {
     })?;
     let rows: Vec<_> = tokens.into_iter().map(|token| row(project.as_ref(), token)).collect();
     let text = if input.has("json") { json::write(&rows) } else { rows.iter().map(line).collect() };
-    terminal::print(text.as_bytes())?;
+    print_lines(input, &text)?;
     Ok(0)
 }
 

@@ -64,10 +64,15 @@ impl Words {
     /// Takes a word as the service or environment that it is; `false` if it is neither, or
     /// cannot be in this place.
     pub fn take(&mut self, project: &Project, word: &str) -> bool {
-        if self.env.is_none() && project.config.is_env(word) {
+        self.take_as(word, project.config.is_env(word), || project.is_service(word))
+    }
+
+    /// The same for a word of which is known what it is.
+    pub fn take_as(&mut self, word: &str, is_env: bool, is_service: impl Fn() -> bool) -> bool {
+        if self.env.is_none() && is_env {
             self.env = Some(word.to_string());
             self.has_env_word = true;
-        } else if self.service.is_none() && !self.has_env_word && project.is_service(word) {
+        } else if self.service.is_none() && !self.has_env_word && is_service() {
             self.service = Some(word.to_string());
         } else {
             return false;

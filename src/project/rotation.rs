@@ -38,25 +38,35 @@ impl Project {
     /// `NotFull`; what keeps a scope from being opened, naming it; `Conflict`; `TooLarge`,
     /// `Random`, `Write`; `RolledBack` unless `takes_older`; `ConfigBehind`. Before the commit nothing
     /// has changed for a reader. What fails after it comes back beside the project: the next change
-    /// of the scope finishes that.
+    /// of the scope finishes that. `progress` is told how many of how many steps are done.
     pub fn rotate(
         mut self,
         lock: &Lock,
         draft: Draft,
         takes_older: bool,
+        progress: &mut dyn FnMut(usize, usize),
     ) -> Result<(Self, Option<Error>)> {
         self.check_config()?;
         let older = self.older_scopes(takes_older)?;
         let epoch = Epoch { number: self.next_epoch(), id: random::bytes()? };
         let access = self.access.rotated(epoch, random::key()?)?;
         let roster = self.compose(&access, draft, &self.config.envs)?;
-        let mut scopes = Vec::new();
+        let (mut names, mut scopes) = (Vec::new(), Vec::new());
         for kind in ScopeKind::ALL {
-            for name in self.scopes(kind)? {
-                scopes.extend(self.seal_anew(lock, &access, name)?);
-            }
+            names.extend(self.scopes(kind)?);
+        }
+        // Each scope is sealed, then written twice.
+        let total = 3 * names.len();
+        let mut step = {
+            let mut done = 0..=total;
+            move || progress(done.next().unwrap_or(total), total)
+        };
+        for name in names {
+            step();
+            scopes.extend(self.seal_anew(lock, &access, name)?);
         }
         for scope in &scopes {
+            step();
             disk::replace(&self.path(&scope.name.file()), scope.before.as_bytes(), Mode::Public)?;
         }
         disk::replace(&self.path(ROSTER_FILE), roster.as_bytes(), Mode::Public)?;
@@ -64,6 +74,7 @@ impl Project {
         self.access = access;
         let mut unfinished = None;
         for scope in &scopes {
+            step();
             unfinished = self.drop_old_box(scope).err().or(unfinished);
             self.see(&scope.name, scope.sequence);
         }

@@ -15,6 +15,7 @@ use crate::format::scope_file::{
 use crate::format::snapshot::Snapshot;
 use crate::project::{DIRECTORY, Project, Site, Source};
 use crate::scope::{self, Scope};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A scope as it was found.
@@ -46,7 +47,10 @@ impl Found {
 
 impl Site {
     /// The scopes that have a file.
-    pub(super) fn scope_files(&self, kind: ScopeKind) -> Result<Vec<ScopeName>> {
+    ///
+    /// # Errors
+    /// `Read`, `NotPlain`.
+    pub fn scope_files(&self, kind: ScopeKind) -> Result<Vec<ScopeName>> {
         let named = |paths: &mut dyn Iterator<Item = &str>| {
             paths.filter_map(ScopeName::of_file).filter(|name| name.kind == kind).collect()
         };
@@ -69,6 +73,16 @@ impl Site {
             }
         }
         Ok(scopes)
+    }
+
+    /// The names in the index of a scope's file; nothing vouches for them (FORMAT 7.10).
+    ///
+    /// # Errors
+    /// `Read`, `NotPlain`, `TooLarge`.
+    pub fn claimed_names(&self, scope: &ScopeName) -> Result<BTreeSet<String>> {
+        let bytes = self.read_if_there(&scope.file(), FILE_BYTES_MAX)?.unwrap_or_default();
+        let name = |line: &String| Some(line.split_once(' ')?.1.rsplit_once(' ')?.0.to_string());
+        Ok(scope_file::index(&bytes).iter().filter_map(name).collect())
     }
 }
 

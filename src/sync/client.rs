@@ -39,6 +39,8 @@ pub struct Options<'a> {
     pub confirm: &'a dyn Fn(&Member) -> bool,
     /// Is called if another kagi works on the project.
     pub waiting: &'a dyn Fn(),
+    /// Is told how many files, of how many, were checked, sent or fetched.
+    pub progress: &'a dyn Fn(usize, usize),
 }
 
 /// The remote of a project: its address is in `known`, to be opened by `remote::open` with the

@@ -85,6 +85,7 @@ impl Exchange<'_> {
         // What was not verified when it came has to come again (PROTOCOL 12.4).
         let since = base.as_ref().map_or(0, |base| base.revision);
         let mut since = if since <= seen.0 { since } else { 0 };
+        (self.options.progress)(0, 0);
         let mut pulled = self.ask_for(since, member)?;
         let is_base = |id: Digest| base.as_ref().is_some_and(|base| base.id() == id);
         if pulled.manifest.is_empty()
@@ -203,6 +204,7 @@ impl Exchange<'_> {
         let asked: BTreeSet<_> = wanted.iter().copied().collect();
         loop {
             wanted.retain(|digest| !blobs.contains_key(digest));
+            (self.options.progress)(asked.len() - wanted.len(), asked.len());
             let Some(first) = wanted.first().copied() else {
                 return Ok(());
             };

@@ -108,7 +108,8 @@ impl Exchange<'_> {
         let files = self.site.files(&mut blobs)?;
         let base = self.base();
         let boxes = self.home.map(|home| home.base_boxes(&self.site.root)).unwrap_or_default();
-        let may_lack = check_changed(&project, &files, &blobs, base.as_ref(), &boxes)?;
+        let may_lack =
+            check_changed(&project, &files, &blobs, base.as_ref(), &boxes, self.options.progress)?;
         let list = |(path, digest): (&String, &Digest)| {
             let size = blobs.get(digest).map_or(0, Vec::len);
             Listed {
@@ -225,9 +226,11 @@ fn check_changed(
     blobs: &Blobs,
     base: Option<&Manifest>,
     boxes: &KnownBoxes,
+    progress: &dyn Fn(usize, usize),
 ) -> Result<bool> {
     let mut may_lack = false;
-    for (path, digest) in files {
+    for (at, (path, digest)) in files.iter().enumerate() {
+        progress(at + 1, files.len());
         let based = base.and_then(|base| base.find(path)).map(|file| file.digest);
         let is_new = based != Some(*digest);
         let (Some(name), Some(bytes)) = (ScopeName::of_file(path), blobs.get(digest)) else {
