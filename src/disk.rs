@@ -226,6 +226,22 @@ pub fn make_directories(root: &Path, below: &Path, mode: Mode) -> Result<PathBuf
     Ok(path)
 }
 
+/// Refuses what is there between `root` and `root/below` but no plain directory.
+///
+/// # Errors
+/// `NotPlain`, naming it.
+pub fn check_directories(root: &Path, below: &Path) -> Result<()> {
+    let between = below.parent().unwrap_or(Path::new(""));
+    let mut path = root.to_path_buf();
+    for part in between {
+        path.push(part);
+        if exists(&path) && !is_directory(&path) {
+            return Err(Error::new(Kind::NotPlain, path.to_string_lossy()));
+        }
+    }
+    Ok(())
+}
+
 fn make_directory(path: &Path, mode: Mode) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]

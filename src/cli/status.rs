@@ -24,6 +24,7 @@ struct StatusJson {
     envs: Vec<String>,
     default_env: String,
     scopes: Vec<ScopeJson>,
+    files: Vec<FilesJson>,
     attention: Vec<String>,
     exposed: Vec<Exposure>,
     merges: &'static str,
@@ -37,6 +38,15 @@ struct ScopeJson {
     service: String,
     env: String,
     keys: usize,
+    is_open: bool,
+}
+
+/// A scope of files.
+#[derive(Serialize)]
+struct FilesJson {
+    service: String,
+    env: String,
+    files: usize,
     is_open: bool,
 }
 
@@ -57,6 +67,7 @@ pub fn status(input: &mut Input) -> Result<u8, Failure> {
         envs: project.config.envs.clone(),
         default_env: project.config.default_env.clone(),
         scopes: Vec::new(),
+        files: Vec::new(),
         attention: Vec::new(),
         exposed: exposures(&project)?,
         merges: match is_set_up(&project.site.root) {
@@ -69,7 +80,7 @@ pub fn status(input: &mut Input) -> Result<u8, Failure> {
         files_changed,
     };
     let is_sound = add_scopes(&project, &mut status)?;
-    for scope in project.unlisted_scopes(ScopeKind::Values)? {
+    for scope in project.unlisted_scopes()? {
         status.attention.push(format!("{scope} {UNLISTED}"));
     }
     for scope in project.gone_scopes() {
@@ -96,14 +107,14 @@ pub fn asking(count: usize) -> String {
 /// Lists the scopes; `false` if one is damaged or in conflict.
 fn add_scopes(project: &Project, status: &mut StatusJson) -> Result<bool, Failure> {
     let mut is_sound = true;
-    for target in project.scopes(ScopeKind::Values)? {
+    for target in project.all_scopes()? {
         let is_granted = project.access().scope_key(&target).is_some();
         let found = if is_granted { project.load(&target) } else { Ok(None) };
-        let mut keys = 0;
+        let mut count = 0;
         match &found {
             Ok(None) => {}
             Ok(Some(found)) => {
-                keys = found.scope.len();
+                count = found.scope.len();
                 status
                     .attention
                     .extend(remarks(found).iter().map(|line| format!("{target} {line}")));
@@ -120,8 +131,15 @@ fn add_scopes(project: &Project, status: &mut StatusJson) -> Result<bool, Failur
         if let Err(error) = found {
             status.attention.push(Failure::from(error).message().to_string());
         }
-        let ScopeName { service, env, .. } = target;
-        status.scopes.push(ScopeJson { service, env, keys, is_open });
+        let ScopeName { service, env, kind } = target;
+        match kind {
+            ScopeKind::Values => {
+                status.scopes.push(ScopeJson { service, env, keys: count, is_open });
+            }
+            ScopeKind::Files => {
+                status.files.push(FilesJson { service, env, files: count, is_open });
+            }
+        }
     }
     Ok(is_sound)
 }
@@ -155,10 +173,18 @@ fn text(project: &Project, status: &StatusJson) -> String {
         let (remote, revision) = (safe(&status.remote), status.revision_seen);
         let _ = writeln!(text, "remote        {remote}, revision {revision}; {changed}");
     }
-    for (at, scope) in status.scopes.iter().enumerate() {
+    let values = status
+        .scopes
+        .iter()
+        .map(|one| (&one.service, &one.env, one.is_open, counted(one.keys, "key")));
+    let files = status
+        .files
+        .iter()
+        .map(|one| (&one.service, &one.env, one.is_open, counted(one.files, "file")));
+    for (at, (service, env, is_open, count)) in values.chain(files).enumerate() {
         let head = if at == 0 { "scopes" } else { "" };
-        let keys = if scope.is_open { counted(scope.keys, "key") } else { "not open".to_string() };
-        let _ = writeln!(text, "{head:<13} {}/{}  {keys}", scope.service, scope.env);
+        let count = if is_open { count } else { "not open".to_string() };
+        let _ = writeln!(text, "{head:<13} {service}/{env}  {count}");
     }
     for (at, line) in status.attention.iter().enumerate() {
         let head = if at == 0 { "attention" } else { "" };

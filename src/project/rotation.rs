@@ -9,7 +9,7 @@ use crate::disk::{self, Lock, Mode};
 use crate::error::{Error, Kind, Result};
 use crate::format::names::Epoch;
 use crate::format::roster::Roster;
-use crate::format::scope_file::{FILE_BYTES_MAX, ScopeKind, ScopeName, SealedBox};
+use crate::format::scope_file::{FILE_BYTES_MAX, ScopeName, SealedBox};
 use crate::project::scopes::seal;
 use crate::project::{Opening, Project, ROSTER_FILE};
 use crate::team::{Access, Draft};
@@ -51,10 +51,8 @@ impl Project {
         let access = self.access.rotated(epoch, random::key()?)?;
         let roster = self.compose(&access, draft, &self.config.envs)?;
         let mut scopes = Vec::new();
-        for kind in ScopeKind::ALL {
-            for name in self.scopes(kind)? {
-                scopes.extend(self.seal_anew(lock, &access, name)?);
-            }
+        for name in self.all_scopes()? {
+            scopes.extend(self.seal_anew(lock, &access, name)?);
         }
         for scope in &scopes {
             disk::replace(&self.path(&scope.name.file()), scope.before.as_bytes(), Mode::Public)?;
