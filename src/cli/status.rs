@@ -24,7 +24,7 @@ struct StatusJson {
     envs: Vec<String>,
     default_env: String,
     scopes: Vec<ScopeJson>,
-    files: Vec<FilesJson>,
+    files: Vec<ScopeJson>,
     attention: Vec<String>,
     exposed: Vec<Exposure>,
     merges: &'static str,
@@ -38,15 +38,6 @@ struct ScopeJson {
     service: String,
     env: String,
     keys: usize,
-    is_open: bool,
-}
-
-/// A scope of files.
-#[derive(Serialize)]
-struct FilesJson {
-    service: String,
-    env: String,
-    files: usize,
     is_open: bool,
 }
 
@@ -132,13 +123,10 @@ fn add_scopes(project: &Project, status: &mut StatusJson) -> Result<bool, Failur
             status.attention.push(Failure::from(error).message().to_string());
         }
         let ScopeName { service, env, kind } = target;
+        let scope = ScopeJson { service, env, keys: count, is_open };
         match kind {
-            ScopeKind::Values => {
-                status.scopes.push(ScopeJson { service, env, keys: count, is_open });
-            }
-            ScopeKind::Files => {
-                status.files.push(FilesJson { service, env, files: count, is_open });
-            }
+            ScopeKind::Values => status.scopes.push(scope),
+            ScopeKind::Files => status.files.push(scope),
         }
     }
     Ok(is_sound)
@@ -173,18 +161,13 @@ fn text(project: &Project, status: &StatusJson) -> String {
         let (remote, revision) = (safe(&status.remote), status.revision_seen);
         let _ = writeln!(text, "remote        {remote}, revision {revision}; {changed}");
     }
-    let values = status
-        .scopes
-        .iter()
-        .map(|one| (&one.service, &one.env, one.is_open, counted(one.keys, "key")));
-    let files = status
-        .files
-        .iter()
-        .map(|one| (&one.service, &one.env, one.is_open, counted(one.files, "file")));
-    for (at, (service, env, is_open, count)) in values.chain(files).enumerate() {
+    let values = status.scopes.iter().map(|scope| (scope, ScopeKind::Values));
+    let files = status.files.iter().map(|scope| (scope, ScopeKind::Files));
+    for (at, (scope, kind)) in values.chain(files).enumerate() {
         let head = if at == 0 { "scopes" } else { "" };
-        let count = if is_open { count } else { "not open".to_string() };
-        let _ = writeln!(text, "{head:<13} {service}/{env}  {count}");
+        let count = counted(scope.keys, kind.noun());
+        let count = if scope.is_open { count } else { "not open".to_string() };
+        let _ = writeln!(text, "{head:<13} {}/{}  {count}", scope.service, scope.env);
     }
     for (at, line) in status.attention.iter().enumerate() {
         let head = if at == 0 { "attention" } else { "" };
