@@ -335,6 +335,19 @@ pub fn free_backup(path: &Path) -> PathBuf {
     backups.find(|backup| !exists(backup)).unwrap_or_default()
 }
 
+/// Keeps what is about to be replaced under another name, which it gives back: by a second link, so
+/// that nothing is missing meanwhile; where that cannot be, by renaming it.
+///
+/// # Errors
+/// `Write` naming it.
+pub fn keep(path: &Path) -> Result<PathBuf> {
+    let kept = free_backup(path);
+    let linked = fs::hard_link(path, &kept).or_else(|_| fs::rename(path, &kept));
+    linked.map_err(failed(Kind::Write, path))?;
+    sync_parent(&kept)?;
+    Ok(kept)
+}
+
 /// True if something is at the path, whatever it is.
 #[must_use]
 pub fn exists(path: &Path) -> bool {

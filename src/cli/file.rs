@@ -5,24 +5,23 @@
 
 use crate::cli::args::Input;
 use crate::cli::dotenv::note_if_not_ignored;
-use crate::cli::get::{list_scopes, shown_value};
+use crate::cli::get::{list_scopes, print_value};
 use crate::cli::report::{Failure, quoted, shell_word};
 use crate::cli::words::{Words, check_new_service, did_you_mean, nearest};
 use crate::cli::{
-    author, counted, load, may_show, missing_key, open, open_to_write, remember, save, single,
-    values, working_directory,
+    author, load, may_show, missing_key, open, open_to_write, remember, set_key, single, values,
+    working_directory,
 };
 use crate::disk;
 use crate::error::{Error, Kind};
 use crate::format::names::{below_home, check_file_name, is_kept_out};
 use crate::format::scope_file::{ScopeKind, ScopeName};
-use crate::format::snapshot::STORED_BYTES_MAX;
+use crate::format::snapshot::{Entry, STORED_BYTES_MAX};
 use crate::keys::Home;
 use crate::process;
 use crate::project::Project;
 use crate::scope::Scope;
 use crate::secret::Secret;
-use crate::terminal;
 use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::path::{Component, Path, PathBuf};
@@ -44,104 +43,78 @@ pub fn add(input: &mut Input) -> Result<u8, Failure> {
     let target = words.target(&project)?.of_kind(ScopeKind::Files);
     check_new_service(&project, &target)?;
     let source = absolute(Path::new(given))?;
-    let name = stored_name(&project, input, &source, given)?;
-    let content = read_source(&project, input, &source, given)?;
-    let mut scope = load(&project, &target)?.scope;
-    let named = quoted(&name);
-    let is_same = match scope.get(&name) {
-        [entry] => entry.value.expose() == content.expose(),
-        _ => false,
-    };
-    if is_same {
-        terminal::note(&format!(
-            "{named} in {target} has that content already; nothing was written"
-        ));
-    } else if !scope.get(&name).is_empty() && !input.has("force") {
-        let message = format!("{named} in {target} has other content; nothing was written");
+    let base = if input.has("external") { home_directory()? } else { project.site.root.clone() };
+    let name = stored_name(input, &base, &source, given)?;
+    let content = read_source(&project, input, &base, &source, given)?;
+    let scope = project.load(&target)?.unwrap_or_default().scope;
+    let is_other = |entry: &Entry| entry.value.expose() != content.expose();
+    if scope.get(&name).iter().any(is_other) && !input.has("force") {
+        let message =
+            format!("{} in {target} has other content; nothing was written", quoted(&name));
         return Err(Failure::new(message).hint("--force replaces it"));
-    } else {
-        let size = counted(content.len(), "byte");
-        scope
-            .put(ScopeKind::Files, &name, content, None, author(&project))
-            .map_err(|error| Failure::from(error).and("nothing was written"))?;
-        let version = scope.get(&name).first().map_or(1, |entry| entry.version);
-        save(&project, &lock, &target, scope)?;
-        terminal::note(&format!("added {named} to {target}: {size}, version {version}"));
     }
+    set_key(&project, &lock, &target, &name, content, None, author(&project))?;
     note_if_not_ignored(Path::new(given));
     Ok(0)
 }
 
 /// What a file is called in its scope: its path below the project, or below the home directory.
-fn stored_name(
-    project: &Project,
-    input: &Input,
-    source: &Path,
-    given: &str,
-) -> Result<String, Failure> {
-    let outside = |place: &str| {
-        let message = format!("{} is outside of the {place}; nothing was written", quoted(given));
-        Failure::new(message)
-    };
+fn stored_name(input: &Input, base: &Path, source: &Path, given: &str) -> Result<String, Failure> {
     let is_external = input.has("external");
+    let (place, prefix) = if is_external { ("home directory", "~/") } else { ("project", "") };
+    let outside = || {
+        let message = format!("{} is outside of the {place}; nothing was written", quoted(given));
+        let hint = "--external, for a file below the home directory; or --name NAME";
+        Failure::new(message).hint(hint)
+    };
     let name = match input.text("name")? {
         Some(name) => name.to_string(),
-        None if is_external => {
-            let name = path_below(&home_directory()?, source);
-            format!("~/{}", name.ok_or_else(|| outside("home directory"))?)
-        }
-        None => path_below(&project.site.root, source).ok_or_else(|| {
-            outside("project")
-                .hint("--external, for a file below the home directory; or --name NAME")
-        })?,
+        None => format!("{prefix}{}", path_below(base, source).ok_or_else(outside)?),
     };
     if below_home(&name).is_some() != is_external {
         let message = "--external belongs to names that begin with ~/";
         return Err(Failure::usage(message).hint("kagi file add --help"));
     }
-    let checked = check_file_name(&name);
-    checked.map_err(|error| Failure::from(error).and("nothing was written"))?;
+    check_file_name(&name).map_err(nothing)?;
     Ok(name)
+}
+
+fn nothing(error: Error) -> Failure {
+    Failure::from(error).and("nothing was written")
 }
 
 /// Reads a plain file that may be encrypted.
 fn read_source(
     project: &Project,
     input: &Input,
+    base: &Path,
     source: &Path,
     given: &str,
 ) -> Result<Secret, Failure> {
     check_place(project, source)?;
-    let named = |error: Error| {
-        let error = Error { subject: given.to_string(), ..error };
-        Failure::from(error).and("nothing was written")
-    };
     if disk::is_directory(source) {
         let message = format!("{} is a directory; nothing was written", quoted(given));
         return Err(Failure::new(message).hint("kagi file add takes one file at a time"));
-    }
-    // By a link on the way it could not be restored.
-    let base = if input.has("external") { home_directory()? } else { project.site.root.clone() };
-    if let Ok(below) = source.strip_prefix(&base) {
-        disk::check_directories(&base, below).map_err(named)?;
     }
     if is_tracked(source) {
         let message = format!("Git tracks {} in plain text; nothing was written", quoted(given));
         let hint = format!("git rm --cached -- {}, then add it to .gitignore", shell_word(given));
         return Err(Failure::new(message).hint(hint));
     }
-    let is_large = input.has("allow-large");
-    let bytes_max = if is_large { STORED_BYTES_MAX } else { ADDED_BYTES_MAX };
-    let read = disk::read(source, bytes_max).map_err(|error| match error.kind {
-        Kind::TooLarge if is_large => named(error.because("a file may have 5 MiB")),
-        Kind::TooLarge => {
-            let error = error.because("it has over 1 MiB");
-            named(error).hint("--allow-large takes up to 5 MiB")
+    let bytes_max = if input.has("allow-large") { STORED_BYTES_MAX } else { ADDED_BYTES_MAX };
+    // By a link on the way it could not be restored.
+    let read =
+        source.strip_prefix(base).map_or(Ok(()), |below| disk::check_directories(base, below));
+    let read = read.and_then(|()| disk::read(source, bytes_max)).and_then(|bytes| {
+        bytes.map(Secret::from_vec).ok_or_else(|| Error::new(Kind::Missing, given))
+    });
+    read.map_err(|error| {
+        let error = Error { subject: given.to_string(), ..error };
+        match error.kind {
+            Kind::TooLarge => nothing(error.because("1 MiB is the most, 5 MiB with --allow-large")),
+            _ => nothing(error),
         }
-        _ => named(error),
-    })?;
-    let missing = || named(Error::new(Kind::Missing, given));
-    read.map(Secret::from_vec).ok_or_else(missing)
+    })
 }
 
 fn is_tracked(path: &Path) -> bool {
@@ -186,8 +159,7 @@ pub fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// The path from `base` to something below it, with `/`.
-#[must_use]
-pub fn path_below(base: &Path, path: &Path) -> Option<String> {
+fn path_below(base: &Path, path: &Path) -> Option<String> {
     let parts: Option<Vec<_>> = path.strip_prefix(base).ok()?.iter().map(OsStr::to_str).collect();
     parts.filter(|parts| !parts.is_empty()).map(|parts| parts.join("/"))
 }
@@ -235,26 +207,17 @@ pub fn show(input: &mut Input) -> Result<u8, Failure> {
     let target = words.target(&project)?.of_kind(ScopeKind::Files);
     let scope = load(&project, &target)?.scope;
     let name = named_file(&project, &target, &scope, word)?;
-    let Some(entry) = single(&project, &target, &name, scope.get(&name))? else {
-        return Err(missing_key(&name, &target));
-    };
+    let entry = entry_of(&project, &target, &scope, &name)?;
     let (service, env, file) = (&target.service, &target.env, shell_word(&name));
     let to_file = format!("kagi file restore {service} {env} {file} --out PATH");
     let bytes = entry.value.expose();
     let is_text = std::str::from_utf8(bytes).is_ok() && !bytes.contains(&0);
-    let is_terminal = std::io::stdout().is_terminal();
-    if is_terminal && !is_text {
+    if !is_text && std::io::stdout().is_terminal() {
         let message = format!("{} is no text for a terminal; nothing was shown", quoted(&name));
         return Err(Failure::new(message).hint(to_file));
     }
     may_show(&format!("{} of {target}", quoted(&name)), &to_file)?;
-    if is_terminal {
-        let mut text = shown_value(entry, "");
-        text.push(if bytes.ends_with(b"\n") { b"" } else { b"\n" });
-        terminal::print(text.expose())?;
-    } else {
-        terminal::print(bytes)?;
-    }
+    print_value(entry, if bytes.ends_with(b"\n") { "" } else { "\n" })?;
     remember(&project);
     Ok(0)
 }
@@ -265,6 +228,19 @@ pub fn show(input: &mut Input) -> Result<u8, Failure> {
 /// As `unset`.
 pub fn remove(input: &mut Input) -> Result<u8, Failure> {
     values::delete(input, ScopeKind::Files)
+}
+
+/// A file of a scope.
+///
+/// # Errors
+/// As `single`; if it is not there.
+pub fn entry_of<'a>(
+    project: &Project,
+    target: &ScopeName,
+    scope: &'a Scope,
+    name: &str,
+) -> Result<&'a Entry, Failure> {
+    single(project, target, name, scope.get(name))?.ok_or_else(|| missing_key(name, target))
 }
 
 /// The file of a scope that a word means: its name, its path from the working directory, or its last

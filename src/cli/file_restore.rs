@@ -7,10 +7,10 @@
 
 use crate::cli::args::Input;
 use crate::cli::dotenv::note_if_not_ignored;
-use crate::cli::file::{absolute, check_place, home_directory, named_file, path_below};
+use crate::cli::file::{absolute, check_place, entry_of, home_directory, named_file};
 use crate::cli::report::{Failure, quoted, shell_word};
 use crate::cli::words::Words;
-use crate::cli::{counted, load, lock, missing_key, not_confirmed, open, remember, single};
+use crate::cli::{counted, load, lock, not_confirmed, open, remember};
 use crate::disk::{self, Mode};
 use crate::error::Kind;
 use crate::format::names::below_home;
@@ -35,16 +35,15 @@ struct Step<'a> {
     entry: &'a Entry,
     /// A directory that is there; what is made is below it.
     base: PathBuf,
-    /// The path from there.
-    below: String,
+    path: PathBuf,
     /// The path from the working directory, to be shown.
     shown: PathBuf,
     there: There,
 }
 
 impl Step<'_> {
-    fn path(&self) -> PathBuf {
-        self.base.join(&self.below)
+    fn below(&self) -> &Path {
+        self.path.strip_prefix(&self.base).unwrap_or(&self.path)
     }
 
     fn shown(&self) -> String {
@@ -52,16 +51,14 @@ impl Step<'_> {
     }
 
     /// What is at its place now.
-    fn look(&self) -> Result<There, Failure> {
+    fn look(&self) -> crate::error::Result<There> {
+        disk::check_directories(&self.base, self.below())?;
         let content = self.entry.value.expose();
-        let read = disk::check_directories(&self.base, Path::new(&self.below))
-            .and_then(|()| disk::read(&self.path(), content.len()));
-        match read.map(|old| old.map(Secret::from_vec)) {
+        match disk::read(&self.path, content.len()).map(|old| old.map(Secret::from_vec)) {
             Ok(None) => Ok(There::Nothing),
             Ok(Some(old)) if old.expose() == content => Ok(There::Same),
-            Ok(Some(_)) => Ok(There::Other),
-            Err(error) if error.kind == Kind::TooLarge => Ok(There::Other),
-            Err(error) => Err(error.into()),
+            Err(error) if error.kind != Kind::TooLarge => Err(error),
+            _ => Ok(There::Other),
         }
     }
 }
@@ -79,9 +76,7 @@ pub fn restore(input: &mut Input) -> Result<u8, Failure> {
     let names = chosen(&project, input, &target, &scope, words.rest.first())?;
     let mut steps = Vec::new();
     for name in &names {
-        let entry = single(&project, &target, name, scope.get(name))?;
-        let entry = entry.ok_or_else(|| missing_key(name, &target))?;
-        let step = step(&project, input, entry);
+        let step = step(&project, input, entry_of(&project, &target, &scope, name)?);
         steps.push(step.map_err(|failure| failure.and("nothing was restored"))?);
     }
     remember(&project);
@@ -147,30 +142,24 @@ fn chosen(
 
 /// Where a file goes, and what is there.
 fn step<'a>(project: &Project, input: &Input, entry: &'a Entry) -> Result<Step<'a>, Failure> {
-    let site = &project.site;
-    let path = match (input.value("out"), below_home(&entry.name)) {
-        (Some(out), _) => absolute(Path::new(out))?,
-        (None, Some(below)) => home_directory()?.join(below),
-        (None, None) => site.root.join(&entry.name),
-    };
-    let in_project = path_below(&site.root, &path);
-    let at_home = below_home(&entry.name).filter(|_| !input.has("out"));
-    let (base, below, shown) = match (in_project, at_home) {
-        (_, Some(below)) => (home_directory()?, below.to_string(), path),
-        (Some(below), None) => {
-            let shown = PathBuf::from(format!("{}{below}", site.up));
-            (site.root.clone(), below, shown)
+    let root = &project.site.root;
+    let (base, path) = match (input.value("out"), below_home(&entry.name)) {
+        (None, None) => (root.clone(), root.join(&entry.name)),
+        (None, Some(below)) => {
+            let home = home_directory()?;
+            let path = home.join(below);
+            (home, path)
         }
-        (None, None) => {
-            let (base, name) = (path.parent(), path.file_name().and_then(|name| name.to_str()));
-            let (Some(base), Some(name)) = (base, name) else {
-                return Err(Failure::usage("--out takes the path of a file"));
-            };
-            (base.to_path_buf(), name.to_string(), path.clone())
+        (Some(out), _) => {
+            let path = absolute(Path::new(out))?;
+            let base = if path.starts_with(root) { Some(root.as_path()) } else { path.parent() };
+            (base.unwrap_or(&path).to_path_buf(), path)
         }
     };
-    let mut step = Step { entry, base, below, shown, there: There::Nothing };
-    check_place(project, &step.path())?;
+    check_place(project, &path)?;
+    let in_project = path.strip_prefix(root).map(|below| Path::new(&project.site.up).join(below));
+    let shown = in_project.unwrap_or_else(|_| path.clone());
+    let mut step = Step { entry, base, path, shown, there: There::Nothing };
     step.there = step.look()?;
     Ok(step)
 }
@@ -209,7 +198,7 @@ fn may_write_at_home(input: &Input, steps: &[Step]) -> Result<(), Failure> {
 }
 
 fn write(step: &Step) -> Result<(), Failure> {
-    let (path, shown) = (step.path(), step.shown());
+    let shown = step.shown();
     // Somebody may have taken their time to say y.
     if step.look()? != step.there {
         return Err(Failure::new(format!("{shown} was changed meanwhile")).hint("run it again"));
@@ -219,13 +208,14 @@ fn write(step: &Step) -> Result<(), Failure> {
         return Ok(());
     }
     if step.there == There::Other {
-        let kept = disk::free_backup(&path);
-        disk::rename(&path, &kept)?;
+        let kept = disk::keep(&step.path)?;
         let kept = step.shown.with_file_name(kept.file_name().unwrap_or_default());
         terminal::note(&format!("kept the old one as {}", quoted(&kept.to_string_lossy())));
         note_if_not_ignored(&kept);
     }
-    disk::replace_below(&step.base, &step.below, step.entry.value.expose(), Mode::Private)?;
+    let between = step.below().parent().unwrap_or(Path::new(""));
+    disk::make_directories(&step.base, between, Mode::Private)?;
+    disk::replace(&step.path, step.entry.value.expose(), Mode::Private)?;
     terminal::note(&format!("restored {shown}"));
     note_if_not_ignored(&step.shown);
     Ok(())

@@ -43,14 +43,21 @@ fn get_key(project: &Project, words: &Words, key: &str) -> Result<u8, Failure> {
         return Err(not_found(project, words, &target, &found, key));
     };
     may_reveal(&format!("{} of {target}", quoted(key)))?;
-    if std::io::stdout().is_terminal() {
-        let mut text = shown_value(entry, "");
-        text.push(b"\n");
-        terminal::print(text.expose())?;
-    } else {
-        terminal::print(entry.value.expose())?;
-    }
+    print_value(entry, "\n")?;
     Ok(0)
+}
+
+/// Prints a value: as it is; on a terminal as that may show it, and then `end`.
+///
+/// # Errors
+/// `Write`.
+pub fn print_value(entry: &Entry, end: &str) -> Result<(), Failure> {
+    if !std::io::stdout().is_terminal() {
+        return Ok(terminal::print(entry.value.expose())?);
+    }
+    let mut text = shown_value(entry, "");
+    text.push(end.as_bytes());
+    Ok(terminal::print(text.expose())?)
 }
 
 fn not_found(
