@@ -16,8 +16,10 @@ use kagi::format::scope_file::{self, ScopeKind, ScopeName, SealedBox};
 use kagi::format::snapshot::{Entry, Snapshot};
 use kagi::secret::Secret;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 const SCOPE: &str = ".kagi/files/app/development.enc";
 const BYTES: &[u8] = b"\0hunter2\xff\n";
@@ -163,12 +165,16 @@ fn one_file_changed_on_two_branches_is_a_conflict_until_somebody_chooses() {
             .contains("(in conflict: Ada, Ada)")
     );
     team.kagi("resolve --take 3").fails(&["has no such value"]);
-    team.kagi("resolve app development key --take key=2")
+    team.kagi("resolve app development key_of_values")
+        .fails(&["is not in conflict"]);
+    team.kagi("resolve app development file:key --take key=2")
         .ok()
         .says(&["resolved key in app/development (files)"]);
-    assert_eq!(team.restored(&team.bob, "key"), b"right");
+    // Both were written in the same second, perhaps: either may be the second.
+    let chosen = team.restored(&team.bob, "key");
+    assert!([&b"left"[..], b"right"].contains(&chosen.as_slice()));
     team.kagi("key rotate --yes").ok();
-    assert_eq!(team.restored(&team.bob, "key"), b"right");
+    assert_eq!(team.restored(&team.bob, "key"), chosen);
 }
 
 #[test]
@@ -194,6 +200,76 @@ fn a_rotation_takes_files_along_and_says_what_the_removed_one_knew() {
     assert!(team.kagi("status").text().contains(knew));
     team.add("key", b"new");
     assert!(!team.kagi("status").text().contains(knew));
+}
+
+#[test]
+fn what_was_added_under_the_old_key_is_taken_over() {
+    let team = Team::new();
+    team.git("checkout -q -b old").ok();
+    team.write("key.old", b"old");
+    // Ada's device has not seen it when it rotates.
+    team.bob.kagi(&team.at, "file add key.old").ok();
+    team.ada.commit(&team.at, "old");
+    team.git("checkout -q main").ok();
+    team.kagi("key rotate --yes").ok();
+    team.ada.commit(&team.at, "rotated");
+    team.git("merge -q old -m merged").ok();
+    team.kagi("file list")
+        .fails(&["was written under an older key", "kagi resolve --from REV"]);
+    team.kagi("resolve --from HEAD^2")
+        .ok()
+        .says(&["took over key.old in app/development (files)"]);
+    assert_eq!(team.restored(&team.bob, "key.old"), b"old");
+    assert_eq!(team.restored(&team.bob, "key"), BYTES);
+}
+
+#[test]
+fn what_changes_while_a_restore_waits_is_not_replaced() {
+    let team = Team::new();
+    let outside = team.world.root.join("outside");
+    let tries: [&dyn Fn(&Path); 2] = [&|path| fs::write(path, "mine").expect("a file"), &|path| {
+        symlink(&outside, path).expect("a link");
+    }];
+    for change in tries {
+        let path = team.at.join("key");
+        fs::remove_file(&path).expect("a file");
+        let lock = fs::File::open(team.at.join(".kagi")).expect("a directory");
+        lock.lock().expect("a lock");
+        let mut command = team.ada.command(program(), &team.at);
+        command.args(["file", "restore", "key", "--force"]);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("kagi");
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let waiting = lines.next().expect("a line").expect("text");
+        assert!(waiting.contains("waiting for another kagi"), "{waiting}");
+        change(&path);
+        lock.unlock().expect("a lock");
+        let rest: Vec<_> = lines.map(|line| line.expect("text")).collect();
+        assert!(!child.wait().expect("an end").success(), "{rest:?}");
+        assert!(fs::read(&path).is_ok_and(|bytes| bytes == b"mine") || path.is_symlink());
+        assert!(!outside.exists() && !team.at.join("key.backup-1").exists());
+    }
+}
+
+#[test]
+fn doctor_mends_an_index_of_files() {
+    let team = Team::new();
+    team.write("key of mine", b"x");
+    let mut command = team.ada.command(program(), &team.at);
+    outcome("kagi", command.args(["file", "add", "key of mine"])).ok();
+    team.kagi("doctor").ok();
+    let text = fs::read_to_string(team.at.join(SCOPE)).expect("a scope");
+    assert!(text.contains("\nkey key of mine 1\n"), "{text}");
+    fs::write(team.at.join(SCOPE), text.replace("of mine", "of yours")).expect("a file");
+    team.kagi("doctor")
+        .fails(&["app/development (files) has index lines that do not fit its box"]);
+    team.kagi("doctor --fix").ok();
+    assert_eq!(
+        fs::read_to_string(team.at.join(SCOPE))
+            .expect("a scope")
+            .lines()
+            .nth(2),
+        Some("key key of mine 1")
+    );
 }
 
 #[test]
@@ -260,7 +336,9 @@ fn history_names_files_and_gives_them_back() {
     let json = team.kagi("diff --json").ok().text();
     assert!(json.contains("\"file:key\""), "{json}");
     team.ada.commit(&team.at, "second");
+    let named = team.kagi("log app development file:key").ok().text();
     let log = team.kagi("log app development key").ok().text();
+    assert_eq!(named, log);
     assert!(
         log.contains("changed file:key in app/development (version 2)"),
         "{log}"

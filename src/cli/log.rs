@@ -236,8 +236,9 @@ impl Walk<'_> {
         changes: &mut Vec<Change>,
     ) {
         let keys: BTreeSet<_> = olds.iter().chain([new]).flat_map(|state| state.keys()).collect();
-        for key in keys.into_iter().filter(|key| self.key.as_ref().is_none_or(|only| only == *key))
-        {
+        let is_meant =
+            |key: &&String| self.key.as_ref().is_none_or(|word| name.is_meant(key, word));
+        for key in keys.into_iter().filter(is_meant) {
             let mut add = |time, author: &str, action: &str, version| {
                 changes.push(Change {
                     time,

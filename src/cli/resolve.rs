@@ -108,7 +108,9 @@ fn ask_for_all(
     key: Option<&String>,
 ) -> Result<Choice, Failure> {
     let mut choice = Choice { target, entries: Vec::new(), count: 0 };
-    for name in scope.conflicts().into_iter().filter(|name| key.is_none_or(|key| key == name)) {
+    let place = choice.target.clone();
+    let is_meant = |name: &&str| key.is_none_or(|word| place.is_meant(name, word));
+    for name in scope.conflicts().into_iter().filter(is_meant) {
         choice.count += 1;
         let chosen = ask_for(project, input, &choice.target, name, scope.get(name))?;
         choice.entries.extend(chosen.map(Entry::duplicate));

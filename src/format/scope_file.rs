@@ -104,6 +104,12 @@ impl ScopeName {
         format!("{label}{name}")
     }
 
+    /// True for a word that means one of its entries: its name, or what a list calls it.
+    #[must_use]
+    pub fn is_meant(&self, name: &str, word: &str) -> bool {
+        word == name || word == self.labelled(name)
+    }
+
     /// Its file below `.kagi/`: `secrets/api/production.enc`.
     #[must_use]
     pub fn file(&self) -> String {
