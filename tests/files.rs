@@ -164,6 +164,10 @@ fn one_file_changed_on_two_branches_is_a_conflict_until_somebody_chooses() {
             .text()
             .contains("(in conflict: Ada, Ada)")
     );
+    team.kagi("resolve").fails(&[
+        "\"key\" in app/development (files)",
+        "1 of 1 keys are still in conflict",
+    ]);
     team.kagi("resolve --take 3").fails(&["has no such value"]);
     team.kagi("resolve app development key_of_values")
         .fails(&["is not in conflict"]);
