@@ -242,6 +242,22 @@ pub fn make_directories(root: &Path, below: &Path, mode: Mode) -> Result<PathBuf
     Ok(path)
 }
 
+/// Refuses what is there between `root` and `root/below` but no plain directory.
+///
+/// # Errors
+/// `NotPlain`, naming it.
+pub fn check_directories(root: &Path, below: &Path) -> Result<()> {
+    let between = below.parent().unwrap_or(Path::new(""));
+    let mut path = root.to_path_buf();
+    for part in between {
+        path.push(part);
+        if exists(&path) && !is_directory(&path) {
+            return Err(Error::new(Kind::NotPlain, path.to_string_lossy()));
+        }
+    }
+    Ok(())
+}
+
 fn make_directory(path: &Path, mode: Mode) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
@@ -333,6 +349,19 @@ pub fn free_backup(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut backups = (1..).map(|number| path.with_file_name(format!("{name}.backup-{number}")));
     backups.find(|backup| !exists(backup)).unwrap_or_default()
+}
+
+/// Keeps what is about to be replaced under another name, which it gives back: by a second link, so
+/// that nothing is missing meanwhile; where that cannot be, by renaming it.
+///
+/// # Errors
+/// `Write` naming it.
+pub fn keep(path: &Path) -> Result<PathBuf> {
+    let kept = free_backup(path);
+    let linked = fs::hard_link(path, &kept).or_else(|_| fs::rename(path, &kept));
+    linked.map_err(failed(Kind::Write, path))?;
+    sync_parent(&kept)?;
+    Ok(kept)
 }
 
 /// True if something is at the path, whatever it is.

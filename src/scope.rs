@@ -5,6 +5,7 @@
 //! conflict is open, for a snapshot holds one value a key.
 
 use crate::error::{Error, Kind, Result};
+use crate::format::scope_file::ScopeKind;
 use crate::format::snapshot::{
     ANCESTORS_MAX, ENTRIES_MAX, Entry, Snapshot, SnapshotId, check_entry,
 };
@@ -185,10 +186,25 @@ impl Scope {
         description: Option<&str>,
         author: Author,
     ) -> Result<bool> {
+        self.put(ScopeKind::Values, name, value, description, author)
+    }
+
+    /// The same in a scope of either kind: a key's value, or a file's content.
+    ///
+    /// # Errors
+    /// As `set`, by the rules of the kind.
+    pub fn put(
+        &mut self,
+        kind: ScopeKind,
+        name: &str,
+        value: Secret,
+        description: Option<&str>,
+        author: Author,
+    ) -> Result<bool> {
         let old = self.get(name);
         let description =
             description.or_else(|| Some(old.last()?.description.as_str())).unwrap_or("");
-        check_entry(name, value.expose(), description)?;
+        check_entry(kind, name, value.expose(), description)?;
         let same = old.iter().filter(|one| one.value.expose() == value.expose());
         let same = same.min_by_key(|one| one.epoch);
         if let ([_], Some(one)) = (old, same)

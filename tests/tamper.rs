@@ -15,7 +15,7 @@ use common::{Device, World, admit, pairs};
 use kagi::crypto::hash::hash;
 use kagi::crypto::random;
 use kagi::format::key_text::Identity;
-use kagi::format::scope_file::{ScopeKind, ScopeName};
+use kagi::format::scope_file::ScopeName;
 use kagi::format::text::HEX;
 use kagi::project::{Opening, Project, Site};
 use kagi::secret::Key;
@@ -216,7 +216,7 @@ fn project_text() -> Content {
     for member in &project.roster.members {
         let _ = writeln!(text, "{} {} {:?}", member.id, member.name, member.grants);
     }
-    let services = project.services(ScopeKind::Values);
+    let services = project.services();
     let _ = writeln!(
         text,
         "{:?}",

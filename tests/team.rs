@@ -405,7 +405,7 @@ fn a_limited_member_has_the_keys_of_its_grants_and_no_others() {
                 let right = full.scope_key(&name).expect("a full member has every key");
                 if let Some(scope) = limited.scope_key(&name) {
                     assert_eq!(scope.key.expose(), right.key.expose(), "{grants}: {name}");
-                    has.push(format!("{name} {}", kind.word()));
+                    has.push(format!("{} {}", name.place(), kind.word()));
                 }
             }
         }

@@ -117,7 +117,7 @@ fn services(project: &Project, words: &Words) -> Result<Vec<String>, Failure> {
     if let Some(service) = words.service.clone().or_else(inferred) {
         return Ok(vec![service]);
     }
-    let services = project.services(ScopeKind::Values)?;
+    let services = project.services()?;
     Ok(if services.is_empty() { vec![words.target(project)?.service] } else { services })
 }
 

@@ -133,7 +133,7 @@ impl Typed {
         let (places, own): (Vec<_>, Vec<_>) = words
             .filter(|word| !["", "|", "--"].contains(word))
             .partition(|word| ["service", "env"].contains(word));
-        let Words { service, env, rest, has_env_word } = &self.words;
+        let Words { service, env, rest, has_env_word, .. } = &self.words;
         let mut kinds = places;
         kinds.retain(|kind| {
             let is_free =

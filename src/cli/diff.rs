@@ -10,7 +10,7 @@ use crate::cli::words::unknown_service;
 use crate::cli::{may_reveal, open, remember};
 use crate::error::Kind;
 use crate::format::json::{self, Serialize};
-use crate::format::scope_file::{ScopeKind, ScopeName};
+use crate::format::scope_file::ScopeName;
 use crate::format::snapshot::Entry;
 use crate::project::{Commit, Project, is_shallow};
 use crate::scope::{Scope, agree};
@@ -123,11 +123,11 @@ fn names(
     envs: Option<(&str, &str)>,
 ) -> Result<BTreeSet<[ScopeName; 2]>, Failure> {
     let mut names = BTreeSet::new();
-    for name in old.scopes(ScopeKind::Values)?.into_iter().chain(new.scopes(ScopeKind::Values)?) {
+    for name in old.all_scopes()?.into_iter().chain(new.all_scopes()?) {
         match envs {
             None => drop(names.insert([name.clone(), name])),
             Some((one, two)) if [one, two].contains(&name.env.as_str()) => {
-                let of = |env| ScopeName::values(&name.service, env);
+                let of = |env: &str| ScopeName { env: env.to_string(), ..name.clone() };
                 names.insert([of(one), of(two)]);
             }
             Some(_) => {}
@@ -225,7 +225,7 @@ fn json_of(pair: &Pair) -> ScopeJson {
     let changes = changes(pair);
     let marked = |mark| {
         let marked = changes.iter().filter(|(other, ..)| *other == mark);
-        marked.map(|(_, name, _)| name.to_string()).collect()
+        marked.map(|(_, name, _)| pair.name.labelled(name)).collect()
     };
     ScopeJson {
         service: pair.name.service.clone(),

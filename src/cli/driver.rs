@@ -8,7 +8,7 @@ use crate::cli::args::Input;
 use crate::cli::report::Failure;
 use crate::cli::{MASK, open_quietly, written};
 use crate::disk::{self, Mode};
-use crate::format::scope_file::{self, FILE_BYTES_MAX, ScopeName, claimed_place};
+use crate::format::scope_file::{self, FILE_BYTES_MAX, ScopeKind, ScopeName, claimed_place};
 use crate::format::text::HEX;
 use crate::project::{DIRECTORY, Site};
 use crate::{process, terminal};
@@ -79,7 +79,9 @@ fn keys_of(project: &str, name: &ScopeName, bytes: &[u8]) -> Option<String> {
     let site =
         Site::find().ok().filter(&claims).or_else(|| project_below().into_iter().find(claims))?;
     let project = open_quietly(site, false).ok()?;
-    let scope = project.read(name, bytes).ok()?;
+    // Of which kind it is its place says, and Git does not.
+    let mut kinds = ScopeKind::ALL.into_iter();
+    let scope = kinds.find_map(|kind| project.read(&name.of_kind(kind), bytes).ok())?;
     let mut text = String::new();
     for (key, entries) in scope.iter() {
         for entry in entries {

@@ -11,7 +11,7 @@ use crate::format::config::ENVS_MAX;
 use crate::format::json::{self, Serialize};
 use crate::format::names::{Grant, check_place};
 use crate::format::roster::Member;
-use crate::format::scope_file::{ScopeKind, ScopeName};
+use crate::format::scope_file::ScopeName;
 use crate::project::{ConfigChange, Project};
 use crate::terminal;
 
@@ -42,7 +42,7 @@ fn check_new(project: &Project, name: &str) -> Result<(), Failure> {
     if project.config.is_env_like(name) {
         return Err(Failure::new(format!("there is an environment {} already", quoted(name))));
     }
-    let services = project.services(ScopeKind::Values)?;
+    let services = project.services()?;
     let configured = project.config.paths.values().chain([&project.config.default_service]);
     if services.iter().chain(configured).any(|service| service.eq_ignore_ascii_case(name)) {
         return Err(Failure::new(format!(
@@ -169,8 +169,7 @@ fn unlisted(project: &Project, name: &str) -> Failure {
 }
 
 fn scopes_of(project: &Project, env: &str) -> Result<Vec<ScopeName>, Failure> {
-    let mut scopes = project.scopes(ScopeKind::Values)?;
-    scopes.extend(project.scopes(ScopeKind::Files)?);
+    let mut scopes = project.all_scopes()?;
     scopes.retain(|name| name.env == env);
     Ok(scopes)
 }

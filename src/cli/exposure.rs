@@ -3,7 +3,7 @@
 use crate::cli::report::{Failure, quoted};
 use crate::format::json::Serialize;
 use crate::format::roster::Withdrawn;
-use crate::format::scope_file::{ScopeKind, ScopeName};
+use crate::format::scope_file::ScopeName;
 use crate::project::Project;
 
 /// Keys of one scope that one former reader may know.
@@ -17,7 +17,7 @@ pub struct Exposure {
     pub service: String,
     /// Environment.
     pub env: String,
-    /// The keys, sorted.
+    /// The keys, sorted; files as `file:NAME`.
     pub keys: Vec<String>,
 }
 
@@ -42,14 +42,14 @@ pub fn exposures(project: &Project) -> Result<Vec<Exposure>, Failure> {
     if project.roster.withdrawn.is_empty() {
         return Ok(exposures);
     }
-    for target in project.scopes(ScopeKind::Values)? {
+    for target in project.all_scopes()? {
         let Ok(Some(found)) = project.load(&target) else { continue };
         for one in project.roster.withdrawn.iter().filter(|one| is_shut_out(project, one, &target))
         {
             let is_old = |epoch| epoch < one.epoch;
             let keys =
                 found.scope.iter().filter(|(_, slot)| slot.iter().any(|at| is_old(at.epoch)));
-            let keys: Vec<_> = keys.map(|(name, _)| name.to_string()).collect();
+            let keys: Vec<_> = keys.map(|(name, _)| target.labelled(name)).collect();
             if !keys.is_empty() {
                 exposures.push(Exposure {
                     member: one.id.clone(),

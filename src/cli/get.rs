@@ -4,8 +4,8 @@ use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::words::{Words, did_you_mean, near_place, nearest};
 use crate::cli::{
-    GONE, MASK, author_name, may_reveal, missing_key, note_remarks, open, print_lines, remember,
-    single,
+    GONE, MASK, author_name, counted, may_reveal, missing_key, note_remarks, open, print_lines,
+    remember, single,
 };
 use crate::format::json::{self, Serialize};
 use crate::format::scope_file::{ScopeKind, ScopeName};
@@ -29,7 +29,7 @@ pub fn get(input: &mut Input) -> Result<u8, Failure> {
             Err(Failure::usage("--json never reveals a value").hint("kagi get --json"))
         }
         Some(key) => get_key(&project, &words, key),
-        None => get_scopes(&project, &words, input),
+        None => list_scopes(&project, &words, input, ScopeKind::Values),
     }?;
     remember(&project);
     Ok(code)
@@ -44,14 +44,21 @@ fn get_key(project: &Project, words: &Words, key: &str) -> Result<u8, Failure> {
         return Err(not_found(project, words, &target, &found, key));
     };
     may_reveal(&format!("{} of {target}", quoted(key)))?;
-    if std::io::stdout().is_terminal() {
-        let mut text = shown_value(entry, "");
-        text.push(b"\n");
-        terminal::print(text.expose())?;
-    } else {
-        terminal::print(entry.value.expose())?;
-    }
+    print_value(entry, "\n")?;
     Ok(0)
+}
+
+/// Prints a value: as it is; on a terminal as that may show it, and then `end`.
+///
+/// # Errors
+/// `Write`.
+pub fn print_value(entry: &Entry, end: &str) -> Result<(), Failure> {
+    if !std::io::stdout().is_terminal() {
+        return Ok(terminal::print(entry.value.expose())?);
+    }
+    let mut text = shown_value(entry, "");
+    text.push(end.as_bytes());
+    Ok(terminal::print(text.expose())?)
 }
 
 fn not_found(
@@ -102,9 +109,13 @@ pub fn shown_bytes(bytes: &[u8], indent: &str) -> Secret {
 ///
 /// # Errors
 /// `Read`; if it may open none of them.
-pub fn chosen_scopes(project: &Project, words: &Words) -> Result<Vec<ScopeName>, Failure> {
-    let mut scopes = project.scopes(ScopeKind::Values)?;
-    scopes.retain(|name| is_chosen(project, words, name));
+pub fn chosen_scopes(
+    project: &Project,
+    words: &Words,
+    kinds: &[ScopeKind],
+) -> Result<Vec<ScopeName>, Failure> {
+    let mut scopes = project.all_scopes()?;
+    scopes.retain(|name| kinds.contains(&name.kind) && is_chosen(project, words, name));
     // A limited member sees what it may open.
     let is_open = |name: &ScopeName| project.access().scope_key(name).is_some();
     match scopes.first().filter(|_| !scopes.iter().any(is_open)) {
@@ -118,6 +129,7 @@ pub fn chosen_scopes(project: &Project, words: &Words) -> Result<Vec<ScopeName>,
 #[must_use]
 pub fn is_chosen(project: &Project, words: &Words, name: &ScopeName) -> bool {
     let inferred = || project.config.inferred_service(&project.site.below);
+    let inferred = || inferred().filter(|_| !words.is_everywhere);
     let service = words.service.clone().or_else(inferred);
     service.is_none_or(|service| service == name.service)
         && words.env.as_ref().is_none_or(|env| *env == name.env)
@@ -129,17 +141,27 @@ struct Listed {
     found: Result<Found, Failure>,
 }
 
-fn open_scopes(project: &Project, words: &Words) -> Result<Vec<Listed>, Failure> {
+fn open_scopes(project: &Project, words: &Words, kind: ScopeKind) -> Result<Vec<Listed>, Failure> {
     let mut listed = Vec::new();
-    for name in chosen_scopes(project, words)? {
+    for name in chosen_scopes(project, words, &[kind])? {
         let found = project.load(&name).map(Option::unwrap_or_default).map_err(Failure::from);
         listed.push(Listed { name, found });
     }
     Ok(listed)
 }
 
-fn get_scopes(project: &Project, words: &Words, input: &Input) -> Result<u8, Failure> {
-    let listed = open_scopes(project, words)?;
+/// Lists the scopes that the words mean: their keys without values unless `--show` is given, or their
+/// files; the exit code.
+///
+/// # Errors
+/// Usage; no `y`; if the member may open none of them.
+pub fn list_scopes(
+    project: &Project,
+    words: &Words,
+    input: &Input,
+    kind: ScopeKind,
+) -> Result<u8, Failure> {
+    let listed = open_scopes(project, words, kind)?;
     let shows = input.has("show");
     if input.has("json") {
         if shows {
@@ -151,12 +173,13 @@ fn get_scopes(project: &Project, words: &Words, input: &Input) -> Result<u8, Fai
             may_reveal("all these values")?;
         }
         let mut gone = project.gone_scopes();
-        gone.retain(|name| is_chosen(project, words, name));
+        gone.retain(|name| name.kind == kind && is_chosen(project, words, name));
         for name in &gone {
             terminal::note(&format!("note: {name} {GONE}"));
         }
         if listed.is_empty() && gone.is_empty() {
-            terminal::note("there are no secrets here yet");
+            let what = if kind == ScopeKind::Files { "files" } else { "secrets" };
+            terminal::note(&format!("there are no {what} here yet"));
         }
         let tree = tree(project, &listed, shows);
         match std::str::from_utf8(tree.expose()) {
@@ -210,27 +233,30 @@ fn tree(project: &Project, listed: &[Listed], shows: bool) -> Secret {
         out.push(format!("  {}{empty}\n", named(&one.name.env)).as_bytes());
         let width = found.scope.iter().map(|(name, _)| name.len()).max().unwrap_or(0).min(40);
         for (name, entries) in found.scope.iter() {
-            line(project, &mut out, name, entries, width, shows);
+            out.push(format!("    {name:<width$}  ").as_bytes());
+            let in_place = match (one.name.kind, entries) {
+                (ScopeKind::Files, [file]) => counted(file.value.len(), "byte"),
+                _ => MASK.to_string(),
+            };
+            line(project, &mut out, entries, (!shows).then_some(&in_place), width);
         }
     }
     out
 }
 
+/// What stands behind a name: the value, or what is shown in its place.
 fn line(
     project: &Project,
     out: &mut Secret,
-    name: &str,
     entries: &[Entry],
+    in_place: Option<&String>,
     width: usize,
-    shows: bool,
 ) {
-    out.push(format!("    {name:<width$}  ").as_bytes());
     match entries {
         [entry] => {
-            if shows {
-                out.push(shown_value(entry, &" ".repeat(width + 6)).expose());
-            } else {
-                out.push(MASK.as_bytes());
+            match in_place {
+                None => out.push(shown_value(entry, &" ".repeat(width + 6)).expose()),
+                Some(text) => out.push(text.as_bytes()),
             }
             if !entry.description.is_empty() {
                 out.push(format!("  # {}", safe(&entry.description)).as_bytes());
@@ -307,7 +333,7 @@ pub fn search(input: &mut Input) -> Result<u8, Failure> {
         may_reveal("which keys hold that text")?;
     }
     let needle = text.to_lowercase();
-    let mut listed = open_scopes(&project, &Words::default())?;
+    let mut listed = open_scopes(&project, &Words::default(), ScopeKind::Values)?;
     let code = report_damage(&project, &listed);
     listed.retain(|one| one.found.is_ok());
     let mut lines = String::new();

@@ -10,7 +10,7 @@ use crate::cli::{
 use crate::disk::{self, Lock};
 use crate::error::{Error, Kind};
 use crate::format::roster::Roster;
-use crate::format::scope_file::{ScopeKind, ScopeName};
+use crate::format::scope_file::ScopeName;
 use crate::project::{DIRECTORY, Project, Site};
 use crate::{process, terminal};
 use std::collections::BTreeSet;
@@ -81,7 +81,7 @@ pub fn doctor(input: &mut Input) -> Result<u8, Failure> {
         ),
         _ => {}
     }
-    for target in project.scopes(ScopeKind::Values)? {
+    for target in project.all_scopes()? {
         check_scope(&project, &lock, &target, fixes, &mut findings)?;
     }
     for name in project.gone_scopes() {
@@ -176,17 +176,11 @@ fn check_scope(
 /// Scopes of environments that are not listed are leftovers of a stopped `env rename` or `del`, or
 /// of a branch: those that somebody agrees to delete.
 fn ask_for_unlisted(project: &Project, input: &Input) -> Result<Vec<ScopeName>, Failure> {
-    let mut unlisted = unlisted(project)?;
+    let mut unlisted = project.unlisted_scopes()?;
     unlisted.retain(|name| {
         let shown = quoted(&project.shown(&name.file()));
         may_delete(input, &format!("delete {shown}, which belongs to no environment?")).is_ok()
     });
-    Ok(unlisted)
-}
-
-fn unlisted(project: &Project) -> Result<Vec<ScopeName>, Failure> {
-    let mut unlisted = project.unlisted_scopes(ScopeKind::Values)?;
-    unlisted.extend(project.unlisted_scopes(ScopeKind::Files)?);
     Ok(unlisted)
 }
 
@@ -195,7 +189,7 @@ fn check_unlisted(
     deletable: &[ScopeName],
     findings: &mut Findings,
 ) -> Result<(), Failure> {
-    for name in unlisted(project)? {
+    for name in project.unlisted_scopes()? {
         let shown = quoted(&project.shown(&name.file()));
         if deletable.contains(&name) {
             disk::remove_with_directory(&project.path(&name.file()))?;

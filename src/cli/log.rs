@@ -146,13 +146,16 @@ fn line(change: &Change) -> String {
     format!("{line}  {commit}\n")
 }
 
-/// The commits that touch scopes of values, in one call.
+/// The commits that touch scopes, in one call.
 fn steps(project: &Project, words: &Words) -> std::result::Result<Vec<Step>, Failure> {
-    let below = match (&words.service, &words.env) {
-        (Some(service), Some(env)) => ScopeName::values(service, env).file(),
-        (Some(service), None) => format!("{}/{service}", ScopeKind::Values.directory()),
-        _ => ScopeKind::Values.directory().to_string(),
-    };
+    let below = ScopeKind::ALL.map(|kind| {
+        let below = match (&words.service, &words.env) {
+            (Some(service), Some(env)) => ScopeName::values(service, env).of_kind(kind).file(),
+            (Some(service), None) => format!("{}/{service}", kind.directory()),
+            _ => kind.directory().to_string(),
+        };
+        format!("{DIRECTORY}/{below}")
+    });
     let arguments = [
         "--literal-pathspecs",
         "log",
@@ -162,7 +165,8 @@ fn steps(project: &Project, words: &Words) -> std::result::Result<Vec<Step>, Fai
         "--format=%H%x00%P%x00%at%x00%an",
         "HEAD",
         "--",
-        &format!("{DIRECTORY}/{below}"),
+        &below[0],
+        &below[1],
     ];
     let failed = || Failure::new("Git has no log here").hint("git log");
     let bytes =
@@ -218,8 +222,7 @@ impl Walk<'_> {
     }
 
     fn is_chosen(&self, name: &ScopeName) -> bool {
-        name.kind == ScopeKind::Values
-            && self.project.access().scope_key(name).is_some()
+        self.project.access().scope_key(name).is_some()
             && is_chosen(self.project, &self.words, name)
     }
 
@@ -233,8 +236,9 @@ impl Walk<'_> {
         changes: &mut Vec<Change>,
     ) {
         let keys: BTreeSet<_> = olds.iter().chain([new]).flat_map(|state| state.keys()).collect();
-        for key in keys.into_iter().filter(|key| self.key.as_ref().is_none_or(|only| only == *key))
-        {
+        let is_meant =
+            |key: &&String| self.key.as_ref().is_none_or(|word| name.is_meant(key, word));
+        for key in keys.into_iter().filter(is_meant) {
             let mut add = |time, author: &str, action: &str, version| {
                 changes.push(Change {
                     time,
@@ -242,7 +246,7 @@ impl Walk<'_> {
                     action: action.to_string(),
                     service: name.service.clone(),
                     env: name.env.clone(),
-                    key: key.clone(),
+                    key: name.labelled(key),
                     version,
                     commit: commit.short().to_string(),
                 });

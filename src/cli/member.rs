@@ -24,7 +24,6 @@ use crate::format::key_text::{Identity, paper};
 use crate::format::names::{Grant, check_member_name, is_id};
 use crate::format::request::{REQUESTS_MAX, Request};
 use crate::format::roster::Member;
-use crate::format::scope_file::ScopeKind;
 use crate::keys::Home;
 use crate::project::Project;
 use crate::team::Draft;
@@ -275,7 +274,7 @@ fn grants_of(project: &Project, input: &Input) -> Result<Vec<Grant>, Failure> {
 /// A list of grants of things that are there.
 fn parse_grants(project: &Project, list: &str) -> Result<Vec<Grant>, Failure> {
     let mut grants = Vec::new();
-    let services = project.services(ScopeKind::Values)?;
+    let services = project.services()?;
     for text in list.split(',') {
         let grant = Grant::parse(text).ok_or_else(|| {
             Failure::usage(format!("{} is no grant", quoted(text)))

@@ -19,6 +19,7 @@ pub mod edit;
 pub mod envs;
 pub mod exposure;
 pub mod file;
+pub mod file_restore;
 pub mod get;
 pub mod health;
 pub mod help;
@@ -208,7 +209,7 @@ pub fn set_key(
 ) -> Result<bool, Failure> {
     let mut scope = load(project, target)?.scope;
     let named = quoted(key);
-    if !scope.set(key, value, description, author)? {
+    if !scope.put(target.kind, key, value, description, author)? {
         terminal::note(&format!("{named} in {target} has that value already; nothing was written"));
         return Ok(false);
     }
@@ -506,8 +507,8 @@ pub fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-/// A key that is not there.
+/// A key, or a stored file, that is not there.
 #[must_use]
 pub fn missing_key(name: &str, target: &ScopeName) -> Failure {
-    Failure::new(format!("there is no key {} in {target}", quoted(name)))
+    Failure::new(format!("there is no {} {} in {target}", target.kind.noun(), quoted(name)))
 }

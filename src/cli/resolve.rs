@@ -69,11 +69,12 @@ fn choose(project: &Project, input: &Input) -> Result<(Vec<Choice>, u8), Failure
     let key = words.rest.first();
     may_reveal_conflicts(input)?;
     let is_one = key.is_some() || words.service.is_some() || words.env.is_some();
-    let mut scopes = project.scopes(ScopeKind::Values)?;
+    let mut scopes = project.all_scopes()?;
     // A limited member sees what it may open.
     scopes.retain(|name| project.access().scope_key(name).is_some());
     if is_one || input.has("take") {
-        scopes = vec![words.target(project)?];
+        let target = words.target(project)?;
+        scopes = ScopeKind::ALL.map(|kind| target.of_kind(kind)).to_vec();
     }
     let (mut choices, mut code) = (Vec::new(), 0);
     for target in scopes {
@@ -107,7 +108,9 @@ fn ask_for_all(
     key: Option<&String>,
 ) -> Result<Choice, Failure> {
     let mut choice = Choice { target, entries: Vec::new(), count: 0 };
-    for name in scope.conflicts().into_iter().filter(|name| key.is_none_or(|key| key == name)) {
+    let place = choice.target.clone();
+    let is_meant = |name: &&str| key.is_none_or(|word| place.is_meant(name, word));
+    for name in scope.conflicts().into_iter().filter(is_meant) {
         choice.count += 1;
         let chosen = ask_for(project, input, &choice.target, name, scope.get(name))?;
         choice.entries.extend(chosen.map(Entry::duplicate));
@@ -149,7 +152,7 @@ fn ask_for<'a>(
 fn taken(input: &Input, name: &str) -> Result<Option<String>, Failure> {
     let mut taken = None;
     for text in input.all("take")? {
-        match text.split_once('=') {
+        match text.rsplit_once('=') {
             None => taken = Some(text.clone()),
             Some((key, number)) if key == name => return Ok(Some(number.to_string())),
             Some(_) => {}
@@ -189,7 +192,7 @@ fn resolve_older(input: &Input, revision: &str) -> Result<u8, Failure> {
     let past = open_commit(&project, revision)?;
     may_reveal_conflicts(input)?;
     let mut choices = Vec::new();
-    for target in chosen_scopes(&project, &words)? {
+    for target in chosen_scopes(&project, &words, &ScopeKind::ALL)? {
         let Some(taken) = project.take_over(&target, &past)? else { continue };
         let choice = ask_for_all(&project, input, target, &taken.scope, None)?;
         if !choice.is_complete() {

@@ -6,6 +6,7 @@ use crate::cli::diff::open_commit;
 use crate::cli::report::{Failure, quoted, shell_word};
 use crate::cli::words::Words;
 use crate::cli::{author, load, open_to_write, set_key, single};
+use crate::format::scope_file::{FILE_LABEL, ScopeKind};
 use crate::project::Project;
 use crate::scope::Author;
 use crate::secret::Secret;
@@ -30,11 +31,19 @@ pub fn restore(input: &mut Input) -> Result<u8, Failure> {
         return Err(Failure::usage("restore takes the key to take back")
             .hint(format!("kagi diff {}", shell_word(revision))));
     };
-    let target = words.target(&project)?;
+    let mut target = words.target(&project)?;
+    let key = match key.strip_prefix(FILE_LABEL) {
+        None => key,
+        Some(file) => {
+            target.kind = ScopeKind::Files;
+            file
+        }
+    };
     let past = open_commit(&project, revision)?;
     let then = load(&past, &target)?.scope;
     let Some(old) = single(&past, &target, key, then.get(key))? else {
-        let message = format!("there was no key {} in {target} at {revision}", quoted(key));
+        let what = target.kind.noun();
+        let message = format!("there was no {what} {} in {target} at {revision}", quoted(key));
         return Err(Failure::new(message).hint(format!("kagi diff {}", shell_word(revision))));
     };
     let value = Secret::copy_of(old.value.expose());

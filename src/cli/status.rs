@@ -29,6 +29,7 @@ struct StatusJson {
     envs: Vec<String>,
     default_env: String,
     scopes: Vec<ScopeJson>,
+    files: Vec<ScopeJson>,
     attention: Vec<String>,
     exposed: Vec<Exposure>,
     merges: &'static str,
@@ -62,6 +63,7 @@ pub fn status(input: &mut Input) -> Result<u8, Failure> {
         envs: project.config.envs.clone(),
         default_env: project.config.default_env.clone(),
         scopes: Vec::new(),
+        files: Vec::new(),
         attention: Vec::new(),
         exposed: exposures(&project)?,
         merges: match is_set_up(&project.site.root) {
@@ -74,7 +76,7 @@ pub fn status(input: &mut Input) -> Result<u8, Failure> {
         files_changed,
     };
     let is_sound = add_scopes(&project, &mut status)?;
-    for scope in project.unlisted_scopes(ScopeKind::Values)? {
+    for scope in project.unlisted_scopes()? {
         status.attention.push(format!("{scope} {UNLISTED}"));
     }
     for scope in project.gone_scopes() {
@@ -107,14 +109,14 @@ pub fn asking(count: usize) -> String {
 /// Lists the scopes; `false` if one is damaged or in conflict.
 fn add_scopes(project: &Project, status: &mut StatusJson) -> Result<bool, Failure> {
     let mut is_sound = true;
-    for target in project.scopes(ScopeKind::Values)? {
+    for target in project.all_scopes()? {
         let is_granted = project.access().scope_key(&target).is_some();
         let found = if is_granted { project.load(&target) } else { Ok(None) };
-        let mut keys = 0;
+        let mut count = 0;
         match &found {
             Ok(None) => {}
             Ok(Some(found)) => {
-                keys = found.scope.len();
+                count = found.scope.len();
                 status
                     .attention
                     .extend(remarks(found).iter().map(|line| format!("{target} {line}")));
@@ -131,8 +133,12 @@ fn add_scopes(project: &Project, status: &mut StatusJson) -> Result<bool, Failur
         if let Err(error) = found {
             status.attention.push(Failure::from(error).message().to_string());
         }
-        let ScopeName { service, env, .. } = target;
-        status.scopes.push(ScopeJson { service, env, keys, is_open });
+        let ScopeName { service, env, kind } = target;
+        let scope = ScopeJson { service, env, keys: count, is_open };
+        match kind {
+            ScopeKind::Values => status.scopes.push(scope),
+            ScopeKind::Files => status.files.push(scope),
+        }
     }
     Ok(is_sound)
 }
@@ -166,10 +172,13 @@ fn text(project: &Project, status: &StatusJson) -> String {
         let (remote, revision) = (safe(&status.remote), status.revision_seen);
         let _ = writeln!(text, "remote        {remote}, revision {revision}; {changed}");
     }
-    for (at, scope) in status.scopes.iter().enumerate() {
+    let values = status.scopes.iter().map(|scope| (scope, ScopeKind::Values));
+    let files = status.files.iter().map(|scope| (scope, ScopeKind::Files));
+    for (at, (scope, kind)) in values.chain(files).enumerate() {
         let head = if at == 0 { "scopes" } else { "" };
-        let keys = if scope.is_open { counted(scope.keys, "key") } else { "not open".to_string() };
-        let _ = writeln!(text, "{head:<13} {}/{}  {keys}", scope.service, scope.env);
+        let count = counted(scope.keys, kind.noun());
+        let count = if scope.is_open { count } else { "not open".to_string() };
+        let _ = writeln!(text, "{head:<13} {}/{}  {count}", scope.service, scope.env);
     }
     for (at, line) in status.attention.iter().enumerate() {
         let head = if at == 0 { "attention" } else { "" };

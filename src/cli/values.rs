@@ -2,6 +2,7 @@
 
 use crate::cli::args::Input;
 use crate::cli::dotenv::{Plan, check_assignments, take_over, warn};
+use crate::cli::file::named_file;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{
     Words, check_new_service, check_no_key, check_no_place, near_place, unknown_env, unknown_key,
@@ -12,7 +13,7 @@ use crate::crypto::random;
 use crate::disk;
 use crate::format::dotenv;
 use crate::format::names::{check_key, check_place};
-use crate::format::scope_file::ScopeName;
+use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::format::snapshot::VALUE_BYTES_MAX;
 use crate::process;
 use crate::project::Project;
@@ -252,29 +253,47 @@ fn generate(length: &str) -> Result<Secret, Failure> {
 /// # Errors
 /// Usage; a key that is not there; everything that keeps the scope from being written.
 pub fn unset(input: &mut Input) -> Result<u8, Failure> {
+    delete(input, ScopeKind::Values)
+}
+
+/// Deletes keys, or stored files.
+///
+/// # Errors
+/// As `unset`.
+pub fn delete(input: &Input, kind: ScopeKind) -> Result<u8, Failure> {
     if !input.has("yes") {
         // Asked without the lock, and looked at again with it.
-        let (target, keys, _) = without_keys(&open(input)?, input)?;
+        let (target, keys, _) = without_keys(&open(input)?, input, kind)?;
         may_delete(input, &format!("delete {keys} from {target}?"))?;
     }
     let (project, lock) = open_to_write(input)?;
-    let (target, keys, scope) = without_keys(&project, input)?;
+    let (target, keys, scope) = without_keys(&project, input, kind)?;
     save(&project, &lock, &target, scope)?;
     terminal::note(&format!("deleted {keys} from {target}"));
     Ok(0)
 }
 
 /// The scope without the keys that are named, and their names.
-fn without_keys(project: &Project, input: &Input) -> Result<(ScopeName, String, Scope), Failure> {
+fn without_keys(
+    project: &Project,
+    input: &Input,
+    kind: ScopeKind,
+) -> Result<(ScopeName, String, Scope), Failure> {
     let mut words = Words::greedy(project, input, usize::MAX)?;
     words.check_known(project)?;
-    words.rest.sort();
-    words.rest.dedup();
-    let target = words.target(project)?;
+    let target = words.target(project)?.of_kind(kind);
     if words.rest.is_empty() {
-        return Err(Failure::usage("unset takes the keys to delete").hint("kagi unset --help"));
+        let (command, noun) = (input.command.name, kind.noun());
+        let message = format!("{command} takes the {noun}s to delete");
+        return Err(Failure::usage(message).hint(format!("kagi {command} --help")));
     }
     let mut scope = load(project, &target)?.scope;
+    if kind == ScopeKind::Files {
+        let named = words.rest.iter().map(|word| named_file(project, &target, &scope, word));
+        words.rest = named.collect::<Result<_, _>>()?;
+    }
+    words.rest.sort();
+    words.rest.dedup();
     for key in &words.rest {
         if !scope.unset(key) {
             return Err(unknown_key(project, &target, &scope, key).and("nothing was deleted"));

@@ -22,6 +22,8 @@ pub struct Words {
     pub rest: Vec<String>,
     /// True once a word was the environment: a service does not follow it.
     pub has_env_word: bool,
+    /// True if the directory does not stand for a service.
+    pub is_everywhere: bool,
 }
 
 impl Words {
@@ -162,7 +164,7 @@ impl Words {
 }
 
 fn no_service(project: &Project) -> Failure {
-    let services = project.services(ScopeKind::Values).unwrap_or_default();
+    let services = project.services().unwrap_or_default();
     let failure = Failure::usage("which service is meant? name one, or go into its directory");
     failure.hint(match services.as_slice() {
         [] => "kagi set SERVICE KEY VALUE makes the first one".to_string(),
@@ -179,7 +181,7 @@ pub fn wrong_order() -> Failure {
 /// Why a word is no service.
 #[must_use]
 pub fn unknown_service(project: &Project, word: &str) -> Failure {
-    let services = project.services(ScopeKind::Values).unwrap_or_default();
+    let services = project.services().unwrap_or_default();
     let near = nearest(word, services.iter().map(String::as_str));
     did_you_mean(Failure::new(format!("there is no service {}", quoted(word))), near)
 }
@@ -226,7 +228,7 @@ pub fn unknown_key(project: &Project, target: &ScopeName, scope: &Scope, key: &s
 /// The service or environment that a word may have meant.
 #[must_use]
 pub fn near_place(project: &Project, word: &str) -> Option<String> {
-    let services = project.services(ScopeKind::Values).unwrap_or_default();
+    let services = project.services().unwrap_or_default();
     let known = services.iter().chain(&project.config.envs).map(String::as_str);
     nearest(word, known).map(str::to_string)
 }
@@ -243,7 +245,7 @@ pub fn check_service(project: &Project, name: &str) -> Result<(), Failure> {
             quoted(name)
         )));
     }
-    let services = project.services(ScopeKind::Values)?;
+    let services = project.services()?;
     let twin = services.iter().find(|other| other.eq_ignore_ascii_case(name) && *other != name);
     match twin {
         Some(twin) => Err(Failure::new(format!(

@@ -1,7 +1,8 @@
-//! Names: ids, epochs, services, environments, keys, members, grants (FORMAT 3).
+//! Names: ids, epochs, services, environments, keys, stored files, members, grants (FORMAT 3).
 //!
 //! Promises: a name that passes its check is safe as a path component, in a terminal and in JSON.
 //! Refuses: names that mean another thing somewhere (`..`, `con`, a leading dash or dot).
+//! The name of a stored file is a path, and leads to no place from which programs are started.
 
 use crate::crypto::hash;
 use crate::error::{Error, Kind, Result};
@@ -12,6 +13,8 @@ use std::fmt;
 pub const NAME_BYTES_MAX: usize = 64;
 /// Bytes of a key's name.
 pub const KEY_BYTES_MAX: usize = 256;
+/// Bytes of a stored file's name.
+pub const FILE_NAME_BYTES_MAX: usize = 256;
 /// Characters of an id after its prefix: 100 bits.
 const ID_CHARACTERS: usize = 20;
 
@@ -111,11 +114,17 @@ pub fn check_place(text: &str) -> Result<()> {
     if text.ends_with('.') {
         return Err(bad(text, rule));
     }
-    let stem = text.split('.').next().unwrap_or(text).to_ascii_lowercase();
-    if DEVICES.contains(&stem.as_str()) || stem.starts_with("kgp_") || stem.starts_with("kgm_") {
+    let stem = text.to_ascii_lowercase();
+    if is_device(text) || stem.starts_with("kgp_") || stem.starts_with("kgm_") {
         return Err(bad(text, "the name is reserved"));
     }
     Ok(())
+}
+
+/// True for a name that Windows takes for a device.
+fn is_device(text: &str) -> bool {
+    let stem = text.split('.').next().unwrap_or(text).trim_end();
+    DEVICES.iter().any(|device| stem.eq_ignore_ascii_case(device))
 }
 
 /// A key's name (FORMAT 3.5): `[A-Za-z_][A-Za-z0-9_.-]*`.
@@ -126,6 +135,52 @@ pub fn check_key(text: &str) -> Result<()> {
     let rule = "a key is letters, digits, _ - and ., and begins with a letter or _";
     let is_first = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
     check_bytes(text, KEY_BYTES_MAX, is_first, rule)
+}
+
+/// Parts of a path that no stored file goes to: what belongs to Git and kagi, also as Windows
+/// shortens it.
+const KEPT_OUT: [&str; 4] = [".git", "git~1", ".kagi", "kagi~1"];
+/// The same below the home directory: what opens other machines.
+const KEPT_OUT_AT_HOME: [&str; 4] = [".ssh", "ssh~1", ".gnupg", "gnupg~1"];
+
+/// True for a part of a path that no stored file goes to, or comes from.
+#[must_use]
+pub fn is_kept_out(part: &str) -> bool {
+    KEPT_OUT.iter().any(|name| part.eq_ignore_ascii_case(name))
+}
+
+/// The path of a stored file below the home directory; `None` for one below the project.
+#[must_use]
+pub fn below_home(name: &str) -> Option<&str> {
+    name.strip_prefix("~/")
+}
+
+/// The name of a stored file (FORMAT 3.9): its path below the project's root, or `~/` and its path
+/// below the home directory.
+///
+/// # Errors
+/// `BadName` with the rule that is broken.
+pub fn check_file_name(text: &str) -> Result<()> {
+    if text.is_empty() || text.len() > FILE_NAME_BYTES_MAX {
+        return Err(bad(text, "a file's name has 1 to 256 bytes"));
+    }
+    let is_allowed = |byte: u8| matches!(byte, b' '..=b'~') && !b"\\:*?\"<>|".contains(&byte);
+    if !text.bytes().all(is_allowed) {
+        return Err(bad(text, "a file's name is printable ASCII without \\ : * ? \" < > |"));
+    }
+    let below_home = below_home(text);
+    for part in below_home.unwrap_or(text).split('/') {
+        if part.is_empty() || part.starts_with([' ', '~']) || part.ends_with([' ', '.']) {
+            let rule =
+                "a part of it is empty, begins with a blank or ~, or ends with a blank or dot";
+            return Err(bad(text, rule));
+        }
+        let at_home = KEPT_OUT_AT_HOME.iter().any(|name| part.eq_ignore_ascii_case(name));
+        if is_kept_out(part) || is_device(part) || (below_home.is_some() && at_home) {
+            return Err(bad(text, "no stored file goes there"));
+        }
+    }
+    Ok(())
 }
 
 /// A person's text (FORMAT 3.6): a member's name or a description, without control characters.

@@ -22,6 +22,8 @@ pub const BOX_BYTES_MAX: usize = SNAPSHOT_BYTES_MAX + NONCE_BYTES + aead::TAG_BY
 pub const FILE_BYTES_MAX: usize = 4 * (BOX_BYTES_MAX / 3 * 4 + 1024);
 const FORMAT: &str = "kagi-scope 1";
 const INDEX: &str = "key ";
+/// Begins the name of a stored file where keys are named too.
+pub const FILE_LABEL: &str = "file:";
 
 /// What the scope holds; each kind has a directory and keys of its own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -42,6 +44,15 @@ impl ScopeKind {
         match self {
             ScopeKind::Values => "values",
             ScopeKind::Files => "files",
+        }
+    }
+
+    /// What people call an entry.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            ScopeKind::Values => "key",
+            ScopeKind::Files => "file",
         }
     }
 
@@ -73,10 +84,36 @@ impl ScopeName {
         ScopeName { kind: ScopeKind::Values, service: service.into(), env: env.into() }
     }
 
+    /// The scope of the same service and environment with the other content.
+    #[must_use]
+    pub fn of_kind(&self, kind: ScopeKind) -> Self {
+        ScopeName { kind, ..self.clone() }
+    }
+
+    /// `SERVICE/ENV`, whatever the kind.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{}/{}", self.service, self.env)
+    }
+
+    /// What a list calls one of its entries in which those of values stand as well: `file:NAME` for a
+    /// file, which no key can be named.
+    #[must_use]
+    pub fn labelled(&self, name: &str) -> String {
+        let label = if self.kind == ScopeKind::Files { FILE_LABEL } else { "" };
+        format!("{label}{name}")
+    }
+
+    /// True for a word that means one of its entries: its name, or what a list calls it.
+    #[must_use]
+    pub fn is_meant(&self, name: &str, word: &str) -> bool {
+        word == name || word == self.labelled(name)
+    }
+
     /// Its file below `.kagi/`: `secrets/api/production.enc`.
     #[must_use]
     pub fn file(&self) -> String {
-        format!("{}/{self}.enc", self.kind.directory())
+        format!("{}/{}.enc", self.kind.directory(), self.place())
     }
 
     /// The scope of a path below `.kagi/`: the reverse of `file`.
@@ -88,7 +125,7 @@ impl ScopeName {
         ScopeName::parse(kind, rest.strip_suffix(".enc")?)
     }
 
-    /// The scope of `SERVICE/ENV`, as it is displayed.
+    /// The scope of `SERVICE/ENV`.
     #[must_use]
     pub fn parse(kind: ScopeKind, text: &str) -> Option<Self> {
         let (service, env) = text.split_once('/')?;
@@ -100,7 +137,7 @@ impl ScopeName {
     }
 
     fn header(&self, project: &str) -> String {
-        format!("{FORMAT} {project} {self}")
+        format!("{FORMAT} {project} {}", self.place())
     }
 
     /// The data that a box is bound to (FORMAT 7.7).
@@ -118,7 +155,8 @@ impl ScopeName {
 
 impl fmt::Display for ScopeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.service, self.env)
+        let kind = if self.kind == ScopeKind::Files { " (files)" } else { "" };
+        write!(f, "{}/{}{kind}", self.service, self.env)
     }
 }
 
@@ -165,7 +203,7 @@ impl SealedBox {
         let (nonce, sealed) = self.bytes.split_first_chunk()?;
         let aad = key.name.aad(key.project, key.epoch);
         let plaintext = aead::open(&key.key, nonce, &aad, sealed)?;
-        let snapshot = Snapshot::decode(plaintext.expose())?;
+        let snapshot = Snapshot::decode(plaintext.expose(), key.name.kind)?;
         // Whoever leaves could hide what it knows by dating it ahead (FORMAT 8.7).
         let is_past = snapshot.entries.iter().all(|entry| entry.epoch <= self.epoch.number);
         is_past.then_some(snapshot)

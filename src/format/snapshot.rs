@@ -5,12 +5,15 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::format::bytes::{Reader, Writer};
-use crate::format::names::{check_key, check_text, is_id};
+use crate::format::names::{check_file_name, check_key, check_text, is_id};
+use crate::format::scope_file::ScopeKind;
 use crate::secret::Secret;
 use std::collections::BTreeSet;
 
 /// Bytes of one value.
 pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of one stored file.
+pub const STORED_BYTES_MAX: usize = 5 * 1024 * 1024;
 /// Bytes of one description.
 pub const DESCRIPTION_BYTES_MAX: usize = 1024;
 /// Entries in one scope.
@@ -26,11 +29,11 @@ const VERSION: u8 = 1;
 /// A snapshot's id: the first 8 bytes of `H(box)`. Zero means the snapshot that holds the entry.
 pub type SnapshotId = [u8; 8];
 
-/// One key with its value.
+/// One key with its value, or a stored file with its content.
 pub struct Entry {
-    /// The key.
+    /// The key, or the name of the file.
     pub name: String,
-    /// The value: any bytes but NUL.
+    /// The value: any bytes but NUL; of a file any bytes.
     pub value: Secret,
     /// For people; may be empty.
     pub description: String,
@@ -108,9 +111,9 @@ impl Snapshot {
     }
 
     /// Reads a plaintext; `None` if it is not exactly what `encode` writes for a snapshot within
-    /// the limits. The text is authentic by then, so the reason does not matter to anybody.
+    /// the limits of the kind. The text is authentic by then, so the reason does not matter to anybody.
     #[must_use]
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
+    pub fn decode(bytes: &[u8], kind: ScopeKind) -> Option<Self> {
         let mut reader = Reader(bytes);
         let [version] = reader.raw()?;
         let sequence = reader.long()?;
@@ -125,7 +128,7 @@ impl Snapshot {
         }
         let mut entries = Vec::with_capacity(count);
         for _ in 0..count {
-            entries.push(decode_entry(&mut reader)?);
+            entries.push(decode_entry(&mut reader, kind)?);
         }
         let known: BTreeSet<_> = ancestors.iter().copied().chain([[0; 8]]).collect();
         let is_sound = sequence > 0
@@ -140,7 +143,7 @@ impl Snapshot {
 }
 
 /// FORMAT 8.3.
-fn decode_entry(reader: &mut Reader) -> Option<Entry> {
+fn decode_entry(reader: &mut Reader, kind: ScopeKind) -> Option<Entry> {
     let entry = Entry {
         name: reader.text()?.to_string(),
         value: Secret::copy_of(reader.field()?),
@@ -155,22 +158,30 @@ fn decode_entry(reader: &mut Reader) -> Option<Entry> {
     (is_author
         && entry.version > 0
         && entry.epoch > 0
-        && check_entry(&entry.name, entry.value.expose(), &entry.description).is_ok())
+        && check_entry(kind, &entry.name, entry.value.expose(), &entry.description).is_ok())
     .then_some(entry)
 }
 
-/// What an entry may hold: a key's name, a value of any bytes but NUL up to 1 MiB, a description.
+/// What an entry may hold (FORMAT 8.3): a key's name and any bytes but NUL up to 1 MiB, or a stored
+/// file's name (FORMAT 3.9) and any bytes up to 5 MiB; and a description.
 ///
 /// # Errors
-/// `BadName`, `Unholdable` or `TooLarge`, naming the key.
-pub fn check_entry(name: &str, value: &[u8], description: &str) -> Result<()> {
-    check_key(name)?;
+/// `BadName`, `Unholdable` or `TooLarge`, naming the key or file.
+pub fn check_entry(kind: ScopeKind, name: &str, value: &[u8], description: &str) -> Result<()> {
+    let (bytes_max, limit) = match kind {
+        ScopeKind::Values => (VALUE_BYTES_MAX, "a value may have 1 MiB"),
+        ScopeKind::Files => (STORED_BYTES_MAX, "a file may have 5 MiB"),
+    };
+    match kind {
+        ScopeKind::Values => check_key(name)?,
+        ScopeKind::Files => check_file_name(name)?,
+    }
     check_text("the description", description, DESCRIPTION_BYTES_MAX)?;
-    if value.contains(&0) {
+    if kind == ScopeKind::Values && value.contains(&0) {
         return Err(Error::new(Kind::Unholdable, name).because("the value holds a NUL byte"));
     }
-    if value.len() > VALUE_BYTES_MAX {
-        return Err(Error::new(Kind::TooLarge, name).because("a value may have 1 MiB"));
+    if value.len() > bytes_max {
+        return Err(Error::new(Kind::TooLarge, name).because(limit));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::format::config::Config;
 use crate::format::key_text::Identity;
 use crate::format::names::Grant;
 use crate::format::roster::Roster;
-use crate::format::scope_file::{ScopeKind, ScopeName};
+use crate::format::scope_file::ScopeName;
 use crate::project::{CONFIG_FILE, Project, ROSTER_FILE};
 use crate::team::{self, Access, Draft};
 
@@ -67,11 +67,9 @@ impl Project {
                 |gone: &ScopeName| (gone.kind, &gone.service) == (name.kind, &name.service);
             change.renamed_to == Some(&name.env) && change.gone.iter().any(is_same)
         };
-        for kind in ScopeKind::ALL {
-            for name in self.unlisted_scopes(kind)? {
-                if change.config.is_env(&name.env) && !is_copied(&name) {
-                    return Err(Error::new(Kind::Exists, self.shown(&name.file())));
-                }
+        for name in self.unlisted_scopes()? {
+            if change.config.is_env(&name.env) && !is_copied(&name) {
+                return Err(Error::new(Kind::Exists, self.shown(&name.file())));
             }
         }
         Ok(())

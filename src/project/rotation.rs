@@ -9,7 +9,7 @@ use crate::disk::{self, Lock, Mode};
 use crate::error::{Error, Kind, Result};
 use crate::format::names::Epoch;
 use crate::format::roster::Roster;
-use crate::format::scope_file::{FILE_BYTES_MAX, ScopeKind, ScopeName, SealedBox};
+use crate::format::scope_file::{FILE_BYTES_MAX, ScopeName, SealedBox};
 use crate::project::scopes::seal;
 use crate::project::{Opening, Project, ROSTER_FILE};
 use crate::team::{Access, Draft};
@@ -51,10 +51,7 @@ impl Project {
         let epoch = Epoch { number: self.next_epoch(), id: random::bytes()? };
         let access = self.access.rotated(epoch, random::key()?)?;
         let roster = self.compose(&access, draft, &self.config.envs)?;
-        let (mut names, mut scopes) = (Vec::new(), Vec::new());
-        for kind in ScopeKind::ALL {
-            names.extend(self.scopes(kind)?);
-        }
+        let (names, mut scopes) = (self.all_scopes()?, Vec::new());
         // Each scope is sealed, then written twice.
         let total = 3 * names.len();
         let mut step = {

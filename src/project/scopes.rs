@@ -92,11 +92,10 @@ impl Project {
     ///
     /// # Errors
     /// `Read`.
-    pub fn services(&self, kind: ScopeKind) -> Result<Vec<String>> {
-        let scopes = self.scopes(kind)?;
-        let mut services: Vec<_> = scopes.into_iter().map(|name| name.service).collect();
-        services.dedup();
-        Ok(services)
+    pub fn services(&self) -> Result<Vec<String>> {
+        let scopes = self.all_scopes()?.into_iter();
+        let services: BTreeSet<_> = scopes.map(|name| name.service).collect();
+        Ok(services.into_iter().collect())
     }
 
     /// True if the word is a service.
@@ -130,12 +129,23 @@ impl Project {
         Ok(scopes)
     }
 
+    /// The same of both kinds: those of values, then those of files.
+    ///
+    /// # Errors
+    /// `Read`.
+    pub fn all_scopes(&self) -> Result<Vec<ScopeName>> {
+        let mut scopes = self.scopes(ScopeKind::Values)?;
+        scopes.extend(self.scopes(ScopeKind::Files)?);
+        Ok(scopes)
+    }
+
     /// Scopes of environments that `kagi.json` does not list: never read, only reported.
     ///
     /// # Errors
     /// `Read`.
-    pub fn unlisted_scopes(&self, kind: ScopeKind) -> Result<Vec<ScopeName>> {
-        let mut scopes = self.scope_files(kind)?;
+    pub fn unlisted_scopes(&self) -> Result<Vec<ScopeName>> {
+        let mut scopes = self.scope_files(ScopeKind::Values)?;
+        scopes.extend(self.scope_files(ScopeKind::Files)?);
         scopes.retain(|name| !self.config.is_env(&name.env));
         Ok(scopes)
     }
@@ -147,7 +157,7 @@ impl Project {
     /// `RolledBack` naming the first, unless they are taken; everything that keeps a scope shut.
     pub fn older_scopes(&self, takes_older: bool) -> Result<Vec<ScopeName>> {
         let mut older = Vec::new();
-        for name in self.scopes(ScopeKind::Values)?.into_iter().chain(self.gone_scopes()) {
+        for name in self.all_scopes()?.into_iter().chain(self.gone_scopes()) {
             let is_older = match self.load(&name) {
                 Err(error) if error.kind == Kind::RolledBack => true,
                 found => found?.is_some_and(|found| found.is_older || found.is_gone),
@@ -163,9 +173,7 @@ impl Project {
     /// Scopes of listed environments that this device has seen and that have no file any more.
     #[must_use]
     pub fn gone_scopes(&self) -> Vec<ScopeName> {
-        let scopes = self.pin.sequences.keys().filter_map(|pinned| {
-            ScopeName::parse(ScopeKind::Values, pinned.strip_prefix("values/")?)
-        });
+        let scopes = self.pin.sequences.keys().filter_map(|pinned| scope_pinned_as(pinned));
         scopes
             .filter(|name| self.config.is_env(&name.env) && !disk::exists(&self.path(&name.file())))
             .collect()
@@ -369,5 +377,12 @@ pub(super) fn open_boxes<'a>(
 
 /// What a scope is called in a pin: `values/api/production`.
 pub(super) fn pinned_as(name: &ScopeName) -> String {
-    format!("{}/{name}", name.kind.word())
+    format!("{}/{}", name.kind.word(), name.place())
+}
+
+/// The reverse.
+fn scope_pinned_as(pinned: &str) -> Option<ScopeName> {
+    let (word, place) = pinned.split_once('/')?;
+    let kind = ScopeKind::ALL.into_iter().find(|kind| kind.word() == word)?;
+    ScopeName::parse(kind, place)
 }

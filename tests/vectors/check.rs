@@ -8,8 +8,8 @@ use kagi::error::Error;
 use kagi::format::config::Config;
 use kagi::format::key_text::{self, Identity, ScopeHolder};
 use kagi::format::names::{
-    Epoch, Grant, check_key, check_member_name, check_place, check_text, is_id, member_id,
-    project_id,
+    Epoch, Grant, check_file_name, check_key, check_member_name, check_place, check_text, is_id,
+    member_id, project_id,
 };
 use kagi::format::pin::Pin;
 use kagi::format::request::Request;
@@ -87,6 +87,7 @@ fn name(vector: &Vector) -> Outcome {
     match vector.line("name").as_str() {
         "place" => checked(check_place(&text()))?,
         "key" => checked(check_key(&text()))?,
+        "file" => checked(check_file_name(&text()))?,
         "member" => checked(check_member_name(&text()))?,
         "description" => checked(check_text("text", &text(), DESCRIPTION_BYTES_MAX))?,
         "epoch" => {
@@ -392,7 +393,12 @@ fn sealed_box(vector: &Vector) -> Outcome {
 
 fn plaintext(vector: &Vector) -> Outcome {
     let bytes = vector.bytes("plaintext");
-    let snapshot = Snapshot::decode(&bytes).ok_or_else(none)?;
+    let kind = match vector.optional("kind").as_deref() {
+        None | Some("values") => ScopeKind::Values,
+        Some("files") => ScopeKind::Files,
+        Some(other) => panic!("no kind {other:?}"),
+    };
+    let snapshot = Snapshot::decode(&bytes, kind).ok_or_else(none)?;
     assert_eq!(snapshot.encode().expose(), bytes, "not canonical");
     Ok(described(&snapshot))
 }
@@ -482,7 +488,7 @@ fn snapshot_of(field: &Field) -> Snapshot {
             _ => panic!("no line of a snapshot: {line:?}"),
         }
     }
-    let is_sound = Snapshot::decode(snapshot.encode().expose()).is_some();
+    let is_sound = Snapshot::decode(snapshot.encode().expose(), ScopeKind::Values).is_some();
     assert!(is_sound, "no reader gets it: {text}");
     snapshot
 }

@@ -17,6 +17,7 @@ pub fn all() -> Vec<Vector> {
         texts(),
         places(),
         other_names(),
+        file_names(),
         unprintable(),
         derivations(),
         wraps(),
@@ -34,6 +35,7 @@ pub fn all() -> Vec<Vector> {
         boxes(),
         snapshots(),
         snapshot_entries(),
+        snapshots_of_files(),
         joins(),
         conflicts(),
         other_joins(),
@@ -243,6 +245,60 @@ fn places() -> Vec<Vector> {
         bad("place_device_ending", "NUL.x", "a device of Windows with an ending"),
         bad("place_project_id", "kgp_a", "it looks like a project id"),
         bad("place_member_id", "KGM_a", "it looks like a member id"),
+    ]
+}
+
+#[rustfmt::skip]
+fn file_names() -> Vec<Vector> {
+    let good = |path: &str, text: &str| name(&format!("file{path}"), "3.9", "file", text);
+    let bad = |path: &str, text: &str, what: &str| no_name(&format!("file_{path}"), "3.9", "file", text, what);
+    vec![
+        good("", "certs/tls.pem"),
+        good("_hidden", ".config/a..b"),
+        good("_256", &"a".repeat(256)),
+        good("_symbols", "a b/!#$%&'()+,-;=@[]^_`{}~"),
+        good("_home", "~/.config/app/key.json"),
+        good("_ssh", ".ssh/config"),
+        bad("empty", "", "no name"),
+        bad("257", &"a".repeat(257), "257 bytes"),
+        bad("slash_first", "/etc/passwd", "a path from the root of a file system"),
+        bad("slash_last", "certs/", "a slash last"),
+        bad("slash_double", "certs//tls.pem", "an empty part"),
+        bad("dot", "certs/./tls.pem", "a part that is the same directory"),
+        bad("dots", "../tls.pem", "a part that is the directory above"),
+        bad("backslash", "..\\tls.pem", "a backslash"),
+        bad("colon", "c:tls.pem", "a colon"),
+        bad("star", "a*", "a star"),
+        bad("question", "a?", "a question mark"),
+        bad("quote", "a\"", "a double quote"),
+        bad("less", "a<b", "a less-than sign"),
+        bad("more", "a>b", "a greater-than sign"),
+        bad("bar", "a|b", "a vertical bar"),
+        bad("line_feed", "a\nb", "a control character"),
+        bad("delete", "a\u{7f}", "the control character 7f"),
+        bad("letter", "é", "a letter beyond ASCII"),
+        bad("blank_first", "certs/ tls.pem", "a part that begins with a blank"),
+        bad("blank_last", "certs /tls.pem", "a part that ends with a blank"),
+        bad("dot_last", "certs./tls.pem", "a part that ends with a dot"),
+        bad("git", ".git/config", "a part of Git's"),
+        bad("git_case", "a/.GiT/hooks/pre-commit", "a part of Git's, further down and in other case"),
+        bad("git_short", "GIT~1/config", "a part of Git's, as Windows shortens it"),
+        bad("kagi", ".kagi/kagi.json", "a part of kagi's"),
+        bad("kagi_short", "Kagi~1/kagi.json", "a part of kagi's, as Windows shortens it"),
+        bad("device", "certs/COM1", "a device of Windows"),
+        bad("device_ending", "nul.txt", "a device of Windows with an ending"),
+        bad("device_blank", "aux .txt", "a device of Windows with a blank before its ending"),
+        bad("tilde", "~", "the home directory itself"),
+        bad("home_itself", "~/", "the home directory itself, with a slash"),
+        bad("home_of_another", "~root/key", "somebody else's home directory"),
+        bad("tilde_inside", "certs/~", "a part that begins with a tilde and is not the first"),
+        bad("home_twice", "~/~/key", "a tilde after the first"),
+        bad("home_ssh", "~/.ssh/authorized_keys", "what opens other machines"),
+        bad("home_ssh_case", "~/a/.SSH/config", "what opens other machines, further down and in other case"),
+        bad("home_ssh_short", "~/ssh~1/config", "what opens other machines, as Windows shortens it"),
+        bad("home_gnupg", "~/.gnupg/gpg.conf", "what keeps other keys"),
+        bad("home_gnupg_short", "~/GNUPG~1/gpg.conf", "what keeps other keys, as Windows shortens it"),
+        bad("home_git", "~/.git/config", "a part of Git's, below the home directory"),
     ]
 }
 
@@ -1648,15 +1704,22 @@ fn boxes() -> Vec<Vector> {
     let plain = snapshot(4, &[entry("DATABASE_URL", "postgres://db/app"), entry("PORT", "8080")]);
     let sealed = api().seal("box", &plain.plaintext());
     let index = "key DATABASE_URL 1\nkey PORT 1\n";
-    let with = |vector: Vector, place: &Place7, sealed: &[u8]| {
+    let with_key = |vector: Vector, place: &Place7, sealed: &[u8], index: &str, key: &Key| {
         let mut shown = api();
         shown.epoch = place.epoch;
         vector
             .with("project", &place.project)
             .with("scope", &format!("{}/{}/{}", place.kind, place.service, place.env))
-            .with_hex("key", api().key().expose())
+            .with_hex("key", key.expose())
             .with_text("file", &(place.header() + index + &shown.line(sealed)))
     };
+    let with = |vector: Vector, place: &Place7, sealed: &[u8]| with_key(vector, place, sealed, index, &api().key());
+    let mut files = api();
+    files.kind = "files";
+    let mut stored = snapshot(4, &[entry("certs/my key.p12", "")]);
+    stored.entries[0].value = b"a\0\xff".to_vec();
+    let sealed_files = files.seal("box", &stored.plaintext());
+    let hostile = snapshot(4, &[entry("../key", "x")]);
     // The key stays that of the scope, so that only what the box is bound to differs.
     let bad = |path: &str, what: &str, edit: &dyn Fn(&mut Place7)| {
         let mut place = api();
@@ -1686,6 +1749,11 @@ fn boxes() -> Vec<Vector> {
         changed("tag", "1.3, 7.4", "one bit of the tag differs", &|it| *it.last_mut().expect("a byte") ^= 1),
         changed("longer", "1.3, 7.4", "256 bytes after the tag", &|it| it.extend([0; 256])),
         with(reject("box/entry_of_a_later_epoch", "8.7", "none", "a value set in an epoch after that of its box"), &api(), &api().seal("box", &ahead.plaintext())),
+        with_key(accept("box/files", "7.1, 7.10, 8.3", "a scope of files, written again: a NUL byte, and a blank in a name"), &files, &sealed_files, "key certs/my key.p12 1\n", &files.key())
+            .with_hex("nonce", &nonce)
+            .gives_hex("id", &box_id(&sealed_files))
+            .gives_hex("plaintext", &stored.plaintext()),
+        with_key(reject("box/file_name", "3.9, 8.3", "none", "a file that would go above the project"), &files, &files.seal("box", &hostile.plaintext()), "key a 1\n", &files.key()),
         with(reject("box/plaintext", "8.1", "none", "authentic, but no snapshot"), &api(), &api().seal("box", &[0; 256])),
     ]
 }
@@ -1793,16 +1861,40 @@ fn snapshot_entries() -> Vec<Vector> {
     ]
 }
 
+#[rustfmt::skip]
+fn snapshots_of_files() -> Vec<Vector> {
+    let of_kind = |vector: Vector, name: &str, value: &[u8], of: &str| {
+        let mut of_file = entry(name, "");
+        of_file.value = value.to_vec();
+        described(vector, &snapshot(4, &[of_file]).padded()).with("kind", of)
+    };
+    let bad = |path: &str, rule: &str, what: &str, name: &str| of_kind(reject(&format!("snapshot/{path}"), rule, "none", what), name, b"x", "files");
+    let author = person("alice").id;
+    let gives = format!("hex:6100ff - writer=0000000000000000 version=1 time=1767225600 author={author} epoch=3");
+    vec![
+        of_kind(accept("snapshot/file", "3.9, 8.3", "a file with a NUL byte"), "certs/my key.p12", b"a\0\xff", "files")
+            .gives("sequence", "4").gives("ancestors", "-").gives("entry certs/my key.p12", &gives),
+        bad("file_name", "3.9, 8.3", "a file that would go above the project", "../key"),
+        of_kind(reject("snapshot/file_too_large", "8.3", "none", "a file of 5 MiB and one byte"), "a", b"", "files").with_value_of(5_242_881),
+        of_kind(reject("snapshot/file_as_value", "3.5, 8.3", "none", "a file's name among values"), "certs/tls.pem", b"x", "values"),
+    ]
+}
+
 impl Vector {
     /// Puts 1 MiB and one byte in the place of the first value, and the padding that fits.
-    fn with_large_value(mut self) -> Self {
+    fn with_large_value(self) -> Self {
+        self.with_value_of(1_048_577)
+    }
+
+    /// The same with any number of bytes.
+    fn with_value_of(mut self, count: u32) -> Self {
         let lines = &mut self.inputs[0].lines;
         let at = lines
             .iter()
             .position(|line| line.ends_with("  value"))
             .expect("a value");
-        lines[at] = "#01001000  length of the value".into();
-        lines.insert(at + 1, "*1048577 61  value".into());
+        lines[at] = format!("#{}  length of the value", hex(&count.to_le_bytes()));
+        lines.insert(at + 1, format!("*{count} 61  value"));
         let length = self.inputs[0].bytes().len();
         let lines = &mut self.inputs[0].lines;
         let padding = lines.pop().expect("padding");
