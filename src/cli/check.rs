@@ -12,7 +12,7 @@ use crate::disk;
 use crate::error::Error;
 use crate::format::dotenv::{self, FILE_BYTES_MAX};
 use crate::format::json::{self, Serialize};
-use crate::format::scope_file::{ScopeKind, ScopeName};
+use crate::format::scope_file::ScopeName;
 use crate::project::Project;
 use crate::scope::Scope;
 use crate::secret::Secret;
