@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Device, World, outcome, program, say};
+use common::{Device, World, outcome, program};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
