@@ -92,7 +92,13 @@ fn unknown(name: &str, second: &str) -> Failure {
         Failure::usage(format!("there is no command {}", quoted(name)))
     };
     let names = || commands().map(|command| command.name).chain(ALIASES.map(|(alias, _)| alias));
-    let near = nearest(name, names()).or_else(|| nearest(&format!("{name} {second}"), names()));
+    // Of a group only the second word counts: `file get` is not nearly `file del`.
+    let is_near = |near: &&str| {
+        word.is_empty()
+            || near.split_once(' ').is_some_and(|it| nearest(word, [it.1].into_iter()).is_some())
+    };
+    let near = nearest(name, names()).filter(is_near);
+    let near = near.or_else(|| nearest(&format!("{name} {second}"), names()));
     let groups = names().filter_map(|name| name.split_once(' ')).map(|(group, _)| group);
     let group = if is_group { Some(group) } else { nearest(name, groups) };
     let likes: Vec<_> = match (near, group) {

@@ -170,7 +170,9 @@ struct Candidates<'a> {
 impl Candidates<'_> {
     fn offer(&mut self, name: &str, about: &str) {
         let (kept, begun) = self.word.split_at(self.at);
-        if !name.is_empty() && name.starts_with(begun) && safe(name) == name {
+        // What looks like a flag would be taken for one.
+        let is_flag = name.starts_with('-') && !begun.starts_with('-');
+        if !name.is_empty() && !is_flag && name.starts_with(begun) && safe(name) == name {
             // Writing to a string cannot fail.
             let _ = writeln!(self.text, "{kept}{name}\t{}", safe(about));
         }
@@ -294,7 +296,7 @@ impl Candidates<'_> {
     fn names(&mut self, known: &Known, command: &str, kind: &str, typed: &Typed) {
         match (command, kind) {
             (_, "service") => self.offer_all(known.services(), "service"),
-            (_, "env" | "ENV" | "REV" | "OLD") | ("env del", _) => {
+            (_, "env" | "ENV" | "OLD") | ("env del", _) | ("diff", "REV") => {
                 self.offer_all(&known.config.envs, "environment");
             }
             (_, "KEY") => {
@@ -314,8 +316,7 @@ impl Candidates<'_> {
             (_, "MEMBER" | "MEMBER_ID") => {
                 for member in known.site.claimed_roster().into_iter().flat_map(|it| it.members) {
                     self.offer(&member.id, &member.name);
-                    // A name that looks like a flag would be taken for one.
-                    if kind == "MEMBER" && !member.name.starts_with('-') {
+                    if kind == "MEMBER" {
                         self.offer(&member.name, &member.id);
                     }
                 }
