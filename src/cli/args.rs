@@ -83,7 +83,8 @@ pub fn find(name: &str) -> Option<&'static Command> {
 }
 
 /// Names the nearest command. `second` is what follows, which may be a value and is not shown.
-fn unknown(name: &str, second: &str) -> Failure {
+#[must_use]
+pub fn unknown(name: &str, second: &str) -> Failure {
     let (group, word) = name.split_once(' ').unwrap_or((name, ""));
     let is_group = members_of(group).next().is_some();
     let failure = if word.is_empty() && is_group {
@@ -117,14 +118,11 @@ fn unknown_flag(command: &Command, name: &str) -> Failure {
     let near = nearest(name.trim_start_matches('-'), command.flags().map(|flag| flag.long));
     let (command, shown) = (command.name, if command.name == "set" { "such" } else { name });
     let failure = Failure::usage(format!("kagi {command} has no {shown} flag"));
-    let others: Vec<_> =
-        commands().filter(|other| takes(other, name)).map(|other| other.name).collect();
-    match (near, others.as_slice()) {
-        (Some(near), _) => failure.hint(format!("did you mean --{near}?")),
-        _ if command == "set" => failure.hint("kagi set -- KEY VALUE, if it is a value"),
-        (None, [one]) => failure.hint(format!("kagi {one} has that flag")),
-        (None, _) => failure.hint(format!("kagi {command} --help")),
-    }
+    failure.hint(match near {
+        Some(near) => format!("did you mean --{near}?"),
+        None if command == "set" => "kagi set -- KEY VALUE, if it is a value".to_string(),
+        None => format!("kagi {command} --help"),
+    })
 }
 
 impl Input {
