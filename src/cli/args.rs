@@ -51,21 +51,10 @@ pub fn command(mut parser: Parser) -> Result<Option<Input>, Failure> {
 
 fn no_such_flag(flag: &str) -> Failure {
     let near = nearest(flag.trim_start_matches('-'), ["help", "version"].into_iter());
-    let hint = match near {
-        Some(near) => format!("kagi --{near}"),
-        None if commands().any(|command| takes(command, flag)) => {
-            format!("flags stand behind the command: kagi COMMAND {flag}")
-        }
-        None => "kagi help".to_string(),
-    };
+    let hint = near.map_or("flags stand behind the command; kagi help".to_string(), |near| {
+        format!("kagi --{near}")
+    });
     Failure::usage(format!("kagi has no {flag} flag")).hint(hint)
-}
-
-fn takes(command: &Command, flag: &str) -> bool {
-    match flag.strip_prefix("--") {
-        Some(long) => command.flag(long).is_some(),
-        None => flag.chars().nth(1).is_some_and(|letter| command.short_flag(letter).is_some()),
-    }
 }
 
 /// The commands of two words that begin with this one.
