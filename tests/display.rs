@@ -197,6 +197,27 @@ fn a_rotation_shows_how_far_it_is_and_leaves_no_trace() {
     erased(&text, "kagi: rotating, step ");
 }
 
+/// A line that wraps could not be written over, so it is short: `scanning 100000 of 100000`.
+#[test]
+fn the_progress_of_a_scan_fits_a_narrow_terminal() {
+    let (world, ada, root) = shop();
+    ada.kagi(&root, "set api TOKEN hunter2-hunter2-hunter2")
+        .ok();
+    let big = fs::File::create(world.root.join("big")).expect("a file");
+    big.set_len(200 * 1024 * 1024).expect("a length");
+    let begun = Instant::now();
+    ada.kagi(&root, "scan ../big").ok();
+    let took = begun.elapsed();
+    let Some(found) = shown(&ada, &root, "", "kagi scan ../big") else {
+        return;
+    };
+    let text = found.ok().text();
+    if took < Duration::from_millis(1200) {
+        return say("the progress of a scan is not tested: it is too fast here");
+    }
+    erased(&text, "kagi: scanning ");
+}
+
 #[test]
 fn a_push_and_a_pull_show_that_they_wait() {
     let (_world, mut ada, root) = shop();
