@@ -1,4 +1,4 @@
-# kagi's words for bash 3.2 and later: source <(kagi completions bash)
+# kagi's words for bash 3.2 and later: eval "$(kagi completions bash)"
 _kagi() {
     local IFS=$' \t\n' line word given kept='' count=0 at own
     local -a words=() begins=()
