@@ -220,7 +220,7 @@ fn bash_completes() {
     let shop = shop();
     let script = shop.script("bash");
     let ask = r#"
-        source "$1"
+        set -u; source "$1"
         read -ra COMP_WORDS <<<"kagi $2"
         [[ $2 != *' ' ]] || COMP_WORDS+=('')
         [[ $2 != *=* ]] || COMP_WORDS=("${COMP_WORDS[@]:0:${#COMP_WORDS[@]}-1}" "${2%%=*}" = "${2#*=}")

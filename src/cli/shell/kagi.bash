@@ -6,7 +6,7 @@ _kagi() {
     # bash takes --flag=value for three words; kagi for one.
     for ((at = 1; at <= COMP_CWORD; at++)); do
         word=${COMP_WORDS[at]//\\/}
-        given=${words[count - (count > 0)]}
+        given=${words[count - (count > 0)]-}
         if [[ $count -gt 0 && $given == --* && ($word == =* || $given == *=) ]]; then
             words[count - 1]=$given$word
         else
