@@ -1,6 +1,6 @@
 //! `kagi help`: the overview and each command's page, from the table.
 
-use crate::cli::args::{Input, find, unknown};
+use crate::cli::args::{Input, find, members_of, unknown};
 use crate::cli::columns;
 use crate::cli::command::{Command, Flag};
 use crate::cli::report::Failure;
@@ -17,15 +17,13 @@ pub fn help(input: &mut Input) -> Result<u8, Failure> {
     if name.is_empty() {
         return overview();
     }
-    let in_group: Vec<_> =
-        commands().filter(|command| command.name.starts_with(&format!("{name} "))).collect();
-    if let Some(command) = find(&name).filter(|_| in_group.len() < 2) {
+    if let Some(command) = find(&name) {
         return page(command);
     }
-    if in_group.is_empty() {
+    let pages: Vec<String> = members_of(&name).map(page_text).collect();
+    if pages.is_empty() {
         return Err(unknown(&name, ""));
     }
-    let pages: Vec<String> = in_group.into_iter().map(page_text).collect();
     terminal::print(pages.join("\n").as_bytes())?;
     Ok(0)
 }
