@@ -134,9 +134,7 @@ fn cut_line(line: &str, columns: usize) -> String {
 /// columns.
 #[must_use]
 pub fn folded(line: &str, indent: usize, columns: Option<usize>) -> String {
-    let Some(columns) = columns else {
-        return line.to_string();
-    };
+    let columns = columns.unwrap_or(usize::MAX);
     let (mut out, mut width) = (String::new(), 0);
     for (at, word) in line.split(' ').enumerate() {
         let wide: usize = word.chars().map(columns_of).sum();

@@ -148,15 +148,18 @@ fn lines_fit_the_terminal_and_pipes_get_all() {
             .contains("DATABASE_URL  ********  # 鍵の説明 that is lo…")
     );
     // What help says is all there, however narrow.
-    let Some(found) = shown(&ada, &root, "COLUMNS=40", "kagi help run") else {
-        return;
-    };
     let words = |text: &str| {
         text.split_whitespace()
             .map(String::from)
             .collect::<Vec<_>>()
     };
-    assert_eq!(words(&found.ok().text()), words(&piped));
+    for page in ["help", "help run"] {
+        let Some(found) = shown(&ada, &root, "COLUMNS=40", &format!("kagi {page}")) else {
+            return;
+        };
+        let piped = narrow.kagi(&root, page).ok().text();
+        assert_eq!(words(&found.ok().text()), words(&piped));
+    }
     // What is revealed is not cut.
     let value = "v".repeat(200);
     ada.kagi(&root, &format!("set web LONG {value}")).ok();
@@ -192,6 +195,27 @@ fn a_rotation_shows_how_far_it_is_and_leaves_no_trace() {
         return say("the progress of a rotation is not tested: it is too fast here");
     }
     erased(&text, "kagi: rotating, step ");
+}
+
+/// A line that wraps could not be written over, so it is short: `scanning 100000 of 100000`.
+#[test]
+fn the_progress_of_a_scan_fits_a_narrow_terminal() {
+    let (world, ada, root) = shop();
+    ada.kagi(&root, "set api TOKEN hunter2-hunter2-hunter2")
+        .ok();
+    let big = fs::File::create(world.root.join("big")).expect("a file");
+    big.set_len(200 * 1024 * 1024).expect("a length");
+    let begun = Instant::now();
+    ada.kagi(&root, "scan ../big").ok();
+    let took = begun.elapsed();
+    let Some(found) = shown(&ada, &root, "", "kagi scan ../big") else {
+        return;
+    };
+    let text = found.ok().text();
+    if took < Duration::from_millis(1200) {
+        return say("the progress of a scan is not tested: it is too fast here");
+    }
+    erased(&text, "kagi: scanning ");
 }
 
 #[test]

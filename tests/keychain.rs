@@ -480,7 +480,7 @@ fn a_copy_of_the_home_takes_nothing_away_from_the_first() {
     assert!(works(&ada, &work), "the items are still there");
     ada.kagi(&work, "pull").ok();
     ada.kagi(&work, "project list").ok();
-    // A name that kagi has not made is not asked for.
+    // A name that kagi has not made is not asked for (FORMAT 11.7).
     let path = ada.kagi_home().join("identity.json");
     let text = fs::read_to_string(&path).expect("an identity");
     fs::write(

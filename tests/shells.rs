@@ -136,7 +136,7 @@ fn what_is_damaged_or_hostile_is_left_out() {
     fs::create_dir_all(shop.root.join(".kagi/files/api")).expect("a directory");
     let index = text.replacen(
         '\n',
-        "\nkey a b/c.pem 1\nkey x\u{1b}[2J 1\nkey x\u{202e}y 2\n",
+        "\nkey --force 1\nkey a b/c.pem 1\nkey x\u{1b}[2J 1\nkey x\u{202e}y 2\n",
         1,
     );
     let index = index.replace("key PORT", "key $(x)");
@@ -145,6 +145,15 @@ fn what_is_damaged_or_hostile_is_left_out() {
         shop.complete(&shop.root, &["file", "show", "api", "development", ""]),
         ["$(x)", "DATABASE_URL", "a b/c.pem"]
     );
+    // No scope has so many, and no shell wants them.
+    let many: Vec<_> = (0..20_001).map(|at| format!("key Z{at} 1\n")).collect();
+    fs::write(
+        &file,
+        text.replacen('\n', &format!("\n{}", many.concat()), 1),
+    )
+    .expect("a scope");
+    let found = shop.complete(&shop.root, &["unset", "api", "development", ""]);
+    assert_eq!(found.len(), 20_000);
     fs::create_dir(shop.root.join(".kagi/secrets/$(x)")).expect("a directory");
     fs::write(shop.root.join(".kagi/secrets/$(x)/development.enc"), "").expect("a file");
     assert_eq!(
@@ -211,7 +220,7 @@ fn bash_completes() {
     let shop = shop();
     let script = shop.script("bash");
     let ask = r#"
-        source "$1"
+        set -u; source "$1"
         read -ra COMP_WORDS <<<"kagi $2"
         [[ $2 != *' ' ]] || COMP_WORDS+=('')
         [[ $2 != *=* ]] || COMP_WORDS=("${COMP_WORDS[@]:0:${#COMP_WORDS[@]}-1}" "${2%%=*}" = "${2#*=}")
@@ -402,7 +411,12 @@ fn the_manual_page_can_be_read() {
     let page = shop.world.root.join("kagi.1");
     fs::write(&page, &shop.ada.kagi(&shop.root, "man").ok().stdout).expect("a page");
     let text = fs::read_to_string(&page).expect("ASCII");
-    assert!(text.is_ascii() && text.lines().all(|line| line.len() < 2000));
+    assert!(
+        text.is_ascii()
+            && text
+                .lines()
+                .all(|line| line.len() < 2000 && !line.ends_with(' '))
+    );
     let overview = shop.ada.kagi(&shop.root, "help").ok().text();
     let mut names: Vec<_> = overview
         .lines()

@@ -51,21 +51,10 @@ pub fn command(mut parser: Parser) -> Result<Option<Input>, Failure> {
 
 fn no_such_flag(flag: &str) -> Failure {
     let near = nearest(flag.trim_start_matches('-'), ["help", "version"].into_iter());
-    let hint = match near {
-        Some(near) => format!("kagi --{near}"),
-        None if commands().any(|command| takes(command, flag)) => {
-            format!("flags stand behind the command: kagi COMMAND {flag}")
-        }
-        None => "kagi help".to_string(),
-    };
+    let hint = near.map_or("flags stand behind the command; kagi help".to_string(), |near| {
+        format!("kagi --{near}")
+    });
     Failure::usage(format!("kagi has no {flag} flag")).hint(hint)
-}
-
-fn takes(command: &Command, flag: &str) -> bool {
-    match flag.strip_prefix("--") {
-        Some(long) => command.flag(long).is_some(),
-        None => flag.chars().nth(1).is_some_and(|letter| command.short_flag(letter).is_some()),
-    }
 }
 
 /// The commands of two words that begin with this one.
@@ -83,7 +72,8 @@ pub fn find(name: &str) -> Option<&'static Command> {
 }
 
 /// Names the nearest command. `second` is what follows, which may be a value and is not shown.
-fn unknown(name: &str, second: &str) -> Failure {
+#[must_use]
+pub fn unknown(name: &str, second: &str) -> Failure {
     let (group, word) = name.split_once(' ').unwrap_or((name, ""));
     let is_group = members_of(group).next().is_some();
     let failure = if word.is_empty() && is_group {
@@ -92,7 +82,13 @@ fn unknown(name: &str, second: &str) -> Failure {
         Failure::usage(format!("there is no command {}", quoted(name)))
     };
     let names = || commands().map(|command| command.name).chain(ALIASES.map(|(alias, _)| alias));
-    let near = nearest(name, names()).or_else(|| nearest(&format!("{name} {second}"), names()));
+    // Of a group only the second word counts: `file get` is not nearly `file del`.
+    let is_near = |near: &&str| {
+        word.is_empty()
+            || near.split_once(' ').is_some_and(|it| nearest(word, [it.1].into_iter()).is_some())
+    };
+    let near = nearest(name, names()).filter(is_near);
+    let near = near.or_else(|| nearest(&format!("{name} {second}"), names()));
     let groups = names().filter_map(|name| name.split_once(' ')).map(|(group, _)| group);
     let group = if is_group { Some(group) } else { nearest(name, groups) };
     let likes: Vec<_> = match (near, group) {
@@ -111,14 +107,11 @@ fn unknown_flag(command: &Command, name: &str) -> Failure {
     let near = nearest(name.trim_start_matches('-'), command.flags().map(|flag| flag.long));
     let (command, shown) = (command.name, if command.name == "set" { "such" } else { name });
     let failure = Failure::usage(format!("kagi {command} has no {shown} flag"));
-    let others: Vec<_> =
-        commands().filter(|other| takes(other, name)).map(|other| other.name).collect();
-    match (near, others.as_slice()) {
-        (Some(near), _) => failure.hint(format!("did you mean --{near}?")),
-        _ if command == "set" => failure.hint("kagi set -- KEY VALUE, if it is a value"),
-        (None, [one]) => failure.hint(format!("kagi {one} has that flag")),
-        (None, _) => failure.hint(format!("kagi {command} --help")),
-    }
+    failure.hint(match near {
+        Some(near) => format!("did you mean --{near}?"),
+        None if command == "set" => "kagi set -- KEY VALUE, if it is a value".to_string(),
+        None => format!("kagi {command} --help"),
+    })
 }
 
 impl Input {

@@ -2,7 +2,8 @@
 //!
 //! Promises: it reads names that anybody can read (`kagi.json`, directories, index lines, `access.json`
 //! as it claims to be), opens no key, asks nothing, writes nothing; what goes wrong makes the list
-//! shorter, and the exit code is 0 all the same. Each line is a whole word, printable, a tab and a
+//! shorter, and the exit code is 0 all the same. Refuses ids that somebody is to be trusted by: those come
+//! from a person, and never from who writes the repository. Each line is a whole word, printable, a tab and a
 //! description; a line without a word says what the shell knows better: `files`, `directories`, or
 //! `command N`, which begins at the Nth word.
 
@@ -13,7 +14,6 @@ use crate::cli::table::{FOR_PROGRAMS, commands};
 use crate::cli::words::Words;
 use crate::format::config::Config;
 use crate::format::names::check_key;
-use crate::format::request::Request;
 use crate::format::scope_file::{ScopeKind, ScopeName};
 use crate::project::Site;
 use crate::terminal;
@@ -170,7 +170,9 @@ struct Candidates<'a> {
 impl Candidates<'_> {
     fn offer(&mut self, name: &str, about: &str) {
         let (kept, begun) = self.word.split_at(self.at);
-        if !name.is_empty() && name.starts_with(begun) && safe(name) == name {
+        // What looks like a flag would be taken for one.
+        let is_flag = name.starts_with('-') && !begun.starts_with('-');
+        if !name.is_empty() && !is_flag && name.starts_with(begun) && safe(name) == name {
             // Writing to a string cannot fail.
             let _ = writeln!(self.text, "{kept}{name}\t{}", safe(about));
         }
@@ -254,14 +256,12 @@ impl Candidates<'_> {
         let kind = match (flag.long, flag.value) {
             ("service" | "env", _) => flag.long,
             ("envs", _) => "ENV,…",
-            ("trust", _) => "MEMBER_ID",
             ("format", _) | (_, "RIGHT,…") => {
                 // The line of help lists them.
                 self.skip_values();
                 let words = flag.about.split(", ").filter_map(|part| part.split(' ').next());
                 return self.offer_all(words, "");
             }
-            (_, "NAME" | "ID") => return,
             (_, kind) => kind,
         };
         self.values(kind, command, typed);
@@ -294,7 +294,7 @@ impl Candidates<'_> {
     fn names(&mut self, known: &Known, command: &str, kind: &str, typed: &Typed) {
         match (command, kind) {
             (_, "service") => self.offer_all(known.services(), "service"),
-            (_, "env" | "ENV" | "REV" | "OLD") | ("env del", _) => {
+            (_, "env" | "ENV" | "OLD") | ("env del", _) | ("diff", "REV") => {
                 self.offer_all(&known.config.envs, "environment");
             }
             (_, "KEY") => {
@@ -304,20 +304,10 @@ impl Candidates<'_> {
             ("file show" | "file restore" | "file remove", "NAME") => {
                 self.offer_all(known.names(ScopeKind::Files, &typed.words), "file");
             }
-            ("member approve", "ID") => {
-                for Request { id, name, .. } in
-                    known.site.requests().into_iter().flatten().flatten()
-                {
-                    self.offer(&id, &name);
-                }
-            }
-            (_, "MEMBER" | "MEMBER_ID") => {
+            (_, "MEMBER") => {
                 for member in known.site.claimed_roster().into_iter().flat_map(|it| it.members) {
                     self.offer(&member.id, &member.name);
-                    // A name that looks like a flag would be taken for one.
-                    if kind == "MEMBER" && !member.name.starts_with('-') {
-                        self.offer(&member.name, &member.id);
-                    }
+                    self.offer(&member.name, &member.id);
                 }
             }
             (_, "PLACE") => {

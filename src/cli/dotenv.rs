@@ -369,6 +369,7 @@ pub fn note_if_not_ignored(path: &Path) {
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     let is_in_git = process::git(directory, &["rev-parse", "--is-inside-work-tree"]).is_some();
     if is_in_git && process::git(directory, &["check-ignore", "-q", "--", name]).is_none() {
-        terminal::note(&format!("note: Git does not ignore {}", quoted(&path.to_string_lossy())));
+        let path = quoted(&path.to_string_lossy());
+        terminal::note(&format!("note: Git does not ignore {path}: add it to .gitignore"));
     }
 }

@@ -182,10 +182,6 @@ pub fn list(input: &mut Input) -> Result<u8, Failure> {
     let mut words = Words::greedy(&project, input, 0)?;
     words.check_known(&project)?;
     words.is_everywhere = input.has("all");
-    if !words.is_everywhere {
-        let target = words.target(&project)?;
-        (words.service, words.env) = (Some(target.service), Some(target.env));
-    }
     let code = list_scopes(&project, &words, input, ScopeKind::Files)?;
     remember(&project);
     Ok(code)

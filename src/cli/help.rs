@@ -1,11 +1,10 @@
 //! `kagi help`: the overview and each command's page, from the table.
 
-use crate::cli::args::{Input, find};
+use crate::cli::args::{Input, find, members_of, unknown};
 use crate::cli::columns;
 use crate::cli::command::{Command, Flag};
-use crate::cli::report::{Failure, quoted};
+use crate::cli::report::Failure;
 use crate::cli::table::{ALIASES, FOR_PROGRAMS, HEADINGS, commands};
-use crate::cli::words::nearest;
 use crate::terminal::{self, folded};
 use std::fmt::Write;
 
@@ -18,18 +17,13 @@ pub fn help(input: &mut Input) -> Result<u8, Failure> {
     if name.is_empty() {
         return overview();
     }
-    let in_group: Vec<_> =
-        commands().filter(|command| command.name.starts_with(&format!("{name} "))).collect();
-    if let Some(command) = find(&name).filter(|_| in_group.len() < 2) {
+    if let Some(command) = find(&name) {
         return page(command);
     }
-    if in_group.is_empty() {
-        let failure = Failure::usage(format!("there is no command {}", quoted(&name)));
-        let near = nearest(&name, commands().map(|command| command.name));
-        let page = near.map_or(String::new(), |near| format!(" {near}"));
-        return Err(failure.hint(format!("kagi help{page}")));
+    let pages: Vec<String> = members_of(&name).map(page_text).collect();
+    if pages.is_empty() {
+        return Err(unknown(&name, ""));
     }
-    let pages: Vec<String> = in_group.into_iter().map(page_text).collect();
     terminal::print(pages.join("\n").as_bytes())?;
     Ok(0)
 }
@@ -48,21 +42,22 @@ pub fn version(_input: &mut Input) -> Result<u8, Failure> {
 /// # Errors
 /// If it cannot be printed.
 pub fn overview() -> Result<u8, Failure> {
-    let mut text = String::from(
-        "kagi: encrypted secrets for a team, in Git, in place of .env files\n\n  \
-         kagi init --nested --envs\n  kagi set api DATABASE_URL postgres://localhost/api\n  \
+    let columns = columns();
+    let first = "kagi: encrypted secrets for a team, in Git, in place of .env files";
+    let mut text = folded(first, 6, columns);
+    text.push_str(
+        "\n\n  kagi init --nested --envs\n  kagi set api DATABASE_URL postgres://localhost/api\n  \
          kagi get\n  kagi run api bun dev\n",
     );
     for command in commands().filter(|command| !FOR_PROGRAMS.contains(&command.name)) {
         if let Some((heading, _)) = HEADINGS.iter().find(|(_, first)| *first == command.name) {
             let _ = write!(text, "\n{heading}\n");
         }
-        let _ = writeln!(text, "  {:<16} {}", command.name, command.about);
+        let line = format!("  {:<16} {}", command.name, command.about);
+        let _ = writeln!(text, "{}", folded(&line, 19, columns));
     }
-    text.push_str("\nkagi COMMAND --help shows flags and examples\n");
-    if let Some(columns) = columns() {
-        text = terminal::cut(&text, columns);
-    }
+    let last = "kagi COMMAND --help shows flags and examples";
+    let _ = writeln!(text, "\n{}", folded(last, 2, columns));
     terminal::print(text.as_bytes())?;
     Ok(0)
 }
@@ -117,12 +112,11 @@ pub fn aliases(command: &Command) -> impl Iterator<Item = &'static str> {
 pub fn paragraphs(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
-        match lines
-            .last_mut()
-            .filter(|last| ![last.as_str(), line].iter().any(|line| line.starts_with(' ')))
-        {
-            Some(last) => last.extend([" ", line]),
-            None => lines.push(line.to_string()),
+        match lines.last_mut() {
+            Some(last) if !last.starts_with(' ') && !line.starts_with(' ') => {
+                last.extend([" ", line]);
+            }
+            _ => lines.push(line.to_string()),
         }
     }
     lines

@@ -33,9 +33,9 @@ pub fn man(_input: &mut Input) -> Result<u8, Failure> {
 }
 
 fn entry(page: &mut String, command: &Command) {
-    let (name, words) = (roff(command.name), roff(command.words));
+    let head = format!("\\fBkagi {}\\fR {}", roff(command.name), roff(command.words));
     // Writing to a string cannot fail.
-    let _ = writeln!(page, ".TP\n\\fBkagi {name}\\fR {words}\n{}", roff(command.about));
+    let _ = writeln!(page, ".TP\n{}\n{}", head.trim_end(), roff(command.about));
     for line in paragraphs(command.details) {
         let _ = writeln!(page, ".IP\n{}", roff(&line));
     }

@@ -33,6 +33,9 @@ const VALUE_BYTES_MAX: usize = 4096;
 /// Bytes of the list of files that Git has.
 const LIST_BYTES_MAX: usize = 256 * 1024 * 1024;
 const EXAMPLE_BYTES_MAX: usize = 1024 * 1024;
+/// The way on from values that were found.
+const LEAVE: &str =
+    "take them out, and change what was pushed; what is no secret may stand in .env.example";
 /// Changes against the last commit, without programs, links between names or settings of the user's.
 #[rustfmt::skip]
 const STAGED: [&str; 9] = [
@@ -301,10 +304,11 @@ impl Report {
         };
         terminal::print(text.as_bytes())?;
         let (keys, files) = (counted(self.keys, "key"), counted(self.files, "file"));
-        let left_out = counted(self.keys_left_out, "key");
-        terminal::note(&format!(
-            "looked for {keys} in {files}, and not for {left_out} (see --help)"
-        ));
+        let left_out = match self.keys_left_out {
+            0 => String::new(),
+            count => format!(", and not for {} (see --help)", counted(count, "key")),
+        };
+        terminal::note(&format!("looked for {keys} in {files}{left_out}"));
         Ok(())
     }
 
@@ -319,8 +323,7 @@ impl Report {
             ([], [path, ..]) => Err(Failure::new("there are plain .env files")
                 .hint(format!("git rm --cached -- {}; then .gitignore", shell_word(path)))),
             (findings, _) => {
-                Err(Failure::new(format!("{} found", counted(findings.len(), "value")))
-                    .hint("change what was pushed; what is no secret may stand in .env.example"))
+                Err(Failure::new(format!("{} found", counted(findings.len(), "value"))).hint(LEAVE))
             }
         }
     }

@@ -59,7 +59,7 @@ static LAST: &[Command] = &[
         details: "Commands, flags, services, environments, keys and members are completed, below a project's root too. The\n\
                   shell asks kagi, which reads names that Git shows to everybody, and no key.",
         examples: &[
-            "source <(kagi completions bash)",
+            "eval \"$(kagi completions bash)\"",
             "kagi completions bash > ~/.local/share/bash-completion/completions/kagi",
             "kagi completions zsh > ~/.zfunc/_kagi",
             "kagi completions fish > ~/.config/fish/completions/kagi.fish",

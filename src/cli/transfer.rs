@@ -13,7 +13,7 @@ use crate::cli::words::{
 };
 use crate::cli::{author, check_names, load, open_to_write, remember, save, single};
 use crate::error::{Error, Kind};
-use crate::format::names::check_key;
+use crate::format::names::{check_key, check_place};
 use crate::format::scope_file::ScopeName;
 use crate::project::Project;
 use crate::scope::{Author, Scope};
@@ -139,7 +139,10 @@ fn place(project: &Project, input: &Input, from: &ScopeName) -> Result<ScopeName
     }
     let is_meant = place.contains('/') && near_place(project, service).is_none();
     if !is_meant && !project.is_known(service) {
-        return Err(Words::default().neither(project, service).and(NOTHING));
+        let failure = Words::default().neither(project, service).and(NOTHING);
+        let makes_one = check_place(service).is_ok() && near_place(project, service).is_none();
+        let hint = || format!("--to {service}/{env} makes that service");
+        return Err(if makes_one { failure.hint(hint()) } else { failure });
     }
     let to = ScopeName::values(service, env);
     check_new_service(project, &to)?;

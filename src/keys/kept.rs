@@ -19,7 +19,7 @@ use crate::keys::{Home, IDENTITY_FILE};
 use crate::secret::Secret;
 use std::path::{Path, PathBuf};
 
-/// Stands before the name of an item, where else a secret would be.
+/// Stands before the name of an item, where else a secret would be (FORMAT 11.7).
 const MARK: &str = "keychain:";
 /// Bytes of any of the files: an identity or a token, and what is around it.
 const FILE_BYTES_MAX: usize = 2 * IDENTITY_BYTES_MAX;

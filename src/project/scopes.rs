@@ -12,7 +12,7 @@ use crate::format::scope_file::{
     self, BOX_BYTES_MAX, BOXES_MAX, FILE_BYTES_MAX, ScopeFile, ScopeKey, ScopeKind, ScopeName,
     SealedBox,
 };
-use crate::format::snapshot::Snapshot;
+use crate::format::snapshot::{ENTRIES_MAX, Snapshot};
 use crate::project::{DIRECTORY, Project, Site, Source};
 use crate::scope::{self, Scope};
 use std::collections::BTreeSet;
@@ -75,14 +75,15 @@ impl Site {
         Ok(scopes)
     }
 
-    /// The names in the index of a scope's file; nothing vouches for them (FORMAT 7.10).
+    /// The names in the index of a scope's file; nothing vouches for them (FORMAT 7.10), or for there
+    /// being no more than a scope can have.
     ///
     /// # Errors
     /// `Read`, `NotPlain`, `TooLarge`.
     pub fn claimed_names(&self, scope: &ScopeName) -> Result<BTreeSet<String>> {
         let bytes = self.read_if_there(&scope.file(), FILE_BYTES_MAX)?.unwrap_or_default();
         let name = |line: &String| Some(line.split_once(' ')?.1.rsplit_once(' ')?.0.to_string());
-        Ok(scope_file::index(&bytes).iter().filter_map(name).collect())
+        Ok(scope_file::index(&bytes).iter().take(ENTRIES_MAX).filter_map(name).collect())
     }
 }
 

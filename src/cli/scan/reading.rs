@@ -57,15 +57,16 @@ pub fn search_files(needles: &Needles, paths: &[PathBuf]) -> Vec<Outcome> {
             }
         }
     };
+    // Shown until the last thread is done.
+    let mut progress = Progress::new("scanning");
     thread::scope(|scope| {
         for _ in 1..thread::available_parallelism().map_or(1, usize::from) {
             let sender = sender.clone();
             scope.spawn(move || work(&sender, &mut |_| {}));
         }
-        let mut progress = Progress::new("looking through file");
         work(&sender, &mut |at| progress.at(at, paths.len()));
     });
-    drop(sender);
+    drop((sender, progress));
     let mut outcomes: Vec<_> = receiver.into_iter().collect();
     outcomes.sort_by_key(|(at, _)| *at);
     outcomes
@@ -78,7 +79,7 @@ pub fn search_files(needles: &Needles, paths: &[PathBuf]) -> Vec<Outcome> {
 pub fn search_objects(needles: &Needles, ids: &[String]) -> Result<Vec<Outcome>, Error> {
     let (_git, mut to, from) = process::git_objects()?;
     let (mut from, mut buffer) = (BufReader::new(from), Vec::new());
-    let (mut outcomes, mut progress) = (Vec::new(), Progress::new("looking through file"));
+    let (mut outcomes, mut progress) = (Vec::new(), Progress::new("scanning"));
     let (asked, count) = (ids.join("\n") + "\n", ids.len());
     // Git answers while it is asked. If it ends before, it gives less than was asked for.
     thread::spawn(move || to.write_all(asked.as_bytes()));

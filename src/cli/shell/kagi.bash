@@ -1,4 +1,4 @@
-# kagi's words for bash 3.2 and later: source <(kagi completions bash)
+# kagi's words for bash 3.2 and later: eval "$(kagi completions bash)"
 _kagi() {
     local IFS=$' \t\n' line word given kept='' count=0 at own
     local -a words=() begins=()
@@ -6,7 +6,7 @@ _kagi() {
     # bash takes --flag=value for three words; kagi for one.
     for ((at = 1; at <= COMP_CWORD; at++)); do
         word=${COMP_WORDS[at]//\\/}
-        given=${words[count - (count > 0)]}
+        given=${words[count - (count > 0)]-}
         if [[ $count -gt 0 && $given == --* && ($word == =* || $given == *=) ]]; then
             words[count - 1]=$given$word
         else

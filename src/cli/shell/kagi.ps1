@@ -11,7 +11,8 @@ Register-ArgumentCompleter -Native -CommandName kagi -ScriptBlock {
         # Files and commands: where nothing is returned, PowerShell completes them itself.
         if ($name) {
             $text = if ($name -match '^[A-Za-z0-9_./:+=-]+$') { $name } else {
-                "'" + $name.Replace("'", "''") + "'"
+                # PowerShell ends such a text at each of these signs.
+                "'" + ($name -replace "['\u2018-\u201b]", '$0$0') + "'"
             }
             if (-not $about) { $about = $name }
             [System.Management.Automation.CompletionResult]::new($text, $name, 'ParameterValue', $about)

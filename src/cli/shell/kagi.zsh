@@ -1,5 +1,5 @@
 #compdef kagi
-# kagi's words for zsh: source <(kagi completions zsh), or a file _kagi in a directory of $fpath
+# kagi's words for zsh: eval "$(kagi completions zsh)", or a file _kagi in a directory of $fpath
 
 _kagi() {
     local line name

@@ -30,10 +30,10 @@ pub static FILES: &[Command] = &[
     Command {
         name: "file list",
         words: "[service] [env]",
-        about: "list the files of a scope",
-        details: "Names and sizes. --json has the form of kagi get --json.",
+        about: "list files with their sizes",
+        details: "Without words, of all that this directory stands for, as kagi get does. --json has its form too.",
         examples: &["kagi file list", "kagi file list --all"],
-        flags: &[flag("all", "", "of every scope"), JSON, STRICT, SERVICE, ENV],
+        flags: &[flag("all", "", "of every service, wherever this is"), JSON, STRICT, SERVICE, ENV],
         run: file::list,
     },
     Command {
