@@ -171,7 +171,7 @@ fn one_file_changed_on_two_branches_is_a_conflict_until_somebody_chooses() {
     team.kagi("resolve --take 3").fails(&["has no such value"]);
     team.kagi("resolve app development key_of_values")
         .fails(&["is not in conflict"]);
-    team.kagi("resolve app development file:key --take key=2")
+    team.kagi("resolve app development file:key --take file:key=2")
         .ok()
         .says(&["resolved key in app/development (files)"]);
     // Both were written in the same second, perhaps: either may be the second.
@@ -252,6 +252,77 @@ fn what_changes_while_a_restore_waits_is_not_replaced() {
         assert!(fs::read(&path).is_ok_and(|bytes| bytes == b"mine") || path.is_symlink());
         assert!(!outside.exists() && !team.at.join("key.backup-1").exists());
     }
+}
+
+#[test]
+fn links_that_lead_to_a_project_or_a_home_change_nothing() {
+    let team = Team::new();
+    let link = team.world.root.join("link");
+    symlink(&team.at, &link).expect("a link");
+    let given = link.join("key").display().to_string();
+    team.kagi(&format!("file add {given}"))
+        .ok()
+        .says(&["\"key\" in app/development (files) has that value already"]);
+    team.kagi(&format!("file restore {given}")).ok();
+    let shown = team
+        .kagi(&format!("file restore key --out {given}.new"))
+        .ok();
+    shown.says(&["restored \"key.new\""]);
+    team.kagi(&format!("file restore key --out {}/.git/x", link.display()))
+        .fails(&["it belongs to Git or kagi"]);
+    // Whoever's own kagi is meant by another path is meant all the same.
+    let own = team.world.root.join("own");
+    symlink(team.ada.kagi_home(), &own).expect("a link");
+    let identity = own.join("identity.json").display().to_string();
+    for words in [
+        format!("file add {identity} --name key.own"),
+        format!("file restore key --force --out {identity}"),
+    ] {
+        team.kagi(&words).fails(&["it belongs to Git or kagi"]);
+    }
+    let mut ada = team.ada.clone();
+    fs::create_dir_all(ada.home.join("conf")).expect("a directory");
+    fs::write(ada.home.join("conf/key"), "x").expect("a file");
+    let file = ada.home.join("conf/key").display().to_string();
+    let home = team.world.root.join("home-link");
+    symlink(&ada.home, &home).expect("a link");
+    let kagi_home = ada.kagi_home().display().to_string();
+    ada.variables.push(("HOME", home.display().to_string()));
+    ada.variables.push(("KAGI_HOME", kagi_home));
+    ada.kagi(&team.at, &format!("file add --external {file}"))
+        .ok()
+        .says(&["set \"~/conf/key\""]);
+}
+
+#[test]
+fn a_link_that_takes_the_place_of_a_file_while_it_is_opened_is_not_followed() {
+    if find_program("strace").is_none() {
+        return say("no link is planted in time, it needs strace");
+    }
+    let team = Team::new();
+    fs::write(team.world.root.join("outside"), "theirs").expect("a file");
+    let path = team.at.join("key");
+    let mut command = team.ada.command("strace", &team.at);
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=openat"]);
+    command.args(["-e", "inject=openat:delay_enter=1500000", "-P"]);
+    command.arg(&path).arg(program());
+    let child = command.args(["file", "add", "key", "--name", "key.new"]);
+    let child = child.stderr(Stdio::piped()).spawn().expect("strace");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    fs::remove_file(&path).expect("a file");
+    symlink("../outside", &path).expect("a link");
+    let said = child.wait_with_output().expect("an end");
+    assert!(!said.status.success(), "{said:?}");
+    let list = team.kagi("file list").ok().text();
+    assert!(!list.contains("key.new"), "{list}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_has_more_than_it_says_is_not_stored_in_part() {
+    let team = Team::new();
+    team.kagi("file add /proc/self/status --name key.new")
+        .fails(&["has more than it says; nothing was written"]);
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn step<'a>(project: &Project, input: &Input, entry: &'a Entry) -> Result<Step<'
             (home, path)
         }
         (Some(out), _) => {
-            let path = absolute(Path::new(out))?;
+            let path = absolute(root, Path::new(out))?;
             let base = if path.starts_with(root) { Some(root.as_path()) } else { path.parent() };
             (base.unwrap_or(&path).to_path_buf(), path)
         }
