@@ -205,11 +205,10 @@ pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<()> {
 ///
 /// # Errors
 /// As `make_directories` and `replace`.
-pub fn replace_below(root: &Path, name: &str, bytes: &[u8], mode: Mode) -> Result<()> {
-    let path = root.join(name);
-    let between = Path::new(name).parent().unwrap_or(Path::new(""));
+pub fn replace_below(root: &Path, below: impl AsRef<Path>, bytes: &[u8], mode: Mode) -> Result<()> {
+    let between = below.as_ref().parent().unwrap_or(Path::new(""));
     make_directories(root, between, mode)?;
-    replace(&path, bytes, mode)
+    replace(&root.join(&below), bytes, mode)
 }
 
 /// Writes a file that must not be there yet, synced.

@@ -365,6 +365,11 @@ fn a_limited_member_has_the_files_of_its_scopes_alone() {
             .text()
             .contains("live")
     );
+    let status = ci.kagi(&team.at, "status").ok().text();
+    assert!(
+        status.contains("app/production  files not open"),
+        "{status}"
+    );
     let key = on_terminal(
         &team.ada,
         &team.at,
@@ -577,6 +582,21 @@ fn a_hostile_name_opens_nothing_and_writes_nothing() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_planted_name_replaces_nothing_that_git_tracks() {
+    let team = Team::new();
+    team.write("source", b"mine");
+    team.ada.commit(&team.at, "source");
+    forge(&team, &["source"]);
+    for words in ["source", "--all", "source --dry-run", "key --out source"] {
+        forge(&team, &["key", "source"]);
+        team.kagi(&format!("file restore {words} --force"))
+            .fails(&["Git tracks \"source\" in plain text; nothing was restored"]);
+    }
+    assert_eq!(team.read("source").as_deref(), Some(&b"mine"[..]));
+    assert!(!team.at.join("source.backup-1").exists());
 }
 
 #[test]

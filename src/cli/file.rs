@@ -89,11 +89,7 @@ fn nothing(error: Error) -> Failure {
 
 /// Reads a plain file that may be encrypted.
 fn read_source(input: &Input, base: &Path, source: &Path, given: &str) -> Result<Secret, Failure> {
-    if is_tracked(source) {
-        let message = format!("Git tracks {} in plain text; nothing was written", quoted(given));
-        let hint = format!("git rm --cached -- {}, then add it to .gitignore", shell_word(given));
-        return Err(Failure::new(message).hint(hint));
-    }
+    check_untracked(source, given).map_err(|failure| failure.and("nothing was written"))?;
     let bytes_max = if input.has("allow-large") { STORED_BYTES_MAX } else { ADDED_BYTES_MAX };
     // By a link on the way it could not be restored.
     let read =
@@ -110,13 +106,19 @@ fn read_source(input: &Input, base: &Path, source: &Path, given: &str) -> Result
     })
 }
 
-fn is_tracked(path: &Path) -> bool {
-    let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str))
-    else {
-        return false;
-    };
+/// Refuses a file that Git tracks.
+///
+/// # Errors
+/// Naming it as it was given.
+pub fn check_untracked(path: &Path, given: &str) -> Result<(), Failure> {
+    let name = path.file_name().and_then(OsStr::to_str);
+    let (Some(directory), Some(name)) = (path.parent(), name) else { return Ok(()) };
     let arguments = ["--literal-pathspecs", "ls-files", "--error-unmatch", "--", name];
-    process::git(directory, &arguments).is_some()
+    if process::git(directory, &arguments).is_none() {
+        return Ok(());
+    }
+    let hint = format!("git rm --cached -- {}, then add it to .gitignore", shell_word(given));
+    Err(Failure::new(format!("Git tracks {} in plain text", quoted(given))).hint(hint))
 }
 
 /// Refuses a path into what belongs to Git, to a project, or to this device's own kagi.
