@@ -441,6 +441,21 @@ fn a_reader_that_another_kagi_overtakes_looks_again() {
 }
 
 #[test]
+fn an_identity_that_was_replaced_and_kept_moves_as_well() {
+    let world = World::new();
+    let keychain = Keychain::new(&world);
+    let ada = keychain.device(&world, "ada");
+    let work = project(&world, &ada);
+    let file = ada.kagi_home().join("identity.json");
+    fs::copy(&file, file.with_extension("json.backup-1")).expect("a file");
+    for (to, end) in [("keychain", (0, 2)), ("file", (2, 0))] {
+        moved(&keychain, &ada, &work, to);
+        let now = (secrets_below(&ada.kagi_home()), keychain.items().len());
+        assert_eq!(now, end, "{to}");
+    }
+}
+
+#[test]
 fn a_device_without_an_identity_gets_one_that_never_was_in_a_file() {
     let world = World::new();
     let keychain = Keychain::new(&world);
