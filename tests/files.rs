@@ -585,6 +585,24 @@ fn a_hostile_name_opens_nothing_and_writes_nothing() {
 }
 
 #[test]
+fn a_stored_file_that_git_would_add_is_found() {
+    let team = Team::new();
+    team.kagi("scan").ok();
+    team.write("copy", BYTES);
+    let scan = team.kagi("scan").fails(&["1 value found"]).text();
+    assert!(
+        scan.contains("copy:byte 0: file:key of app/development"),
+        "{scan}"
+    );
+    team.git("add -f key").ok();
+    let staged = team.kagi("scan --staged").fails(&["1 value found"]).text();
+    assert!(
+        staged.contains("key:byte 0: file:key of app/development"),
+        "{staged}"
+    );
+}
+
+#[test]
 fn a_planted_name_replaces_nothing_that_git_tracks() {
     let team = Team::new();
     team.write("source", b"mine");
