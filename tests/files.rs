@@ -356,6 +356,9 @@ fn a_limited_member_has_the_files_of_its_scopes_alone() {
     let identity = text.ok().text().trim().to_string();
     let mut ci = team.world.device("ci");
     ci.variables.push(("KAGI_IDENTITY", identity));
+    let own = ci.kagi_home().join("identity.json").display().to_string();
+    let out = ci.kagi(&team.at, &format!("file restore key --out {own}"));
+    out.fails(&["it belongs to Git or kagi"]);
     assert_eq!(team.restored(&ci, "key"), BYTES);
     ci.kagi(&team.at, "file restore production --all")
         .fails(&["may not open \"app/production (files)\"", "app/development"]);

@@ -129,8 +129,9 @@ pub fn check_place(project: &Project, path: &Path) -> Result<(), Failure> {
     let below = path.strip_prefix(&project.site.root).unwrap_or(path);
     let identity = Home::find().ok().map(|home| home.identity_path());
     let own = identity.as_deref().and_then(Path::parent);
-    let is_own = own.is_some_and(|own| path.ancestors().any(|up| disk::is_same_file(up, own)));
-    if is_own || below.iter().any(|part| part.to_str().is_some_and(is_kept_out)) {
+    // By another path too; and before it is there.
+    let is_own = |own| path.ancestors().any(|up| up == own || disk::is_same_file(up, own));
+    if own.is_some_and(is_own) || below.iter().any(|part| part.to_str().is_some_and(is_kept_out)) {
         let shown = quoted(&path.to_string_lossy());
         return Err(Failure::new(format!("refusing to use {shown}: it belongs to Git or kagi")));
     }
