@@ -115,24 +115,54 @@ pub fn open_plain(path: &Path) -> Result<Option<impl Read>> {
 /// another one may take its place at any time.
 fn plain(path: &Path) -> Result<Option<(File, Metadata)>> {
     let opened = fs::symlink_metadata(path).and_then(|info| {
-        let file = if info.is_file() { Some(File::open(path)?) } else { None };
+        let file = if info.is_file() { Some(open_no_link(path)?) } else { None };
         file.map(|file| file.metadata().map(|info| (file, info))).transpose()
     });
     match opened {
         Ok(Some((file, info))) if info.is_file() => Ok(Some((file, info))),
-        Ok(_) => Err(Error::new(Kind::NotPlain, path.to_string_lossy())),
+        Ok(_) => {
+            let error = Error::new(Kind::NotPlain, path.to_string_lossy());
+            Err(if is_directory(path) { error.because("it is a directory") } else { error })
+        }
         Err(cause) if is_absent(&cause) => Ok(None),
         Err(cause) => Err(failed(Kind::Read, path)(cause)),
     }
 }
 
-/// Reads exactly the bytes that the file had: nobody writes into a file of kagi's in place.
+/// Opens a file, unless a link has taken its place since somebody looked.
+fn open_no_link(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, NO_FOLLOW);
+    options.read(true).open(path)
+}
+
+/// `O_NOFOLLOW`, which std has no name for; nothing where its number is not known.
+#[cfg(unix)]
+const NO_FOLLOW: i32 = if cfg!(any(target_vendor = "apple", target_os = "freebsd")) {
+    0x100
+} else if cfg!(not(target_os = "linux")) {
+    0
+} else if cfg!(any(target_arch = "aarch64", target_arch = "arm", target_arch = "powerpc64")) {
+    0x8000
+} else {
+    0x2_0000
+};
+
+/// Reads exactly the bytes that the file has. Where it says that it has less, it is written to now, or
+/// none of a disk's.
 fn read_plain(path: &Path, mut file: File, info: &Metadata, bytes_max: usize) -> Result<Vec<u8>> {
     let length = usize::try_from(info.len()).ok().filter(|length| *length <= bytes_max);
     let too_large = || Error::new(Kind::TooLarge, path.to_string_lossy());
     let mut bytes = vec![0; length.ok_or_else(too_large)?];
     file.read_exact(&mut bytes).map_err(failed(Kind::Read, path))?;
-    Ok(bytes)
+    match file.read(&mut [0]) {
+        Ok(0) => Ok(bytes),
+        Ok(_) => {
+            Err(Error::new(Kind::Read, path.to_string_lossy()).because("it has more than it says"))
+        }
+        Err(cause) => Err(failed(Kind::Read, path)(cause)),
+    }
 }
 
 fn is_absent(cause: &std::io::Error) -> bool {
@@ -175,11 +205,10 @@ pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<()> {
 ///
 /// # Errors
 /// As `make_directories` and `replace`.
-pub fn replace_below(root: &Path, name: &str, bytes: &[u8], mode: Mode) -> Result<()> {
-    let path = root.join(name);
-    let between = Path::new(name).parent().unwrap_or(Path::new(""));
+pub fn replace_below(root: &Path, below: impl AsRef<Path>, bytes: &[u8], mode: Mode) -> Result<()> {
+    let between = below.as_ref().parent().unwrap_or(Path::new(""));
     make_directories(root, between, mode)?;
-    replace(&path, bytes, mode)
+    replace(&root.join(&below), bytes, mode)
 }
 
 /// Writes a file that must not be there yet, synced.

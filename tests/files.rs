@@ -171,7 +171,7 @@ fn one_file_changed_on_two_branches_is_a_conflict_until_somebody_chooses() {
     team.kagi("resolve --take 3").fails(&["has no such value"]);
     team.kagi("resolve app development key_of_values")
         .fails(&["is not in conflict"]);
-    team.kagi("resolve app development file:key --take key=2")
+    team.kagi("resolve app development file:key --take file:key=2")
         .ok()
         .says(&["resolved key in app/development (files)"]);
     // Both were written in the same second, perhaps: either may be the second.
@@ -255,6 +255,77 @@ fn what_changes_while_a_restore_waits_is_not_replaced() {
 }
 
 #[test]
+fn links_that_lead_to_a_project_or_a_home_change_nothing() {
+    let team = Team::new();
+    let link = team.world.root.join("link");
+    symlink(&team.at, &link).expect("a link");
+    let given = link.join("key").display().to_string();
+    team.kagi(&format!("file add {given}"))
+        .ok()
+        .says(&["\"key\" in app/development (files) has that value already"]);
+    team.kagi(&format!("file restore {given}")).ok();
+    let shown = team
+        .kagi(&format!("file restore key --out {given}.new"))
+        .ok();
+    shown.says(&["restored \"key.new\""]);
+    team.kagi(&format!("file restore key --out {}/.git/x", link.display()))
+        .fails(&["it belongs to Git or kagi"]);
+    // Whoever's own kagi is meant by another path is meant all the same.
+    let own = team.world.root.join("own");
+    symlink(team.ada.kagi_home(), &own).expect("a link");
+    let identity = own.join("identity.json").display().to_string();
+    for words in [
+        format!("file add {identity} --name key.own"),
+        format!("file restore key --force --out {identity}"),
+    ] {
+        team.kagi(&words).fails(&["it belongs to Git or kagi"]);
+    }
+    let mut ada = team.ada.clone();
+    fs::create_dir_all(ada.home.join("conf")).expect("a directory");
+    fs::write(ada.home.join("conf/key"), "x").expect("a file");
+    let file = ada.home.join("conf/key").display().to_string();
+    let home = team.world.root.join("home-link");
+    symlink(&ada.home, &home).expect("a link");
+    let kagi_home = ada.kagi_home().display().to_string();
+    ada.variables.push(("HOME", home.display().to_string()));
+    ada.variables.push(("KAGI_HOME", kagi_home));
+    ada.kagi(&team.at, &format!("file add --external {file}"))
+        .ok()
+        .says(&["set \"~/conf/key\""]);
+}
+
+#[test]
+fn a_link_that_takes_the_place_of_a_file_while_it_is_opened_is_not_followed() {
+    if find_program("strace").is_none() {
+        return say("no link is planted in time, it needs strace");
+    }
+    let team = Team::new();
+    fs::write(team.world.root.join("outside"), "theirs").expect("a file");
+    let path = team.at.join("key");
+    let mut command = team.ada.command("strace", &team.at);
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=openat"]);
+    command.args(["-e", "inject=openat:delay_enter=1500000", "-P"]);
+    command.arg(&path).arg(program());
+    let child = command.args(["file", "add", "key", "--name", "key.new"]);
+    let child = child.stderr(Stdio::piped()).spawn().expect("strace");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    fs::remove_file(&path).expect("a file");
+    symlink("../outside", &path).expect("a link");
+    let said = child.wait_with_output().expect("an end");
+    assert!(!said.status.success(), "{said:?}");
+    let list = team.kagi("file list").ok().text();
+    assert!(!list.contains("key.new"), "{list}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_has_more_than_it_says_is_not_stored_in_part() {
+    let team = Team::new();
+    team.kagi("file add /proc/self/status --name key.new")
+        .fails(&["has more than it says; nothing was written"]);
+}
+
+#[test]
 fn doctor_mends_an_index_of_files() {
     let team = Team::new();
     team.write("key of mine", b"x");
@@ -285,6 +356,9 @@ fn a_limited_member_has_the_files_of_its_scopes_alone() {
     let identity = text.ok().text().trim().to_string();
     let mut ci = team.world.device("ci");
     ci.variables.push(("KAGI_IDENTITY", identity));
+    let own = ci.kagi_home().join("identity.json").display().to_string();
+    let out = ci.kagi(&team.at, &format!("file restore key --out {own}"));
+    out.fails(&["it belongs to Git or kagi"]);
     assert_eq!(team.restored(&ci, "key"), BYTES);
     ci.kagi(&team.at, "file restore production --all")
         .fails(&["may not open \"app/production (files)\"", "app/development"]);
@@ -293,6 +367,11 @@ fn a_limited_member_has_the_files_of_its_scopes_alone() {
             .ok()
             .text()
             .contains("live")
+    );
+    let status = ci.kagi(&team.at, "status").ok().text();
+    assert!(
+        status.contains("app/production  files not open"),
+        "{status}"
     );
     let key = on_terminal(
         &team.ada,
@@ -506,6 +585,39 @@ fn a_hostile_name_opens_nothing_and_writes_nothing() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_stored_file_that_git_would_add_is_found() {
+    let team = Team::new();
+    team.kagi("scan").ok();
+    team.write("copy", BYTES);
+    let scan = team.kagi("scan").fails(&["1 value found"]).text();
+    assert!(
+        scan.contains("copy:byte 0: file:key of app/development"),
+        "{scan}"
+    );
+    team.git("add -f key").ok();
+    let staged = team.kagi("scan --staged").fails(&["1 value found"]).text();
+    assert!(
+        staged.contains("key:byte 0: file:key of app/development"),
+        "{staged}"
+    );
+}
+
+#[test]
+fn a_planted_name_replaces_nothing_that_git_tracks() {
+    let team = Team::new();
+    team.write("source", b"mine");
+    team.ada.commit(&team.at, "source");
+    forge(&team, &["source"]);
+    for words in ["source", "--all", "source --dry-run", "key --out source"] {
+        forge(&team, &["key", "source"]);
+        team.kagi(&format!("file restore {words} --force"))
+            .fails(&["Git tracks \"source\" in plain text; nothing was restored"]);
+    }
+    assert_eq!(team.read("source").as_deref(), Some(&b"mine"[..]));
+    assert!(!team.at.join("source.backup-1").exists());
 }
 
 #[test]

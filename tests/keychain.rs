@@ -29,6 +29,7 @@ case $what in
 before) kill -9 $PPID; exit 1 ;;
 locked) [ "$verb" != search ] || { ls items | grep "^$5\$"; exit 0; }; exit 1 ;;
 says*) cat >/dev/null; echo '(x:1): Gtk-WARNING **: noise' >&2; echo "secret-tool: ${what#says }" >&2; exit 1 ;;
+moved) cp moved "$KAGI_HOME/identity.json"; rm "items/$5" ;;
 garbage) echo 'kagi_identity_v1_not_what_was_put_there'; exit 0 ;;
 endless) exec yes ;;
 hangs) exec sleep 600 ;;
@@ -421,6 +422,36 @@ fn an_item_that_was_deleted_comes_back_with_an_import() {
         )
         .expect("a file");
         assert!(works(&ada, &work), "what was kept opens");
+    }
+}
+
+#[test]
+fn a_reader_that_another_kagi_overtakes_looks_again() {
+    let world = World::new();
+    let keychain = Keychain::new(&world);
+    let ada = keychain.device(&world, "ada");
+    let work = project(&world, &ada);
+    let file = ada.kagi_home().join("identity.json");
+    fs::copy(&file, keychain.directory.join("moved")).expect("a file");
+    moved(&keychain, &ada, &work, "keychain");
+    // It has read the name of the item, then the identity moves back to its file.
+    keychain.plan("1 moved");
+    assert!(works(&ada, &work));
+    assert_eq!(keychain.items().len(), 0);
+}
+
+#[test]
+fn an_identity_that_was_replaced_and_kept_moves_as_well() {
+    let world = World::new();
+    let keychain = Keychain::new(&world);
+    let ada = keychain.device(&world, "ada");
+    let work = project(&world, &ada);
+    let file = ada.kagi_home().join("identity.json");
+    fs::copy(&file, file.with_extension("json.backup-1")).expect("a file");
+    for (to, end) in [("keychain", (0, 2)), ("file", (2, 0))] {
+        moved(&keychain, &ada, &work, to);
+        let now = (secrets_below(&ada.kagi_home()), keychain.items().len());
+        assert_eq!(now, end, "{to}");
     }
 }
 

@@ -15,7 +15,7 @@ use crate::cli::{
 use crate::disk;
 use crate::error::{Error, Kind};
 use crate::format::names::{below_home, check_file_name, is_kept_out};
-use crate::format::scope_file::{ScopeKind, ScopeName};
+use crate::format::scope_file::{FILE_LABEL, ScopeKind, ScopeName};
 use crate::format::snapshot::{Entry, STORED_BYTES_MAX};
 use crate::keys::Home;
 use crate::process;
@@ -42,10 +42,11 @@ pub fn add(input: &mut Input) -> Result<u8, Failure> {
     };
     let target = words.target(&project)?.of_kind(ScopeKind::Files);
     check_new_service(&project, &target)?;
-    let source = absolute(Path::new(given))?;
     let base = if input.has("external") { home_directory()? } else { project.site.root.clone() };
+    let source = absolute(&base, Path::new(given))?;
+    check_place(&project, &source)?;
     let name = stored_name(input, &base, &source, given)?;
-    let content = read_source(&project, input, &base, &source, given)?;
+    let content = read_source(input, &base, &source, given)?;
     let scope = project.load(&target)?.unwrap_or_default().scope;
     let is_other = |entry: &Entry| entry.value.expose() != content.expose();
     if scope.get(&name).iter().any(is_other) && !input.has("force") {
@@ -75,7 +76,10 @@ fn stored_name(input: &Input, base: &Path, source: &Path, given: &str) -> Result
         let message = "--external belongs to names that begin with ~/";
         return Err(Failure::usage(message).hint("kagi file add --help"));
     }
-    check_file_name(&name).map_err(nothing)?;
+    check_file_name(&name).map_err(|error| {
+        let hint = if input.has("name") { "" } else { "--name NAME gives it another name" };
+        nothing(error).hint(hint)
+    })?;
     Ok(name)
 }
 
@@ -84,23 +88,8 @@ fn nothing(error: Error) -> Failure {
 }
 
 /// Reads a plain file that may be encrypted.
-fn read_source(
-    project: &Project,
-    input: &Input,
-    base: &Path,
-    source: &Path,
-    given: &str,
-) -> Result<Secret, Failure> {
-    check_place(project, source)?;
-    if disk::is_directory(source) {
-        let message = format!("{} is a directory; nothing was written", quoted(given));
-        return Err(Failure::new(message).hint("kagi file add takes one file at a time"));
-    }
-    if is_tracked(source) {
-        let message = format!("Git tracks {} in plain text; nothing was written", quoted(given));
-        let hint = format!("git rm --cached -- {}, then add it to .gitignore", shell_word(given));
-        return Err(Failure::new(message).hint(hint));
-    }
+fn read_source(input: &Input, base: &Path, source: &Path, given: &str) -> Result<Secret, Failure> {
+    check_untracked(source, given).map_err(|failure| failure.and("nothing was written"))?;
     let bytes_max = if input.has("allow-large") { STORED_BYTES_MAX } else { ADDED_BYTES_MAX };
     // By a link on the way it could not be restored.
     let read =
@@ -117,13 +106,19 @@ fn read_source(
     })
 }
 
-fn is_tracked(path: &Path) -> bool {
-    let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str))
-    else {
-        return false;
-    };
+/// Refuses a file that Git tracks.
+///
+/// # Errors
+/// Naming it as it was given.
+pub fn check_untracked(path: &Path, given: &str) -> Result<(), Failure> {
+    let name = path.file_name().and_then(OsStr::to_str);
+    let (Some(directory), Some(name)) = (path.parent(), name) else { return Ok(()) };
     let arguments = ["--literal-pathspecs", "ls-files", "--error-unmatch", "--", name];
-    process::git(directory, &arguments).is_some()
+    if process::git(directory, &arguments).is_none() {
+        return Ok(());
+    }
+    let hint = format!("git rm --cached -- {}, then add it to .gitignore", shell_word(given));
+    Err(Failure::new(format!("Git tracks {} in plain text", quoted(given))).hint(hint))
 }
 
 /// Refuses a path into what belongs to Git, to a project, or to this device's own kagi.
@@ -132,21 +127,23 @@ fn is_tracked(path: &Path) -> bool {
 /// Naming it.
 pub fn check_place(project: &Project, path: &Path) -> Result<(), Failure> {
     let below = path.strip_prefix(&project.site.root).unwrap_or(path);
-    let own = Home::find().ok().map(|home| home.identity_path());
-    let own = own.as_deref().and_then(Path::parent).map(absolute).transpose()?;
-    let is_own = own.is_some_and(|own| path.starts_with(own));
-    if is_own || below.iter().any(|part| part.to_str().is_some_and(is_kept_out)) {
+    let identity = Home::find().ok().map(|home| home.identity_path());
+    let own = identity.as_deref().and_then(Path::parent);
+    // By another path too; and before it is there.
+    let is_own = |own| path.ancestors().any(|up| up == own || disk::is_same_file(up, own));
+    if own.is_some_and(is_own) || below.iter().any(|part| part.to_str().is_some_and(is_kept_out)) {
         let shown = quoted(&path.to_string_lossy());
         return Err(Failure::new(format!("refusing to use {shown}: it belongs to Git or kagi")));
     }
     Ok(())
 }
 
-/// A path from the root of the file system, without `.` and `..`.
+/// A path from the root of the file system, without `.` and `..`; below `base`, whatever links lead
+/// to that.
 ///
 /// # Errors
 /// If the working directory cannot be read.
-pub fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+pub fn absolute(base: &Path, path: &Path) -> Result<PathBuf, Failure> {
     let mut plain = working_directory()?;
     for part in path.components() {
         match part {
@@ -155,7 +152,9 @@ pub fn absolute(path: &Path) -> Result<PathBuf, Failure> {
             part => plain.push(part),
         }
     }
-    Ok(plain)
+    let around = plain.ancestors().find(|up| disk::is_same_file(up, base));
+    let below = around.and_then(|around| plain.strip_prefix(around).ok());
+    Ok(below.map_or_else(|| plain.clone(), |below| base.join(below)))
 }
 
 /// The path from `base` to something below it, with `/`.
@@ -239,8 +238,8 @@ pub fn entry_of<'a>(
     single(project, target, name, scope.get(name))?.ok_or_else(|| missing_key(name, target))
 }
 
-/// The file of a scope that a word means: its name, its path from the working directory, or its last
-/// part if no other file has it.
+/// The file of a scope that a word means: its name, what lists call it, its path from the working
+/// directory, or its last part if no other file has it.
 ///
 /// # Errors
 /// None, or several, with what there is.
@@ -250,8 +249,10 @@ pub fn named_file(
     scope: &Scope,
     word: &str,
 ) -> Result<String, Failure> {
-    let from_here = path_below(&project.site.root, &absolute(Path::new(word))?);
-    let exact = [Some(word.to_string()), from_here].into_iter().flatten();
+    let root = &project.site.root;
+    let from_here = path_below(root, &absolute(root, Path::new(word))?);
+    let labelled = word.strip_prefix(FILE_LABEL).map(str::to_string);
+    let exact = [Some(word.to_string()), labelled, from_here].into_iter().flatten();
     if let Some(name) = exact.into_iter().find(|name| !scope.get(name).is_empty()) {
         return Ok(name);
     }

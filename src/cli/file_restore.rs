@@ -2,12 +2,14 @@
 //!
 //! Promises: a file that is written has mode 0600 and is there whole or not at all; what it replaces
 //! is kept; all places are looked at before the first is written to. Refuses: links, whatever belongs
-//! to Git or kagi, a file with other content without `--force`, and places below the home directory
-//! that nobody said `y` to.
+//! to Git or kagi, a file with other content without `--force` or that Git tracks, and places below
+//! the home directory that nobody said `y` to.
 
 use crate::cli::args::Input;
 use crate::cli::dotenv::note_if_not_ignored;
-use crate::cli::file::{absolute, check_place, entry_of, home_directory, named_file};
+use crate::cli::file::{
+    absolute, check_place, check_untracked, entry_of, home_directory, named_file,
+};
 use crate::cli::report::{Failure, quoted, shell_word};
 use crate::cli::words::Words;
 use crate::cli::{counted, load, lock, not_confirmed, open, remember};
@@ -151,7 +153,7 @@ fn step<'a>(project: &Project, input: &Input, entry: &'a Entry) -> Result<Step<'
             (home, path)
         }
         (Some(out), _) => {
-            let path = absolute(Path::new(out))?;
+            let path = absolute(root, Path::new(out))?;
             let base = if path.starts_with(root) { Some(root.as_path()) } else { path.parent() };
             (base.unwrap_or(&path).to_path_buf(), path)
         }
@@ -161,6 +163,10 @@ fn step<'a>(project: &Project, input: &Input, entry: &'a Entry) -> Result<Step<'
     let shown = in_project.unwrap_or_else(|_| path.clone());
     let mut step = Step { entry, base, path, shown, there: There::Nothing };
     step.there = step.look()?;
+    if step.there == There::Other {
+        // What nobody added as a file: somebody planted it, or its content is in Git already.
+        check_untracked(&step.path, &step.shown.to_string_lossy())?;
+    }
     Ok(step)
 }
 
@@ -213,9 +219,8 @@ fn write(step: &Step) -> Result<(), Failure> {
         terminal::note(&format!("kept the old one as {}", quoted(&kept.to_string_lossy())));
         note_if_not_ignored(&kept);
     }
-    let between = step.below().parent().unwrap_or(Path::new(""));
-    disk::make_directories(&step.base, between, Mode::Private)?;
-    disk::replace(&step.path, step.entry.value.expose(), Mode::Private)?;
+    let content = step.entry.value.expose();
+    disk::replace_below(&step.base, step.below(), content, Mode::Private)?;
     terminal::note(&format!("restored {shown}"));
     note_if_not_ignored(&step.shown);
     Ok(())

@@ -111,7 +111,10 @@ fn sentence(kind: Kind, subject: &str, cause: &str, because: &str) -> String {
         Kind::Read => format!("cannot read {subject}{because}"),
         Kind::Write => format!("cannot write {subject}{because}"),
         Kind::Random => format!("the system gives no random bytes{because}"),
-        Kind::NotPlain => format!("refusing to use {subject}: it is not a plain file or directory"),
+        Kind::NotPlain if cause.is_empty() => {
+            format!("refusing to use {subject}: it is not a plain file or directory")
+        }
+        Kind::NotPlain => format!("refusing to use {subject}{because}"),
         Kind::Exposed => format!("refusing to use {subject}: others can read it (mode {cause})"),
         Kind::TooLarge => format!("{subject} is too large{because}"),
         Kind::NotCanonical if cause.is_empty() => {

@@ -134,7 +134,7 @@ fn ask_for<'a>(
             terminal::note_secret(shown_value(entry, "     ").expose());
         }
     }
-    let answer = match taken(input, name)? {
+    let answer = match taken(input, target, name)? {
         Some(number) => number,
         None => terminal::answer("kagi: which one is right? (a number; nothing leaves it): "),
     };
@@ -149,12 +149,14 @@ fn ask_for<'a>(
 }
 
 /// What `--take N`, or `--take KEY=N` for this key, says.
-fn taken(input: &Input, name: &str) -> Result<Option<String>, Failure> {
+fn taken(input: &Input, target: &ScopeName, name: &str) -> Result<Option<String>, Failure> {
     let mut taken = None;
     for text in input.all("take")? {
         match text.rsplit_once('=') {
             None => taken = Some(text.clone()),
-            Some((key, number)) if key == name => return Ok(Some(number.to_string())),
+            Some((key, number)) if target.is_meant(name, key) => {
+                return Ok(Some(number.to_string()));
+            }
             Some(_) => {}
         }
     }

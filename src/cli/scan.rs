@@ -15,7 +15,7 @@ use crate::disk;
 use crate::error::{Error, Kind};
 use crate::format::dotenv::{self, Assignment};
 use crate::format::json::{self, Serialize};
-use crate::format::scope_file::{ScopeKind, ScopeName};
+use crate::format::scope_file::ScopeName;
 use crate::format::snapshot::Entry;
 use crate::process::{git, git_bytes, os_string};
 use crate::project::{DIRECTORY, Project, Site};
@@ -184,10 +184,10 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// All values of all scopes that this device may open.
+    /// All values and stored files of all scopes that this device may open.
     fn of(project: &Project) -> Result<Self, Failure> {
         let mut wanted = Wanted::default();
-        let mut scopes = project.scopes(ScopeKind::Values)?;
+        let mut scopes = project.all_scopes()?;
         scopes.retain(|name| project.access().scope_key(name).is_some());
         for target in scopes {
             match project.load(&target) {
@@ -206,8 +206,8 @@ impl Wanted {
     }
 
     fn add(&mut self, target: &ScopeName, entry: &Entry, examples: &[Assignment]) {
-        let (key, value) =
-            (format!("{} of {target}", entry.name), entry.value.expose().trim_ascii());
+        let key = format!("{} of {}", target.labelled(&entry.name), target.place());
+        let value = entry.value.expose().trim_ascii();
         let mut alike = examples.iter().filter(|one| one.value.expose().trim_ascii() == value);
         if is_word(value) {
             self.left_out += 1;

@@ -177,7 +177,8 @@ fn text(project: &Project, status: &StatusJson) -> String {
     for (at, (scope, kind)) in values.chain(files).enumerate() {
         let head = if at == 0 { "scopes" } else { "" };
         let count = counted(scope.keys, kind.noun());
-        let count = if scope.is_open { count } else { "not open".to_string() };
+        let shut = if kind == ScopeKind::Files { "files not open" } else { "not open" };
+        let count = if scope.is_open { &count } else { shut };
         let _ = writeln!(text, "{head:<13} {}/{}  {count}", scope.service, scope.env);
     }
     for (at, line) in status.attention.iter().enumerate() {

@@ -2,7 +2,8 @@
 //!
 //! Promises: a name that passes its check is safe as a path component, in a terminal and in JSON.
 //! Refuses: names that mean another thing somewhere (`..`, `con`, a leading dash or dot).
-//! The name of a stored file is a path, and leads to no place from which programs are started.
+//! The name of a stored file is a path that leads to nothing of Git's or kagi's; what other programs
+//! take from the place that it leads to, no rule can know.
 
 use crate::crypto::hash;
 use crate::error::{Error, Kind, Result};

@@ -57,6 +57,12 @@ fn with(what: &str, bytes: &Secret, secret: &Secret) -> Secret {
     with_secret(what, secret, &String::from_utf8_lossy(&rest.unwrap_or_default()))
 }
 
+/// True if another kagi has moved or replaced a secret since its file was read.
+fn has_changed(path: &Path, bytes: &Secret) -> bool {
+    let now = disk::read_private(path, FILE_BYTES_MAX).ok().flatten();
+    now.is_some_and(|now| now.expose() != bytes.expose())
+}
+
 impl Home {
     /// A private file with its secret in it, wherever that is; `None` if there is none.
     pub(super) fn read_kept(
@@ -70,9 +76,12 @@ impl Home {
         };
         match item_of(what, &bytes) {
             None => Ok(Some(bytes)),
-            Some(name) if is_account(name) => {
-                Ok(Some(with(what, &bytes, &self.item(path, name).get()?)))
-            }
+            Some(name) if is_account(name) => match self.item(path, name).get() {
+                Err(lost) if lost.kind == Kind::NotInKeychain && has_changed(path, &bytes) => {
+                    self.read_kept(path, what, bytes_max)
+                }
+                secret => Ok(Some(with(what, &bytes, &secret?))),
+            },
             Some(_) => Err(Error::new(Kind::NotCanonical, path.to_string_lossy())),
         }
     }

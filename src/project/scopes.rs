@@ -302,7 +302,7 @@ impl Project {
         }
         boxes.push(seal(&self.scope_key(name)?, snapshot)?);
         let text = self.file_text(name, snapshot, &boxes)?;
-        disk::replace_below(kagi, &name.file(), text.as_bytes(), Mode::Public)?;
+        disk::replace_below(kagi, name.file(), text.as_bytes(), Mode::Public)?;
         self.see(name, snapshot.sequence);
         Ok(())
     }

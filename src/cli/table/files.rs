@@ -51,7 +51,8 @@ pub static FILES: &[Command] = &[
         words: "[service] [env] [NAME]",
         about: "write files back to where they were",
         details: "A file goes back to its path below the project, with mode 0600. What is there with the same content\n\
-                  stays; with other content it stops everything but for --force. Links are never followed.\n\
+                  stays; with other content it stops everything but for --force. Links are never followed, and what Git\n\
+                  tracks is never replaced.\n\
                   Files below the home directory are named and take a y; --out PATH takes none.\n\
                   NAME is the file's name, its path from here, or its last part if no other file has it.",
         examples: &[

@@ -171,8 +171,8 @@ pub static RUNNING: &[Command] = &[
         details: "Looks at what Git has or would add, in all of the work tree; elsewhere, and for a PATH, at every file\n\
                   below but .git and .kagi; links are not followed. Prints file, line and key, never a value, and exits 1\n\
                   if there is one, or a plain .env file that Git has or would add.\n\
-                  Looked for are the values of all scopes that this device may open, also in base64, hex, URL and JSON\n\
-                  form; of a long one the first 4096 bytes. Left out are values of less than 8 bytes, those of less than\n\
+                  Looked for are the values and stored files of all scopes that this device may open, also in base64,\n\
+                  hex, URL and JSON form; of a long one the first 4096 bytes. Left out are values of less than 8 bytes, those of less than\n\
                   12 that are all small letters, all capitals or all digits, and what .env.example says of the same key.",
         examples: &["kagi scan", "kagi scan --staged", "kagi scan dist --json"],
         flags: &[flag("staged", "", "what Git would commit now, as it is staged"), JSON],
