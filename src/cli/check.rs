@@ -198,13 +198,7 @@ fn example_of(
         let keys = example_keys(&shown, &disk::read_given(path, FILE_BYTES_MAX)?)?;
         return Ok((shown, keys));
     }
-    let mapped = project.config.paths.iter().filter(|(_, mapped)| *mapped == service);
-    let mut places: Vec<_> = mapped.map(|(path, _)| format!("{path}/{EXAMPLE}")).collect();
-    if project.config.nested {
-        places.push(format!("{service}/{EXAMPLE}"));
-    }
-    places.push(EXAMPLE.to_string());
-    for place in places {
+    for place in example_places(project, service) {
         if let Some(text) = disk::read(&project.site.root.join(&place), FILE_BYTES_MAX)? {
             let shown = format!("{}{place}", project.site.up);
             let keys = example_keys(&shown, &Secret::from_vec(text))?;
@@ -216,4 +210,16 @@ fn example_of(
         quoted(service)
     ));
     Ok(Default::default())
+}
+
+/// Where the example of a service may be below the root: in its directories, else at the root.
+#[must_use]
+pub fn example_places(project: &Project, service: &str) -> Vec<String> {
+    let mapped = project.config.paths.iter().filter(|(_, mapped)| *mapped == service);
+    let mut places: Vec<_> = mapped.map(|(path, _)| format!("{path}/{EXAMPLE}")).collect();
+    if project.config.nested {
+        places.push(format!("{service}/{EXAMPLE}"));
+    }
+    places.push(EXAMPLE.to_string());
+    places
 }

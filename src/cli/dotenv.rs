@@ -271,6 +271,11 @@ fn export_to_job(
     target: &ScopeName,
     file: &Path,
 ) -> Result<(), Failure> {
+    if disk::is_same_file(Path::new("/dev/stdout"), file) {
+        // GitHub shows the line of that file that it does not understand: a value.
+        let failure = Failure::new("standard output is the file of $GITHUB_ENV already");
+        return Err(failure.and("nothing was written").hint("leave the >> out: kagi writes there"));
+    }
     let scope = scope_of(project, target)?;
     check_names(input, scope.iter().map(|(name, _)| name))?;
     let text = plain_text(&scope, project, target, Format::Github)?;
@@ -282,7 +287,7 @@ fn export_to_job(
     lines.push(text.expose());
     disk::append(file, lines.expose())?;
     let count = counted(values.len(), "value");
-    terminal::note(&format!("{count} of {target} are there for the later steps of this job"));
+    terminal::note(&format!("handed {count} of {target} to the later steps of this job"));
     Ok(())
 }
 

@@ -25,6 +25,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Begins the name of every desk.
+const DESK: &str = "kagi-edit-";
 /// What a text was before the user changed it, beside it.
 const BEGAN: &str = ".kagi-began";
 
@@ -257,7 +259,7 @@ impl Desk {
         })?;
         let (root, id) = (project.site.root.to_string_lossy(), &project.config.project);
         let scope = hash::hash(format!("{id}\n{root}\n{target}").as_bytes());
-        let prefix = format!("kagi-edit-{}-", HEX.encode(&scope[..8]));
+        let prefix = format!("{DESK}{}-", HEX.encode(&scope[..8]));
         let path = place.join(format!("{prefix}{}", HEX.encode(&random::bytes::<16>()?)));
         disk::make_private(&path)?;
         let name = format!("{}-{}.env", target.service, target.env);
@@ -288,26 +290,30 @@ impl Desk {
 
     /// True if something would be lost with it: a changed text, or what an editor that died has left.
     fn is_touched(&self) -> bool {
-        let is_ours = |name: &str| [BEGAN, &self.name].contains(&name) || disk::is_own(name);
-        let list = disk::list(&self.path).unwrap_or_default();
-        let is_changed = match (self.read(BEGAN), self.read(&self.name)) {
-            (Ok(began), Ok(text)) => began.expose() != text.expose(),
-            _ => disk::exists(&self.path.join(&self.name)),
+        let began = self.read(BEGAN).ok();
+        let is_new = |name: &str| match (&began, self.read(name)) {
+            (Some(began), Ok(text)) => began.expose() != text.expose(),
+            _ => true,
         };
-        is_changed || list.iter().any(|entry| !is_ours(&entry.name))
+        let list = disk::list(&self.path).unwrap_or_default();
+        list.iter().any(|entry| !disk::is_own(&entry.name) && is_new(&entry.name))
     }
 
-    /// The desk of an edit of this scope that did not end, if the user goes on with its text.
+    /// The desk of an edit of this scope that did not end, if the user goes on with its text. What edits
+    /// of any scope left is wiped, if nothing is lost with it.
     fn left_over(&self, target: &ScopeName) -> Result<Option<Desk>, Failure> {
-        for path in disk::private_siblings(&self.path, &self.prefix)? {
-            let lock =
-                disk::lock_within(&path, Duration::ZERO).map_err(|error| match error.kind {
-                    Kind::Busy => Failure::new(format!("another kagi edits {target} right now")),
-                    _ => error.into(),
-                })?;
+        for path in disk::private_siblings(&self.path, DESK)? {
+            let is_ours = path.to_string_lossy().contains(&self.prefix);
+            let lock = match disk::lock_within(&path, Duration::ZERO) {
+                Err(_) if !is_ours => continue,
+                Err(error) if error.kind == Kind::Busy => {
+                    return Err(Failure::new(format!("another kagi edits {target} right now")));
+                }
+                lock => lock?,
+            };
             let (prefix, name) = (self.prefix.clone(), self.name.clone());
             let mut desk = Desk { path, prefix, name, is_done: false, _lock: lock };
-            if !desk.is_touched() {
+            if !is_ours || !desk.is_touched() {
                 continue;
             }
             let stopped = format!("an edit of {target} did not end; its text is kept");

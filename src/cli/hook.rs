@@ -9,6 +9,7 @@ use crate::disk::{self, Mode};
 use crate::process::git;
 use crate::project::Site;
 use crate::terminal;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 const HOOK_BYTES_MAX: usize = 1024 * 1024;
@@ -95,11 +96,23 @@ fn hook(root: &Path) -> Result<PathBuf, Failure> {
     let (top, common) = top.trim_end().split_once('\n').ok_or_else(no_git)?;
     match configured.rfind(|(scope, _)| *scope != "command") {
         None => Ok(root.join(common).join("hooks/pre-commit")),
-        Some(("local" | "worktree", path)) => Ok(Path::new(top).join(path).join("pre-commit")),
+        Some(("local" | "worktree", path)) if !is_added(Path::new(top), Path::new(path)) => {
+            Ok(Path::new(top).join(path).join("pre-commit"))
+        }
         Some((_, path)) => {
             let message =
-                format!("all clones here have their hooks in {} (core.hooksPath)", quoted(path));
+                format!("other clones have their hooks in {}, too (core.hooksPath)", quoted(path));
             Err(Failure::new(message).hint(format!("add this line to its pre-commit: {LINE}")))
         }
     }
+}
+
+/// True if Git would add a hook in this directory, for all clones.
+fn is_added(top: &Path, directory: &Path) -> bool {
+    let below = directory.strip_prefix(top).unwrap_or(directory);
+    let is_kept_out = |part: &OsStr| part == ".." || part == ".git";
+    let hook = below.join("pre-commit").to_string_lossy().into_owned();
+    below.is_relative()
+        && !below.iter().any(is_kept_out)
+        && git(top, &["check-ignore", "-q", "--", &hook]).is_none()
 }

@@ -68,7 +68,11 @@ fn no_command() -> Failure {
     Failure::usage("run needs a command").hint("kagi run [service] [env] -- COMMAND")
 }
 
-fn open(input: &Input) -> Result<Project, Failure> {
+/// Opens the project without asking, and pins no more than a newer epoch.
+///
+/// # Errors
+/// As `cli::open`, and a project that this device does not know.
+pub fn open(input: &Input) -> Result<Project, Failure> {
     let site = Site::find()?;
     let opened = open_quietly(site.clone(), is_strict(input));
     let project = opened.map_err(|error| not_opened(&site, error))?;

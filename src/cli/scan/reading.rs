@@ -8,6 +8,7 @@ use crate::disk;
 use crate::error::{Error, Kind};
 use crate::process;
 use crate::terminal::Progress;
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -112,6 +113,8 @@ fn search(
     let mut places = Vec::new();
     // Before this piece: bytes and lines of the file; at its begin: bytes that were searched already.
     let (mut bytes, mut lines, mut searched) = (0, 0, 0);
+    // A value that is a pattern is found at every byte of a long run of it: each once will do.
+    let mut ends = HashMap::new();
     buffer.clear();
     loop {
         let count = source.take(PIECE_BYTES).read_to_end(buffer)? as u64;
@@ -119,7 +122,9 @@ fn search(
         let mut next = needles.find(buffer, 0);
         let is_text = next.is_some() && !buffer.contains(&0);
         while let Some(hit) = next {
-            if hit.end > searched {
+            let end = ends.entry(hit.value).or_insert(0);
+            if hit.end > searched && bytes + hit.start >= *end {
+                *end = bytes + hit.end;
                 line += newlines(&buffer[counted..hit.start]);
                 counted = hit.start;
                 let (line, byte) = (is_text.then_some(line + 1), bytes + hit.start);

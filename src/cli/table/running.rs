@@ -172,7 +172,7 @@ pub static RUNNING: &[Command] = &[
                   below but .git and .kagi; links are not followed. Prints file, line and key, never a value, and exits 1\n\
                   if there is one, or a plain .env file that Git has or would add.\n\
                   Looked for are the values of all scopes that this device may open, also in base64, hex, URL and JSON\n\
-                  form; of a long one the first 4096 bytes. Left out are values of less than 8 bytes, those of less than\n\
+                  form; of a long one the first 1024 bytes. Left out are values of less than 8 bytes, those of less than\n\
                   12 that are all small letters, all capitals or all digits, and what .env.example says of the same key.",
         examples: &["kagi scan", "kagi scan --staged", "kagi scan dist --json"],
         flags: &[flag("staged", "", "what Git would commit now, as it is staged"), JSON],
