@@ -304,6 +304,10 @@ impl Desk {
     fn left_over(&self, target: &ScopeName) -> Result<Option<Desk>, Failure> {
         for path in disk::private_siblings(&self.path, DESK)? {
             let is_ours = path.to_string_lossy().contains(&self.prefix);
+            // Another scope's that begins right now is not locked yet, but empty.
+            if !is_ours && !disk::exists(&path.join(BEGAN)) {
+                continue;
+            }
             let lock = match disk::lock_within(&path, Duration::ZERO) {
                 Err(_) if !is_ours => continue,
                 Err(error) if error.kind == Kind::Busy => {
