@@ -5,12 +5,12 @@
 //! found itself and that is no plain file.
 
 use crate::cli::args::Input;
+use crate::cli::dotenv::read;
 use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::words::Words;
 use crate::cli::{counted, load, open, remember};
 use crate::disk;
-use crate::error::Error;
-use crate::format::dotenv::{self, FILE_BYTES_MAX};
+use crate::format::dotenv::{self, FILE_BYTES_MAX, Parsed};
 use crate::format::json::{self, Serialize};
 use crate::format::scope_file::ScopeName;
 use crate::project::Project;
@@ -19,10 +19,9 @@ use crate::secret::Secret;
 use crate::terminal;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
 
 /// What the example of a service is called.
-const EXAMPLE: &str = ".env.example";
+pub const EXAMPLE: &str = ".env.example";
 
 /// What was found.
 #[derive(Default, Serialize)]
@@ -70,15 +69,6 @@ impl Report {
         }
         text
     }
-}
-
-/// The keys that an example names; `subject` is its path, for errors.
-///
-/// # Errors
-/// As `dotenv::parse`.
-pub fn example_keys(subject: &str, text: &Secret) -> Result<Vec<String>, Error> {
-    let parsed = dotenv::parse(subject, text.expose())?;
-    Ok(parsed.assignments.into_iter().map(|one| one.name).collect())
 }
 
 /// `kagi check [service] [env]`.
@@ -186,33 +176,42 @@ fn check_scope(
     }
 }
 
-/// The example of a service and its keys: the one that is named, else that of its directory, else
-/// that of the root. Without one there are no keys, and that is said.
+/// The example of a service and its keys. Without one there are no keys, and that is said.
 fn example_of(
     project: &Project,
     input: &Input,
     service: &str,
 ) -> Result<(String, Vec<String>), Failure> {
-    if let Some(path) = input.value("example").map(Path::new) {
-        let shown = path.to_string_lossy().into_owned();
-        let keys = example_keys(&shown, &disk::read_given(path, FILE_BYTES_MAX)?)?;
-        return Ok((shown, keys));
-    }
+    let example = match input.text("example")? {
+        Some(path) => Some((path.to_string(), dotenv::parse(path, read(path.as_ref())?.expose())?)),
+        None => find_example(project, service)?,
+    };
+    let Some((shown, parsed)) = example else {
+        terminal::note(&format!(
+            "note: {} has no {EXAMPLE}; its environments are compared with each other",
+            quoted(service)
+        ));
+        return Ok(Default::default());
+    };
+    Ok((shown, parsed.assignments.into_iter().map(|one| one.name).collect()))
+}
+
+/// The example of a service, with its path from here: that of its directory, else that of the root.
+///
+/// # Errors
+/// One that is no plain file, or malformed.
+pub fn find_example(project: &Project, service: &str) -> Result<Option<(String, Parsed)>, Failure> {
     for place in example_places(project, service) {
         if let Some(text) = disk::read(&project.site.root.join(&place), FILE_BYTES_MAX)? {
             let shown = format!("{}{place}", project.site.up);
-            let keys = example_keys(&shown, &Secret::from_vec(text))?;
-            return Ok((shown, keys));
+            let parsed = dotenv::parse(&shown, Secret::from_vec(text).expose())?;
+            return Ok(Some((shown, parsed)));
         }
     }
-    terminal::note(&format!(
-        "note: {} has no {EXAMPLE}; its environments are compared with each other",
-        quoted(service)
-    ));
-    Ok(Default::default())
+    Ok(None)
 }
 
-/// Where the example of a service may be below the root: in its directories, else at the root.
+/// Where the example of a service may be, below the root.
 #[must_use]
 pub fn example_places(project: &Project, service: &str) -> Vec<String> {
     let mapped = project.config.paths.iter().filter(|(_, mapped)| *mapped == service);

@@ -3,16 +3,19 @@
 //! Promises: nothing is overwritten; a file that cannot be read whole is left out and named.
 
 use crate::cli::args::Input;
+use crate::cli::check::{EXAMPLE, find_example};
 use crate::cli::dotenv::{full_env_name, read, take_over, warn};
 use crate::cli::report::{Failure, quoted};
 use crate::cli::variables::is_unsafe_key;
 use crate::cli::words::{Words, check_new_service, unknown_env};
 use crate::cli::{author, check_names, load, open_to_write, save};
 use crate::disk;
+use crate::error::{Error, Kind};
 use crate::format::config::Config;
 use crate::format::dotenv::{self, Parsed};
 use crate::format::names::check_place;
 use crate::format::scope_file::ScopeName;
+use crate::project::Project;
 use crate::scope::{Author, Scope};
 use crate::terminal;
 use std::collections::BTreeMap;
@@ -198,7 +201,7 @@ pub fn sync(input: &mut Input) -> Result<u8, Failure> {
     let list = |text: Option<&str>| {
         text.map(|text| text.split(',').map(str::to_string).collect::<Vec<_>>())
     };
-    let example = read_dotenv(input.text("example")?.unwrap_or(".env.example"))?;
+    let example = input.text("example")?.map(read_dotenv).transpose()?;
     let sources = list(input.text("sources")?).unwrap_or_default();
     let sources: Result<Vec<_>, _> = sources.iter().map(|path| read_dotenv(path)).collect();
     let sources = sources?;
@@ -214,6 +217,10 @@ pub fn sync(input: &mut Input) -> Result<u8, Failure> {
         return Err(unknown_env(&project, unknown).and("nothing was written"));
     }
     check_new_service(&project, &target)?;
+    let example = match example {
+        Some(example) => example,
+        None => found_example(&project, &target.service)?,
+    };
     check_names(input, example.assignments.iter().map(|one| one.name.as_str()))?;
     for env in envs {
         let target = ScopeName::values(&target.service, &env);
@@ -239,6 +246,13 @@ fn read_dotenv(path: &str) -> Result<Parsed, Failure> {
     let parsed = dotenv::parse(path, read(Path::new(path))?.expose())?;
     warn(path, &parsed);
     Ok(parsed)
+}
+
+fn found_example(project: &Project, service: &str) -> Result<Parsed, Failure> {
+    let found = find_example(project, service)?;
+    let (subject, example) = found.ok_or_else(|| Error::new(Kind::Missing, EXAMPLE))?;
+    warn(&subject, &example);
+    Ok(example)
 }
 
 /// Adds the keys of the example that are missing: which were added, and which have no value.

@@ -1,7 +1,10 @@
 //! The commands that hand values to programs and plain files, and look for them there.
 
-use crate::cli::command::{Command, ENV, JSON, SERVICE, STRICT, UNSAFE_NAME, flag, short};
+use crate::cli::command::{Command, ENV, Flag, JSON, SERVICE, STRICT, UNSAFE_NAME, flag, short};
 use crate::cli::{check, dotenv, hook, migrate, render, run, scan};
+
+const EXAMPLE: Flag =
+    flag("example", "PATH", "the example (default: .env.example of the service, or of the root)");
 
 /// In the order of the overview.
 pub static RUNNING: &[Command] = &[
@@ -129,7 +132,7 @@ pub static RUNNING: &[Command] = &[
             "kagi sync api --example api/.env.example --sources .env,.env.local --envs development,staging",
         ],
         flags: &[
-            flag("example", "PATH", "the example (default .env.example)"),
+            EXAMPLE,
             flag("sources", "A,B,…", ".env files to take values from, the first that has one wins"),
             flag(
                 "envs",
@@ -151,17 +154,7 @@ pub static RUNNING: &[Command] = &[
                   directory (nested, or mapped in kagi.json), else that of the root. What this member may not open\n\
                   is named and left out. Exit code 1 if anything was found.",
         examples: &["kagi check", "kagi check api production --json"],
-        flags: &[
-            flag(
-                "example",
-                "PATH",
-                "the example (default: .env.example of the service, or of the root)",
-            ),
-            JSON,
-            STRICT,
-            SERVICE,
-            ENV,
-        ],
+        flags: &[EXAMPLE, JSON, STRICT, SERVICE, ENV],
         run: check::check,
     },
     Command {
