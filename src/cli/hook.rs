@@ -13,8 +13,6 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 const HOOK_BYTES_MAX: usize = 1024 * 1024;
-/// What a hook of others may call.
-const LINE: &str = "kagi scan --staged || exit 1";
 /// Begin and end of what `install` writes; between them is where kagi and the project were.
 const BEGIN: &str = "#!/bin/sh\n# Written by kagi hook install; kagi hook remove takes it away.\n";
 const END: &str = r#"[ -x "$kagi" ] || kagi=$(command -v kagi) || {
@@ -38,9 +36,11 @@ pub fn install(input: &mut Input) -> Result<u8, Failure> {
     if disk::exists(&path) && !is_own(&path) {
         let shown = quoted(&path.to_string_lossy());
         if !input.has("force") {
-            let failure = Failure::new(format!("there is another hook, {shown}"));
-            return Err(failure
-                .hint(format!("add this line to it: {LINE}; or --force, which keeps a copy")));
+            let hint = format!(
+                "add this line to it: {}; or --force, which keeps a copy",
+                line(&site.root)
+            );
+            return Err(Failure::new(format!("there is another hook, {shown}")).hint(hint));
         }
         let backup = disk::free_backup(&path);
         disk::rename(&path, &backup)?;
@@ -85,6 +85,15 @@ fn is_own(path: &Path) -> bool {
     own.is_some_and(|own| own.lines().all(is_own))
 }
 
+/// What a hook of others may call: Git starts them at the top of the work tree.
+fn line(root: &Path) -> String {
+    let below = git(root, &["rev-parse", "--show-prefix"]).unwrap_or_default();
+    match below.trim_end() {
+        "" => "kagi scan --staged || exit 1".to_string(),
+        below => format!("(cd {} && kagi scan --staged) || exit 1", shell_word(below)),
+    }
+}
+
 /// Where Git looks for the hook of this clone.
 fn hook(root: &Path) -> Result<PathBuf, Failure> {
     let configured = ["config", "--show-scope", "--type=path", "--get-all", "core.hooksPath"];
@@ -102,7 +111,8 @@ fn hook(root: &Path) -> Result<PathBuf, Failure> {
         Some((_, path)) => {
             let message =
                 format!("other clones have their hooks in {}, too (core.hooksPath)", quoted(path));
-            Err(Failure::new(message).hint(format!("add this line to its pre-commit: {LINE}")))
+            Err(Failure::new(message)
+                .hint(format!("add this line to its pre-commit: {}", line(root))))
         }
     }
 }
