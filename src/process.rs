@@ -180,7 +180,8 @@ fn git_command(arguments: &[&str]) -> Command {
         .args(arguments)
         .env("GIT_NO_LAZY_FETCH", "1")
         .env("GIT_NO_REPLACE_OBJECTS", "1")
-        .env_remove("GIT_LITERAL_PATHSPECS");
+        .env_remove("GIT_LITERAL_PATHSPECS")
+        .env_remove("GIT_NOGLOB_PATHSPECS");
     command
 }
 

@@ -233,10 +233,11 @@ pub fn full_env_name(suffix: &str) -> &str {
 /// Usage; no `y`; a value that the format cannot hold; a file that is there.
 pub fn export(input: &mut Input) -> Result<u8, Failure> {
     let name = input.text("format")?.unwrap_or("dotenv");
-    let format = Format::from_name(name).ok_or_else(|| {
-        Failure::usage(format!("there is no format {}", quoted(name)))
-            .hint(format!("the formats are: {}", Format::NAMES.join(", ")))
-    })?;
+    let Some((_, format)) = Format::NAMED.into_iter().find(|(named, _)| *named == name) else {
+        let names = Format::NAMED.map(|(named, _)| named).join(", ");
+        return Err(Failure::usage(format!("there is no format {}", quoted(name)))
+            .hint(format!("the formats are: {names}")));
+    };
     let project = open(input)?;
     let words = Words::greedy(&project, input, 0)?;
     words.check_known(&project)?;

@@ -35,23 +35,15 @@ pub enum Format {
 }
 
 impl Format {
-    /// The names that `from_name` knows.
-    pub const NAMES: &'static [&'static str] =
-        &["dotenv", "shell", "json", "docker", "k8s", "github"];
-
-    /// The format of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "dotenv" => Some(Format::Dotenv),
-            "shell" => Some(Format::Shell),
-            "json" => Some(Format::Json),
-            "docker" => Some(Format::Docker),
-            "k8s" => Some(Format::K8s),
-            "github" => Some(Format::Github),
-            _ => None,
-        }
-    }
+    /// All of them, by their names.
+    pub const NAMED: [(&'static str, Format); 6] = [
+        ("dotenv", Format::Dotenv),
+        ("shell", Format::Shell),
+        ("json", Format::Json),
+        ("docker", Format::Docker),
+        ("k8s", Format::K8s),
+        ("github", Format::Github),
+    ];
 }
 
 /// Writes names and values for one target. `label` is the name of a Kubernetes Secret (see `k8s_name`),
