@@ -25,8 +25,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Begins the name of every desk.
-const DESK: &str = "kagi-edit-";
 /// What a text was before the user changed it, beside it.
 const BEGAN: &str = ".kagi-began";
 
@@ -230,6 +228,8 @@ fn keys(parsed: &Parsed) -> Keys<'_> {
 /// text and that was not taken over.
 struct Desk {
     path: PathBuf,
+    /// Begins the name of each desk of this project.
+    of_project: String,
     /// Begins the name of each desk of this scope.
     prefix: String,
     /// The name of the text.
@@ -258,14 +258,16 @@ impl Desk {
                 .hint("--on-disk, if the plaintext may be written to a disk for that long")
         })?;
         let (root, id) = (project.site.root.to_string_lossy(), &project.config.project);
-        let scope = hash::hash(format!("{id}\n{root}\n{target}").as_bytes());
-        let prefix = format!("{DESK}{}-", HEX.encode(&scope[..8]));
+        let hashed = |text: &str| HEX.encode(&hash::hash(text.as_bytes())[..8]);
+        let of_project = format!("kagi-edit-{}-", hashed(&format!("{id}\n{root}")));
+        let prefix = format!("{of_project}{}-", hashed(&format!("{id}\n{root}\n{target}")));
         let path = place.join(format!("{prefix}{}", HEX.encode(&random::bytes::<16>()?)));
         disk::make_private(&path)?;
         let name = format!("{}-{}.env", target.service, target.env);
         Ok(Desk {
             _lock: disk::lock_within(&path, Duration::ZERO)?,
             path,
+            of_project,
             prefix,
             name,
             is_done: false,
@@ -300,9 +302,9 @@ impl Desk {
     }
 
     /// The desk of an edit of this scope that did not end, if the user goes on with its text. What edits
-    /// of any scope left is wiped, if nothing is lost with it.
+    /// of the project's other scopes left is wiped, if nothing is lost with it.
     fn left_over(&self, target: &ScopeName) -> Result<Option<Desk>, Failure> {
-        for path in disk::private_siblings(&self.path, DESK)? {
+        for path in disk::private_siblings(&self.path, &self.of_project)? {
             let is_ours = path.to_string_lossy().contains(&self.prefix);
             // Another scope's that begins right now is not locked yet, but empty.
             if !is_ours && !disk::exists(&path.join(BEGAN)) {
@@ -315,8 +317,9 @@ impl Desk {
                 }
                 lock => lock?,
             };
-            let (prefix, name) = (self.prefix.clone(), self.name.clone());
-            let mut desk = Desk { path, prefix, name, is_done: false, _lock: lock };
+            let (of_project, prefix) = (self.of_project.clone(), self.prefix.clone());
+            let name = self.name.clone();
+            let mut desk = Desk { path, of_project, prefix, name, is_done: false, _lock: lock };
             if !is_ours || !desk.is_touched() {
                 continue;
             }
