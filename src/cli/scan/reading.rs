@@ -111,9 +111,10 @@ fn search(
     buffer: &mut Vec<u8>,
 ) -> std::io::Result<Vec<Place>> {
     let mut places = Vec::new();
-    // Before this piece: bytes and lines of the file; at its begin: bytes that were searched already.
-    let (mut bytes, mut lines, mut searched) = (0, 0, 0);
-    // A value that is a pattern is found at every byte of a long run of it: each once will do.
+    // Bytes and lines of the file before this piece.
+    let (mut bytes, mut lines) = (0, 0);
+    // Where each value ended last. Its begin was searched already, with the piece before; and a value
+    // that is a pattern is found at every byte of a long run of it.
     let mut ends = HashMap::new();
     buffer.clear();
     loop {
@@ -123,7 +124,7 @@ fn search(
         let is_text = next.is_some() && !buffer.contains(&0);
         while let Some(hit) = next {
             let end = ends.entry(hit.value).or_insert(0);
-            if hit.end > searched && bytes + hit.start >= *end {
+            if bytes + hit.start >= *end {
                 *end = bytes + hit.end;
                 line += newlines(&buffer[counted..hit.start]);
                 counted = hit.start;
@@ -135,8 +136,7 @@ fn search(
         if count < PIECE_BYTES {
             return Ok(places);
         }
-        searched = needles.longest().saturating_sub(1).min(buffer.len());
-        let end = buffer.len() - searched;
+        let end = buffer.len().saturating_sub(needles.longest().saturating_sub(1));
         lines += newlines(&buffer[..end]);
         bytes += end;
         buffer.drain(..end);
