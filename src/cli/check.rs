@@ -17,7 +17,7 @@ use crate::project::Project;
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::terminal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// What the example of a service is called.
@@ -101,14 +101,23 @@ pub fn check(input: &mut Input) -> Result<u8, Failure> {
     Err(Failure::new(counted(report.findings.len(), "finding")))
 }
 
-/// The service that is meant, or all of them; where there is none yet, the default one.
+/// The service that is meant, or all of them, also those of which there is only an example yet; where
+/// there is none, the default one.
 fn services(project: &Project, words: &Words) -> Result<Vec<String>, Failure> {
     let inferred = || project.config.inferred_service(&project.site.below);
     if let Some(service) = words.service.clone().or_else(inferred) {
         return Ok(vec![service]);
     }
-    let services = project.services()?;
-    Ok(if services.is_empty() { vec![words.target(project)?.service] } else { services })
+    let root = &project.site.root;
+    let below = disk::list(root)?.into_iter().map(|entry| entry.name);
+    let places = project.config.paths.keys().cloned().chain(below);
+    let places = places.filter(|place| disk::exists(&root.join(place).join(EXAMPLE)));
+    let mut services: BTreeSet<_> = project.services()?.into_iter().collect();
+    services.extend(places.filter_map(|place| project.config.inferred_service(&place)));
+    if services.is_empty() {
+        services.insert(words.target(project)?.service);
+    }
+    Ok(services.into_iter().collect())
 }
 
 fn check_service(
