@@ -7,8 +7,8 @@ use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::words::{Words, check_new_service, check_no_place, near_place};
 use crate::cli::{
-    author, check_names, counted, load, may_reveal, open, open_to_write, print_revealed, save,
-    single_values,
+    author, check_names, counted, load, may_reveal, note_waiting, open, open_to_write,
+    print_revealed, save, single_values,
 };
 use crate::crypto::random;
 use crate::disk::{self, Mode};
@@ -356,7 +356,7 @@ fn export_files(
         counted(files.len(), "file")
     ))?;
     disk::make_home(directory)?;
-    let _lock = disk::lock(directory, &|| ())?;
+    let _lock = disk::lock(directory, &note_waiting)?;
     for (path, text) in files {
         disk::replace(&path, text.expose(), Mode::Private)?;
         terminal::note(&format!("wrote {}", quoted(&path.to_string_lossy())));
