@@ -202,7 +202,7 @@ fn example_of(
         ));
         return Ok(Default::default());
     };
-    Ok((shown, parsed.assignments.into_iter().map(|one| one.name).collect()))
+    Ok((shown, parsed.names().map(str::to_string).collect()))
 }
 
 /// The example of a service, with its path from here: that of its directory, else that of the root.

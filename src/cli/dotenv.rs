@@ -120,7 +120,7 @@ pub fn import(input: &mut Input) -> Result<u8, Failure> {
     }
     let target = words.target(&project)?;
     check_new_service(&project, &target)?;
-    check_assignments(&project, input, &target, &parsed)
+    check_new_names(&project, input, &target, parsed.names())
         .map_err(|failure| failure.and("nothing was imported"))?;
     let mut scope = load(&project, &target)?.scope;
     let plan = Plan::new(&scope, &parsed);
@@ -175,19 +175,6 @@ pub fn read(path: &Path) -> Result<Secret, Failure> {
 ///
 /// # Errors
 /// Naming the keys.
-pub fn check_assignments(
-    project: &Project,
-    input: &Input,
-    target: &ScopeName,
-    parsed: &Parsed,
-) -> Result<(), Failure> {
-    check_new_names(project, input, target, parsed.assignments.iter().map(|one| one.name.as_str()))
-}
-
-/// The same of names alone.
-///
-/// # Errors
-/// As `check_assignments`.
 pub fn check_new_names<'a>(
     project: &Project,
     input: &Input,
@@ -233,8 +220,8 @@ pub fn full_env_name(suffix: &str) -> &str {
 /// Usage; no `y`; a value that the format cannot hold; a file that is there.
 pub fn export(input: &mut Input) -> Result<u8, Failure> {
     let name = input.text("format")?.unwrap_or("dotenv");
-    let Some((_, format)) = Format::NAMED.into_iter().find(|(named, _)| *named == name) else {
-        let names = Format::NAMED.map(|(named, _)| named).join(", ");
+    let Some((_, format, ending)) = Format::NAMED.into_iter().find(|named| named.0 == name) else {
+        let names = Format::NAMED.map(|named| named.0).join(", ");
         return Err(Failure::usage(format!("there is no format {}", quoted(name)))
             .hint(format!("the formats are: {names}")));
     };
@@ -245,7 +232,8 @@ pub fn export(input: &mut Input) -> Result<u8, Failure> {
     let job = github_file().filter(|_| format == Format::Github);
     match (input.value("out"), job) {
         (Some(directory), _) => {
-            export_files(&project, input, &words, &target, format, Path::new(directory))?;
+            let directory = Path::new(directory);
+            export_files(&project, input, &words, &target, (format, ending), directory)?;
         }
         (None, Some(file)) => export_to_job(&project, input, &target, &file)?,
         (None, None) => {
@@ -322,16 +310,9 @@ fn export_files(
     input: &Input,
     words: &Words,
     target: &ScopeName,
-    format: Format,
+    (format, ending): (Format, &str),
     directory: &Path,
 ) -> Result<(), Failure> {
-    let ending = match format {
-        Format::Dotenv | Format::Docker => "",
-        Format::Shell => ".sh",
-        Format::Json => ".json",
-        Format::K8s => ".k8s.json",
-        Format::Github => ".github",
-    };
     let mut files = Vec::new();
     for name in project.scopes(ScopeKind::Values)? {
         let is_wanted = words.env.as_ref().is_none_or(|wanted| *wanted == name.env);

@@ -15,7 +15,6 @@ use crate::format::config::Config;
 use crate::format::dotenv::{self, Parsed};
 use crate::format::names::check_place;
 use crate::format::scope_file::ScopeName;
-use crate::project::Project;
 use crate::scope::{Author, Scope};
 use crate::terminal;
 use std::collections::BTreeMap;
@@ -203,8 +202,7 @@ pub fn sync(input: &mut Input) -> Result<u8, Failure> {
     };
     let example = input.text("example")?.map(read_dotenv).transpose()?;
     let sources = list(input.text("sources")?).unwrap_or_default();
-    let sources: Result<Vec<_>, _> = sources.iter().map(|path| read_dotenv(path)).collect();
-    let sources = sources?;
+    let sources = sources.iter().map(|path| read_dotenv(path)).collect::<Result<Vec<_>, _>>()?;
     let (project, lock) = open_to_write(input)?;
     let words = Words::greedy(&project, input, 0)?;
     let target = words.target(&project)?;
@@ -217,11 +215,15 @@ pub fn sync(input: &mut Input) -> Result<u8, Failure> {
         return Err(unknown_env(&project, unknown).and("nothing was written"));
     }
     check_new_service(&project, &target)?;
-    let example = match example {
-        Some(example) => example,
-        None => found_example(&project, &target.service)?,
+    let example = if let Some(example) = example {
+        example
+    } else {
+        let found = find_example(&project, &target.service)?;
+        let (subject, found) = found.ok_or_else(|| Error::new(Kind::Missing, EXAMPLE))?;
+        warn(&subject, &found);
+        found
     };
-    check_names(input, example.assignments.iter().map(|one| one.name.as_str()))?;
+    check_names(input, example.names())?;
     for env in envs {
         let target = ScopeName::values(&target.service, &env);
         let mut scope = load(&project, &target)?.scope;
@@ -246,13 +248,6 @@ fn read_dotenv(path: &str) -> Result<Parsed, Failure> {
     let parsed = dotenv::parse(path, read(Path::new(path))?.expose())?;
     warn(path, &parsed);
     Ok(parsed)
-}
-
-fn found_example(project: &Project, service: &str) -> Result<Parsed, Failure> {
-    let found = find_example(project, service)?;
-    let (subject, example) = found.ok_or_else(|| Error::new(Kind::Missing, EXAMPLE))?;
-    warn(&subject, &example);
-    Ok(example)
 }
 
 /// Adds the keys of the example that are missing: which were added, and which have no value.

@@ -177,8 +177,7 @@ fn lacking_keys(path: &Path, variables: &[(&str, &[u8])]) -> Result<Vec<String>,
     let example = dotenv::parse(&path.to_string_lossy(), text.expose())?;
     let given = variables.iter().filter(|(_, value)| !value.is_empty()).map(|(key, _)| *key);
     let given: BTreeSet<&str> = given.collect();
-    let keys = example.assignments.into_iter().map(|one| one.name);
-    Ok(keys.filter(|key| !given.contains(key.as_str())).collect())
+    Ok(example.names().filter(|key| !given.contains(key)).map(str::to_string).collect())
 }
 
 /// A program that is there and yet is not found lacks what its first line names.

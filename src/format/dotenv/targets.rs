@@ -35,14 +35,14 @@ pub enum Format {
 }
 
 impl Format {
-    /// All of them, by their names.
-    pub const NAMED: [(&'static str, Format); 6] = [
-        ("dotenv", Format::Dotenv),
-        ("shell", Format::Shell),
-        ("json", Format::Json),
-        ("docker", Format::Docker),
-        ("k8s", Format::K8s),
-        ("github", Format::Github),
+    /// All of them with their names, and what the names of their files end in.
+    pub const NAMED: [(&'static str, Format, &'static str); 6] = [
+        ("dotenv", Format::Dotenv, ""),
+        ("shell", Format::Shell, ".sh"),
+        ("json", Format::Json, ".json"),
+        ("docker", Format::Docker, ""),
+        ("k8s", Format::K8s, ".k8s.json"),
+        ("github", Format::Github, ".github"),
     ];
 }
 
