@@ -298,10 +298,8 @@ impl Desk {
     /// The desk of an edit of this scope that did not end, if the user goes on with its text. What edits
     /// of the project's other scopes left is wiped, if nothing is lost with it.
     fn left_over(&self, target: &ScopeName) -> Result<Option<Desk>, Failure> {
-        // All of the name but what is random.
-        let scope = |path: &Path| {
-            path.to_string_lossy().rsplit_once('-').map(|(scope, _)| scope.to_string())
-        };
+        // In the name before what is random.
+        let scope = |path: &Path| path.to_string_lossy().rsplit('-').nth(1).map(str::to_string);
         for path in disk::private_siblings(&self.path, &self.of_project)? {
             let is_ours = scope(&path) == scope(&self.path);
             // Another scope's that begins right now is not locked yet, but empty.
