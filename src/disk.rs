@@ -478,12 +478,12 @@ pub fn list(path: &Path) -> Result<Vec<DirectoryEntry>> {
     Ok(list)
 }
 
-/// All plain files below a directory, but for what directories of these names hold, or the one file; and
-/// why some could not be looked for.
+/// All plain files below a directory, or link to one, that the user named, but for what directories of
+/// these names hold; or the one file. And why some could not be looked for.
 #[must_use]
 pub fn files_below(path: &Path, skipped: &[&str]) -> (Vec<PathBuf>, Vec<Error>) {
     let (mut files, mut errors, mut waiting) = (Vec::new(), Vec::new(), vec![path.to_path_buf()]);
-    if !is_directory(path) {
+    if !path.is_dir() {
         files.append(&mut waiting);
     }
     while let Some(directory) = waiting.pop() {

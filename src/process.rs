@@ -178,7 +178,10 @@ fn git_command(arguments: &[&str]) -> Command {
         .arg("--no-optional-locks")
         .args(GIT_OFF.iter().flat_map(|setting| ["-c", setting]))
         .args(arguments)
-        .env("GIT_NO_LAZY_FETCH", "1");
+        .env("GIT_NO_LAZY_FETCH", "1")
+        .env("GIT_NO_REPLACE_OBJECTS", "1")
+        .env_remove("GIT_LITERAL_PATHSPECS")
+        .env_remove("GIT_NOGLOB_PATHSPECS");
     command
 }
 
@@ -195,7 +198,8 @@ pub fn git_objects() -> Result<(Running, impl Write + Send + 'static, impl Read)
 /// Runs Git in a directory and gives back what it prints; `None` if Git is missing, fails, takes
 /// longer than half a minute or prints more than `bytes_max`.
 /// What a repository could use to start programs (hooks, fsmonitor, external diff, a bare
-/// repository inside the checkout) or to fetch what a partial clone lacks is off.
+/// repository inside the checkout), to fetch what a partial clone lacks or to show one object for
+/// another is off; pathspecs mean what they mean by default.
 #[must_use]
 pub fn git_bytes(directory: &Path, arguments: &[&str], bytes_max: usize) -> Option<Vec<u8>> {
     let mut child = git_command(arguments)

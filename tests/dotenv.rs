@@ -396,20 +396,6 @@ fn writes_for_one_target() {
     ] {
         assert!(written(format, name, value).is_err(), "{format:?} {name:?}");
     }
-    let formats = [
-        Format::Dotenv,
-        Format::Shell,
-        Format::Json,
-        Format::Docker,
-        Format::K8s,
-        Format::Github,
-    ];
-    let named: Vec<_> = Format::NAMES
-        .iter()
-        .filter_map(|name| Format::from_name(name))
-        .collect();
-    assert_eq!(named, formats);
-    assert_eq!(Format::from_name("yaml"), None);
 }
 
 #[test]

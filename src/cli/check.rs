@@ -5,24 +5,23 @@
 //! found itself and that is no plain file.
 
 use crate::cli::args::Input;
+use crate::cli::dotenv::read;
 use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::words::Words;
 use crate::cli::{counted, load, open, remember};
 use crate::disk;
-use crate::error::Error;
-use crate::format::dotenv::{self, FILE_BYTES_MAX};
+use crate::format::dotenv::{self, FILE_BYTES_MAX, Parsed};
 use crate::format::json::{self, Serialize};
 use crate::format::scope_file::ScopeName;
 use crate::project::Project;
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::terminal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::path::Path;
 
 /// What the example of a service is called.
-const EXAMPLE: &str = ".env.example";
+pub const EXAMPLE: &str = ".env.example";
 
 /// What was found.
 #[derive(Default, Serialize)]
@@ -72,15 +71,6 @@ impl Report {
     }
 }
 
-/// The keys that an example names; `subject` is its path, for errors.
-///
-/// # Errors
-/// As `dotenv::parse`.
-pub fn example_keys(subject: &str, text: &Secret) -> Result<Vec<String>, Error> {
-    let parsed = dotenv::parse(subject, text.expose())?;
-    Ok(parsed.assignments.into_iter().map(|one| one.name).collect())
-}
-
 /// `kagi check [service] [env]`.
 ///
 /// # Errors
@@ -111,14 +101,23 @@ pub fn check(input: &mut Input) -> Result<u8, Failure> {
     Err(Failure::new(counted(report.findings.len(), "finding")))
 }
 
-/// The service that is meant, or all of them; where there is none yet, the default one.
+/// The service that is meant, or all of them, also those of which there is only an example yet; where
+/// there is none, the default one.
 fn services(project: &Project, words: &Words) -> Result<Vec<String>, Failure> {
     let inferred = || project.config.inferred_service(&project.site.below);
     if let Some(service) = words.service.clone().or_else(inferred) {
         return Ok(vec![service]);
     }
-    let services = project.services()?;
-    Ok(if services.is_empty() { vec![words.target(project)?.service] } else { services })
+    let root = &project.site.root;
+    let below = disk::list(root)?.into_iter().map(|entry| entry.name);
+    let places = project.config.paths.keys().cloned().chain(below);
+    let places = places.filter(|place| disk::exists(&root.join(place).join(EXAMPLE)));
+    let mut services: BTreeSet<_> = project.services()?.into_iter().collect();
+    services.extend(places.filter_map(|place| project.config.inferred_service(&place)));
+    if services.is_empty() {
+        services.insert(words.target(project)?.service);
+    }
+    Ok(services.into_iter().collect())
 }
 
 fn check_service(
@@ -186,34 +185,49 @@ fn check_scope(
     }
 }
 
-/// The example of a service and its keys: the one that is named, else that of its directory, else
-/// that of the root. Without one there are no keys, and that is said.
+/// The example of a service and its keys. Without one there are no keys, and that is said.
 fn example_of(
     project: &Project,
     input: &Input,
     service: &str,
 ) -> Result<(String, Vec<String>), Failure> {
-    if let Some(path) = input.value("example").map(Path::new) {
-        let shown = path.to_string_lossy().into_owned();
-        let keys = example_keys(&shown, &disk::read_given(path, FILE_BYTES_MAX)?)?;
-        return Ok((shown, keys));
+    let example = match input.text("example")? {
+        Some(path) => Some((path.to_string(), dotenv::parse(path, read(path.as_ref())?.expose())?)),
+        None => find_example(project, service)?,
+    };
+    let Some((shown, parsed)) = example else {
+        terminal::note(&format!(
+            "note: {} has no {EXAMPLE}; its environments are compared with each other",
+            quoted(service)
+        ));
+        return Ok(Default::default());
+    };
+    Ok((shown, parsed.names().map(str::to_string).collect()))
+}
+
+/// The example of a service, with its path from here: that of its directory, else that of the root.
+///
+/// # Errors
+/// One that is no plain file, or malformed.
+pub fn find_example(project: &Project, service: &str) -> Result<Option<(String, Parsed)>, Failure> {
+    for place in example_places(project, service) {
+        if let Some(text) = disk::read(&project.site.root.join(&place), FILE_BYTES_MAX)? {
+            let shown = format!("{}{place}", project.site.up);
+            let parsed = dotenv::parse(&shown, Secret::from_vec(text).expose())?;
+            return Ok(Some((shown, parsed)));
+        }
     }
+    Ok(None)
+}
+
+/// Where the example of a service may be, below the root.
+#[must_use]
+pub fn example_places(project: &Project, service: &str) -> Vec<String> {
     let mapped = project.config.paths.iter().filter(|(_, mapped)| *mapped == service);
     let mut places: Vec<_> = mapped.map(|(path, _)| format!("{path}/{EXAMPLE}")).collect();
     if project.config.nested {
         places.push(format!("{service}/{EXAMPLE}"));
     }
     places.push(EXAMPLE.to_string());
-    for place in places {
-        if let Some(text) = disk::read(&project.site.root.join(&place), FILE_BYTES_MAX)? {
-            let shown = format!("{}{place}", project.site.up);
-            let keys = example_keys(&shown, &Secret::from_vec(text))?;
-            return Ok((shown, keys));
-        }
-    }
-    terminal::note(&format!(
-        "note: {} has no {EXAMPLE}; its environments are compared with each other",
-        quoted(service)
-    ));
-    Ok(Default::default())
+    places
 }

@@ -7,8 +7,8 @@ use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::words::{Words, check_new_service, check_no_place, near_place};
 use crate::cli::{
-    author, check_names, counted, load, may_reveal, open, open_to_write, print_revealed, save,
-    single_values,
+    author, check_names, counted, load, may_reveal, note_waiting, open, open_to_write,
+    print_revealed, save, single_values,
 };
 use crate::crypto::random;
 use crate::disk::{self, Mode};
@@ -120,7 +120,7 @@ pub fn import(input: &mut Input) -> Result<u8, Failure> {
     }
     let target = words.target(&project)?;
     check_new_service(&project, &target)?;
-    check_assignments(&project, input, &target, &parsed)
+    check_new_names(&project, input, &target, parsed.names())
         .map_err(|failure| failure.and("nothing was imported"))?;
     let mut scope = load(&project, &target)?.scope;
     let plan = Plan::new(&scope, &parsed);
@@ -175,19 +175,6 @@ pub fn read(path: &Path) -> Result<Secret, Failure> {
 ///
 /// # Errors
 /// Naming the keys.
-pub fn check_assignments(
-    project: &Project,
-    input: &Input,
-    target: &ScopeName,
-    parsed: &Parsed,
-) -> Result<(), Failure> {
-    check_new_names(project, input, target, parsed.assignments.iter().map(|one| one.name.as_str()))
-}
-
-/// The same of names alone.
-///
-/// # Errors
-/// As `check_assignments`.
 pub fn check_new_names<'a>(
     project: &Project,
     input: &Input,
@@ -233,10 +220,11 @@ pub fn full_env_name(suffix: &str) -> &str {
 /// Usage; no `y`; a value that the format cannot hold; a file that is there.
 pub fn export(input: &mut Input) -> Result<u8, Failure> {
     let name = input.text("format")?.unwrap_or("dotenv");
-    let format = Format::from_name(name).ok_or_else(|| {
-        Failure::usage(format!("there is no format {}", quoted(name)))
-            .hint(format!("the formats are: {}", Format::NAMES.join(", ")))
-    })?;
+    let Some((_, format, ending)) = Format::NAMED.into_iter().find(|named| named.0 == name) else {
+        let names = Format::NAMED.map(|named| named.0).join(", ");
+        return Err(Failure::usage(format!("there is no format {}", quoted(name)))
+            .hint(format!("the formats are: {names}")));
+    };
     let project = open(input)?;
     let words = Words::greedy(&project, input, 0)?;
     words.check_known(&project)?;
@@ -244,7 +232,8 @@ pub fn export(input: &mut Input) -> Result<u8, Failure> {
     let job = github_file().filter(|_| format == Format::Github);
     match (input.value("out"), job) {
         (Some(directory), _) => {
-            export_files(&project, input, &words, &target, format, Path::new(directory))?;
+            let directory = Path::new(directory);
+            export_files(&project, input, &words, &target, (format, ending), directory)?;
         }
         (None, Some(file)) => export_to_job(&project, input, &target, &file)?,
         (None, None) => {
@@ -271,6 +260,11 @@ fn export_to_job(
     target: &ScopeName,
     file: &Path,
 ) -> Result<(), Failure> {
+    if disk::is_same_file(Path::new("/dev/stdout"), file) {
+        // GitHub shows the line of that file that it does not understand: a value.
+        let failure = Failure::new("standard output is the file of $GITHUB_ENV already");
+        return Err(failure.and("nothing was written").hint("leave the >> out: kagi writes there"));
+    }
     let scope = scope_of(project, target)?;
     check_names(input, scope.iter().map(|(name, _)| name))?;
     let text = plain_text(&scope, project, target, Format::Github)?;
@@ -282,7 +276,7 @@ fn export_to_job(
     lines.push(text.expose());
     disk::append(file, lines.expose())?;
     let count = counted(values.len(), "value");
-    terminal::note(&format!("{count} of {target} are there for the later steps of this job"));
+    terminal::note(&format!("handed {count} of {target} to the later steps of this job"));
     Ok(())
 }
 
@@ -316,16 +310,9 @@ fn export_files(
     input: &Input,
     words: &Words,
     target: &ScopeName,
-    format: Format,
+    (format, ending): (Format, &str),
     directory: &Path,
 ) -> Result<(), Failure> {
-    let ending = match format {
-        Format::Dotenv | Format::Docker => "",
-        Format::Shell => ".sh",
-        Format::Json => ".json",
-        Format::K8s => ".k8s.json",
-        Format::Github => ".github",
-    };
     let mut files = Vec::new();
     for name in project.scopes(ScopeKind::Values)? {
         let is_wanted = words.env.as_ref().is_none_or(|wanted| *wanted == name.env);
@@ -350,7 +337,7 @@ fn export_files(
         counted(files.len(), "file")
     ))?;
     disk::make_home(directory)?;
-    let _lock = disk::lock(directory, &|| ())?;
+    let _lock = disk::lock(directory, &note_waiting)?;
     for (path, text) in files {
         disk::replace(&path, text.expose(), Mode::Private)?;
         terminal::note(&format!("wrote {}", quoted(&path.to_string_lossy())));

@@ -14,7 +14,6 @@ use crate::disk::{self, Lock, Mode};
 use crate::error::{Error, Kind};
 use crate::format::dotenv::{self, FILE_BYTES_MAX, Parsed};
 use crate::format::scope_file::ScopeName;
-use crate::format::snapshot::Entry;
 use crate::format::text::HEX;
 use crate::process;
 use crate::project::Project;
@@ -22,7 +21,7 @@ use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::terminal;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What a text was before the user changed it, beside it.
@@ -160,8 +159,7 @@ fn edited(
         }
         let understood = desk.read(&desk.name).and_then(|text| desk.parse(&text));
         let checked = understood.map_err(Failure::from).and_then(|parsed| {
-            let names = parsed.assignments.iter().map(|one| one.name.as_str());
-            let new = names.filter(|name| !began.contains_key(name));
+            let new = parsed.names().filter(|name| !began.contains_key(name));
             check_new_names(project, input, target, new).map(|()| parsed)
         });
         match checked {
@@ -182,19 +180,21 @@ fn edited(
 
 /// A scope as a text to edit, which `dotenv::parse` reads back equal.
 fn text_of(project: &Project, target: &ScopeName, scope: &Scope) -> Result<Secret, Failure> {
-    let mut text = header(target, scope);
+    let mut text = header(target);
     for (name, entries) in scope.iter() {
-        let entry = single(project, target, name, entries)?;
-        let value = entry.and_then(|entry| std::str::from_utf8(entry.value.expose()).ok());
-        if let (Some(entry), Some(value)) = (entry, value) {
+        let Some(entry) = single(project, target, name, entries)? else { continue };
+        if let Ok(value) = std::str::from_utf8(entry.value.expose()) {
             dotenv::editable(&mut text, name, value, &entry.description);
+        } else {
+            let line = format!("# {name} is no text, and stays: kagi set --file changes it.\n\n");
+            text.push(line.as_bytes());
         }
     }
     Ok(text)
 }
 
 /// What stands above the keys; a blank line ends it.
-fn header(target: &ScopeName, scope: &Scope) -> Secret {
+fn header(target: &ScopeName) -> Secret {
     let mut text = Secret::with_capacity(64 * 1024);
     let lines = [
         format!("kagi edit: {target}"),
@@ -202,11 +202,7 @@ fn header(target: &ScopeName, scope: &Scope) -> Secret {
         "A comment of plain words right above a key is its description; others are dropped.".into(),
         "A key whose line is taken out is deleted, after a y.".into(),
     ];
-    let is_text = |entry: &Entry| std::str::from_utf8(entry.value.expose()).is_ok();
-    let hidden = scope.iter().filter(|(_, entries)| !entries.iter().all(is_text));
-    let hidden = hidden
-        .map(|(name, _)| format!("{name} is no text, and stays: kagi set --file changes it."));
-    for line in lines.into_iter().chain(hidden) {
+    for line in lines {
         text.push(format!("# {line}\n").as_bytes());
     }
     text.push(b"\n");
@@ -228,8 +224,8 @@ fn keys(parsed: &Parsed) -> Keys<'_> {
 /// text and that was not taken over.
 struct Desk {
     path: PathBuf,
-    /// Begins the name of each desk of this scope.
-    prefix: String,
+    /// Begins the name of each desk of this project.
+    of_project: String,
     /// The name of the text.
     name: String,
     /// True once the text is not needed any more.
@@ -256,15 +252,17 @@ impl Desk {
                 .hint("--on-disk, if the plaintext may be written to a disk for that long")
         })?;
         let (root, id) = (project.site.root.to_string_lossy(), &project.config.project);
-        let scope = hash::hash(format!("{id}\n{root}\n{target}").as_bytes());
-        let prefix = format!("kagi-edit-{}-", HEX.encode(&scope[..8]));
-        let path = place.join(format!("{prefix}{}", HEX.encode(&random::bytes::<16>()?)));
+        let hashed = |text: &str| HEX.encode(&hash::hash(text.as_bytes())[..8]);
+        let of_project = format!("kagi-edit-{}-", hashed(&format!("{id}\n{root}")));
+        let scope = hashed(&format!("{id}\n{root}\n{target}"));
+        let random = HEX.encode(&random::bytes::<16>()?);
+        let path = place.join(format!("{of_project}{scope}-{random}"));
         disk::make_private(&path)?;
         let name = format!("{}-{}.env", target.service, target.env);
         Ok(Desk {
             _lock: disk::lock_within(&path, Duration::ZERO)?,
             path,
-            prefix,
+            of_project,
             name,
             is_done: false,
         })
@@ -288,26 +286,36 @@ impl Desk {
 
     /// True if something would be lost with it: a changed text, or what an editor that died has left.
     fn is_touched(&self) -> bool {
-        let is_ours = |name: &str| [BEGAN, &self.name].contains(&name) || disk::is_own(name);
-        let list = disk::list(&self.path).unwrap_or_default();
-        let is_changed = match (self.read(BEGAN), self.read(&self.name)) {
-            (Ok(began), Ok(text)) => began.expose() != text.expose(),
-            _ => disk::exists(&self.path.join(&self.name)),
+        let began = self.read(BEGAN).ok();
+        let is_new = |name: &str| match (&began, self.read(name)) {
+            (Some(began), Ok(text)) => began.expose() != text.expose(),
+            _ => true,
         };
-        is_changed || list.iter().any(|entry| !is_ours(&entry.name))
+        let list = disk::list(&self.path).unwrap_or_default();
+        list.iter().any(|entry| !disk::is_own(&entry.name) && is_new(&entry.name))
     }
 
-    /// The desk of an edit of this scope that did not end, if the user goes on with its text.
+    /// The desk of an edit of this scope that did not end, if the user goes on with its text. What edits
+    /// of the project's other scopes left is wiped, if nothing is lost with it.
     fn left_over(&self, target: &ScopeName) -> Result<Option<Desk>, Failure> {
-        for path in disk::private_siblings(&self.path, &self.prefix)? {
-            let lock =
-                disk::lock_within(&path, Duration::ZERO).map_err(|error| match error.kind {
-                    Kind::Busy => Failure::new(format!("another kagi edits {target} right now")),
-                    _ => error.into(),
-                })?;
-            let (prefix, name) = (self.prefix.clone(), self.name.clone());
-            let mut desk = Desk { path, prefix, name, is_done: false, _lock: lock };
-            if !desk.is_touched() {
+        // In the name before what is random.
+        let scope = |path: &Path| path.to_string_lossy().rsplit('-').nth(1).map(str::to_string);
+        for path in disk::private_siblings(&self.path, &self.of_project)? {
+            let is_ours = scope(&path) == scope(&self.path);
+            // Another scope's that begins right now is not locked yet, but empty.
+            if !is_ours && !disk::exists(&path.join(BEGAN)) {
+                continue;
+            }
+            let lock = match disk::lock_within(&path, Duration::ZERO) {
+                Err(_) if !is_ours => continue,
+                Err(error) if error.kind == Kind::Busy => {
+                    return Err(Failure::new(format!("another kagi edits {target} right now")));
+                }
+                lock => lock?,
+            };
+            let (of_project, name) = (self.of_project.clone(), self.name.clone());
+            let mut desk = Desk { path, of_project, name, is_done: false, _lock: lock };
+            if !is_ours || !desk.is_touched() {
                 continue;
             }
             let stopped = format!("an edit of {target} did not end; its text is kept");

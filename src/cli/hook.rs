@@ -9,11 +9,10 @@ use crate::disk::{self, Mode};
 use crate::process::git;
 use crate::project::Site;
 use crate::terminal;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 const HOOK_BYTES_MAX: usize = 1024 * 1024;
-/// What a hook of others may call.
-const LINE: &str = "kagi scan --staged || exit 1";
 /// Begin and end of what `install` writes; between them is where kagi and the project were.
 const BEGIN: &str = "#!/bin/sh\n# Written by kagi hook install; kagi hook remove takes it away.\n";
 const END: &str = r#"[ -x "$kagi" ] || kagi=$(command -v kagi) || {
@@ -37,9 +36,11 @@ pub fn install(input: &mut Input) -> Result<u8, Failure> {
     if disk::exists(&path) && !is_own(&path) {
         let shown = quoted(&path.to_string_lossy());
         if !input.has("force") {
-            let failure = Failure::new(format!("there is another hook, {shown}"));
-            return Err(failure
-                .hint(format!("add this line to it: {LINE}; or --force, which keeps a copy")));
+            let hint = format!(
+                "add this line to it: {}; or --force, which keeps a copy",
+                line(&site.root)
+            );
+            return Err(Failure::new(format!("there is another hook, {shown}")).hint(hint));
         }
         let backup = disk::free_backup(&path);
         disk::rename(&path, &backup)?;
@@ -84,6 +85,15 @@ fn is_own(path: &Path) -> bool {
     own.is_some_and(|own| own.lines().all(is_own))
 }
 
+/// What a hook of others may call: Git starts them at the top of the work tree.
+fn line(root: &Path) -> String {
+    let below = git(root, &["rev-parse", "--show-prefix"]).unwrap_or_default();
+    match below.trim_end() {
+        "" => "kagi scan --staged || exit 1".to_string(),
+        below => format!("(cd {} && kagi scan --staged) || exit 1", shell_word(below)),
+    }
+}
+
 /// Where Git looks for the hook of this clone.
 fn hook(root: &Path) -> Result<PathBuf, Failure> {
     let configured = ["config", "--show-scope", "--type=path", "--get-all", "core.hooksPath"];
@@ -95,11 +105,24 @@ fn hook(root: &Path) -> Result<PathBuf, Failure> {
     let (top, common) = top.trim_end().split_once('\n').ok_or_else(no_git)?;
     match configured.rfind(|(scope, _)| *scope != "command") {
         None => Ok(root.join(common).join("hooks/pre-commit")),
-        Some(("local" | "worktree", path)) => Ok(Path::new(top).join(path).join("pre-commit")),
+        Some(("local" | "worktree", path)) if !is_added(Path::new(top), Path::new(path)) => {
+            Ok(Path::new(top).join(path).join("pre-commit"))
+        }
         Some((_, path)) => {
             let message =
-                format!("all clones here have their hooks in {} (core.hooksPath)", quoted(path));
-            Err(Failure::new(message).hint(format!("add this line to its pre-commit: {LINE}")))
+                format!("other clones have their hooks in {}, too (core.hooksPath)", quoted(path));
+            Err(Failure::new(message)
+                .hint(format!("add this line to its pre-commit: {}", line(root))))
         }
     }
+}
+
+/// True if Git would add a hook in this directory, for all clones.
+fn is_added(top: &Path, directory: &Path) -> bool {
+    let below = directory.strip_prefix(top).unwrap_or(directory);
+    let is_kept_out = |part: &OsStr| part == ".." || part == ".git";
+    let hook = below.join("pre-commit").to_string_lossy().into_owned();
+    below.is_relative()
+        && !below.iter().any(is_kept_out)
+        && git(top, &["check-ignore", "-q", "--", &hook]).is_none()
 }

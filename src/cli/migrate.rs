@@ -3,12 +3,14 @@
 //! Promises: nothing is overwritten; a file that cannot be read whole is left out and named.
 
 use crate::cli::args::Input;
+use crate::cli::check::{EXAMPLE, find_example};
 use crate::cli::dotenv::{full_env_name, read, take_over, warn};
 use crate::cli::report::{Failure, quoted};
 use crate::cli::variables::is_unsafe_key;
 use crate::cli::words::{Words, check_new_service, unknown_env};
 use crate::cli::{author, check_names, load, open_to_write, save};
 use crate::disk;
+use crate::error::{Error, Kind};
 use crate::format::config::Config;
 use crate::format::dotenv::{self, Parsed};
 use crate::format::names::check_place;
@@ -198,10 +200,9 @@ pub fn sync(input: &mut Input) -> Result<u8, Failure> {
     let list = |text: Option<&str>| {
         text.map(|text| text.split(',').map(str::to_string).collect::<Vec<_>>())
     };
-    let example = read_dotenv(input.text("example")?.unwrap_or(".env.example"))?;
+    let example = input.text("example")?.map(read_dotenv).transpose()?;
     let sources = list(input.text("sources")?).unwrap_or_default();
-    let sources: Result<Vec<_>, _> = sources.iter().map(|path| read_dotenv(path)).collect();
-    let sources = sources?;
+    let sources = sources.iter().map(|path| read_dotenv(path)).collect::<Result<Vec<_>, _>>()?;
     let (project, lock) = open_to_write(input)?;
     let words = Words::greedy(&project, input, 0)?;
     let target = words.target(&project)?;
@@ -214,7 +215,15 @@ pub fn sync(input: &mut Input) -> Result<u8, Failure> {
         return Err(unknown_env(&project, unknown).and("nothing was written"));
     }
     check_new_service(&project, &target)?;
-    check_names(input, example.assignments.iter().map(|one| one.name.as_str()))?;
+    let example = if let Some(example) = example {
+        example
+    } else {
+        let found = find_example(&project, &target.service)?;
+        let (subject, found) = found.ok_or_else(|| Error::new(Kind::Missing, EXAMPLE))?;
+        warn(&subject, &found);
+        found
+    };
+    check_names(input, example.names())?;
     for env in envs {
         let target = ScopeName::values(&target.service, &env);
         let mut scope = load(&project, &target)?.scope;

@@ -158,7 +158,12 @@ fn open_at(site: &Site, input: &Input) -> Result<Project, Failure> {
 /// # Errors
 /// `Read` or `Write`.
 pub fn lock(site: &Site) -> Result<Lock, Failure> {
-    Ok(site.lock(&|| terminal::note("waiting for another kagi to finish"))?)
+    Ok(site.lock(&note_waiting)?)
+}
+
+/// Says why nothing happens: the directory is locked.
+pub fn note_waiting() {
+    terminal::note("waiting for another kagi to finish");
 }
 
 /// True with `--strict` or `KAGI_STRICT=1`.

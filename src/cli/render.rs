@@ -8,7 +8,7 @@ use crate::cli::args::Input;
 use crate::cli::dotenv::{note_if_not_ignored, read};
 use crate::cli::report::{Failure, quoted, shell_word};
 use crate::cli::words::Words;
-use crate::cli::{load, may_reveal, open, print_revealed, remember, single};
+use crate::cli::{load, may_reveal, note_waiting, open, print_revealed, remember, single};
 use crate::disk::{self, Mode};
 use crate::error::Kind;
 use crate::format::names::check_key;
@@ -152,7 +152,7 @@ fn write(input: &Input, template: &Path, file: &Path, text: &Secret) -> Result<(
         let message = format!("there is no directory {}; nothing was written", quoted(&missing));
         return Err(Failure::new(message).hint(format!("mkdir -p {}", shell_word(&missing))));
     }
-    let _lock = disk::lock(directory, &|| ())?;
+    let _lock = disk::lock(directory, &note_waiting)?;
     let is_other = match disk::read(file, text.len()) {
         Ok(old) => old.is_some_and(|old| Secret::from_vec(old).expose() != text.expose()),
         Err(error) if error.kind == Kind::TooLarge => true,

@@ -6,7 +6,6 @@
 //! service was inferred and simply has none yet.
 
 use crate::cli::args::Input;
-use crate::cli::check::example_keys;
 use crate::cli::health::not_opened;
 use crate::cli::mask::run_masked;
 use crate::cli::report::{Failure, quoted};
@@ -16,7 +15,7 @@ use crate::cli::{
 };
 use crate::disk;
 use crate::error::{Error, Kind};
-use crate::format::dotenv::FILE_BYTES_MAX;
+use crate::format::dotenv::{self, FILE_BYTES_MAX};
 use crate::format::scope_file::ScopeName;
 use crate::process::Launch;
 use crate::project::{Found, Project, Site};
@@ -68,7 +67,11 @@ fn no_command() -> Failure {
     Failure::usage("run needs a command").hint("kagi run [service] [env] -- COMMAND")
 }
 
-fn open(input: &Input) -> Result<Project, Failure> {
+/// Opens the project without asking, and pins no more than a newer epoch.
+///
+/// # Errors
+/// As `cli::open`, and a project that this device does not know.
+pub fn open(input: &Input) -> Result<Project, Failure> {
     let site = Site::find()?;
     let opened = open_quietly(site.clone(), is_strict(input));
     let project = opened.map_err(|error| not_opened(&site, error))?;
@@ -171,11 +174,10 @@ fn check_required(
 /// The keys of an example that are missing or empty.
 fn lacking_keys(path: &Path, variables: &[(&str, &[u8])]) -> Result<Vec<String>, Error> {
     let text = disk::read_given(path, FILE_BYTES_MAX)?;
-    let mut keys = example_keys(&path.to_string_lossy(), &text)?;
+    let example = dotenv::parse(&path.to_string_lossy(), text.expose())?;
     let given = variables.iter().filter(|(_, value)| !value.is_empty()).map(|(key, _)| *key);
     let given: BTreeSet<&str> = given.collect();
-    keys.retain(|key| !given.contains(key.as_str()));
-    Ok(keys)
+    Ok(example.names().filter(|key| !given.contains(key)).map(str::to_string).collect())
 }
 
 /// A program that is there and yet is not found lacks what its first line names.

@@ -7,18 +7,20 @@
 mod reading;
 
 use crate::cli::args::Input;
-use crate::cli::health::{is_plain_env, not_opened};
+use crate::cli::check::example_places;
+use crate::cli::counted;
+use crate::cli::health::is_plain_env;
 use crate::cli::needles::Needles;
 use crate::cli::report::{Failure, quoted, shell_word};
-use crate::cli::{counted, is_strict, open_quietly};
+use crate::cli::run::open;
 use crate::disk;
 use crate::error::{Error, Kind};
-use crate::format::dotenv::{self, Assignment};
+use crate::format::dotenv::{self, Assignment, FILE_BYTES_MAX};
 use crate::format::json::{self, Serialize};
 use crate::format::scope_file::ScopeName;
 use crate::format::snapshot::Entry;
 use crate::process::{git, git_bytes, os_string};
-use crate::project::{DIRECTORY, Project, Site};
+use crate::project::{DIRECTORY, Project};
 use crate::secret::Secret;
 use crate::terminal;
 use reading::{Place, search_files, search_objects};
@@ -29,10 +31,9 @@ const VALUE_BYTES_MIN: usize = 8;
 /// Nor are values shorter than this that are all small letters, all capitals or all digits.
 const WORD_BYTES_MIN: usize = 12;
 /// Of a value that is longer the begin is looked for.
-const VALUE_BYTES_MAX: usize = 4096;
+const VALUE_BYTES_MAX: usize = 1024;
 /// Bytes of the list of files that Git has.
 const LIST_BYTES_MAX: usize = 256 * 1024 * 1024;
-const EXAMPLE_BYTES_MAX: usize = 1024 * 1024;
 /// The way on from values that were found.
 const LEAVE: &str =
     "take them out, and change what was pushed; what is no secret may stand in .env.example";
@@ -49,7 +50,7 @@ const STAGED: [&str; 9] = [
 /// Usage; anything found; anything that could not be looked at or looked for.
 pub fn scan(input: &mut Input) -> Result<u8, Failure> {
     let files = Files::chosen(input)?;
-    let (wanted, shut) = match open_project(input).and_then(|project| Wanted::of(&project)) {
+    let (wanted, shut) = match open(input).and_then(|project| Wanted::of(&project)) {
         Ok(wanted) => (wanted, None),
         Err(failure) => (Wanted::default(), Some(failure)),
     };
@@ -86,11 +87,6 @@ pub fn scan(input: &mut Input) -> Result<u8, Failure> {
     }
     report.print(input.has("json"))?;
     report.verdict(shut)
-}
-
-fn open_project(input: &Input) -> Result<Project, Failure> {
-    let site = Site::find()?;
-    open_quietly(site.clone(), is_strict(input)).map_err(|error| not_opened(&site, error))
 }
 
 /// What is looked at.
@@ -235,16 +231,12 @@ fn is_word(value: &[u8]) -> bool {
 }
 
 /// What the `.env.example` files of a service and of the root say.
-fn examples(project: &Project, service: &String) -> Vec<Assignment> {
-    let config = &project.config;
-    let mapped = config.paths.iter().filter(|(_, named)| *named == service).map(|(path, _)| path);
-    let directories = mapped.chain(config.nested.then_some(service)).map(String::as_str);
-    let read = |directory| {
-        let path = project.site.root.join(directory).join(".env.example");
-        let bytes = disk::read(&path, EXAMPLE_BYTES_MAX).ok()??;
+fn examples(project: &Project, service: &str) -> Vec<Assignment> {
+    let read = |place: &String| {
+        let bytes = disk::read(&project.site.root.join(place), FILE_BYTES_MAX).ok()??;
         Some(dotenv::parse("", &bytes).ok()?.assignments)
     };
-    directories.chain([""]).filter_map(read).flatten().collect()
+    example_places(project, service).iter().filter_map(read).flatten().collect()
 }
 
 /// What was found, and what was looked for where.

@@ -23,34 +23,21 @@ use crate::terminal;
 /// Said of a refusal.
 const NOTHING: &str = "nothing was written";
 
-/// `kagi copy [service] [env] KEY… --to PLACE --as NAME`.
-///
-/// # Errors
-/// Usage; a key that is not there; a place or name that may not be; everything that keeps the target
-/// from being written.
-pub fn copy(input: &mut Input) -> Result<u8, Failure> {
-    transfer(input, false)
-}
-
-/// `kagi move [service] [env] KEY… --to PLACE --as NAME`.
-///
-/// # Errors
-/// As `copy`; everything that keeps the source from being written, which is said.
-pub fn relocate(input: &mut Input) -> Result<u8, Failure> {
-    transfer(input, true)
-}
-
 /// One key: its name here and there.
 struct Step {
     key: String,
     new: String,
-    /// True if the target has another value.
-    differs: bool,
     /// True if the target has the same already.
     is_there: bool,
 }
 
-fn transfer(input: &Input, moves: bool) -> Result<u8, Failure> {
+/// `kagi copy [service] [env] KEY… --to PLACE --as NAME`, and `kagi move` of the same.
+///
+/// # Errors
+/// Usage; a key that is not there; a place or name that may not be; everything that keeps the target
+/// from being written, or the source, which is said.
+pub fn transfer(input: &mut Input) -> Result<u8, Failure> {
+    let moves = input.command.name == "move";
     let (project, lock) = open_to_write(input)?;
     let words = Words::greedy(&project, input, usize::MAX)?;
     words.check_known(&project)?;
@@ -59,13 +46,14 @@ fn transfer(input: &Input, moves: bool) -> Result<u8, Failure> {
     let to = place(&project, input, &from)?;
     let mut steps = steps(&project, input, words.rest, (&from, &source), &to)?;
     let mut target = load(&project, &to)?.scope;
+    let mut differing = Vec::new();
     for step in &mut steps {
-        take(&project, step, (&from, &source), (&to, &mut target))?;
+        if take(&project, step, (&from, &source), (&to, &mut target))? {
+            differing.push(step.new.clone());
+        }
     }
-    let names = steps.iter().filter(|step| step.differs).map(|step| step.new.as_str());
-    let names = names.collect::<Vec<_>>().join(", ");
-    if !names.is_empty() && !input.has("force") {
-        let message = format!("{to} has other values for {names}; {NOTHING}");
+    if !differing.is_empty() && !input.has("force") {
+        let message = format!("{to} has other values for {}; {NOTHING}", differing.join(", "));
         return Err(Failure::new(message).hint("--force overwrites them"));
     }
     let is_within = from == to;
@@ -187,27 +175,28 @@ fn steps(
     }
     let step = |key: String| {
         let new = new_name.unwrap_or(&key).to_string();
-        Step { key, new, differs: false, is_there: false }
+        Step { key, new, is_there: false }
     };
     Ok(keys.into_iter().map(step).collect())
 }
 
-/// Sets one key of the target, with the description that it has, and what is known of its readers.
+/// Sets one key of the target, with the description that it has, and what is known of its readers;
+/// true if the target had another value.
 fn take(
     project: &Project,
     step: &mut Step,
     (from, source): (&ScopeName, &Scope),
     (to, target): (&ScopeName, &mut Scope),
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let there = single(project, to, &step.new, target.get(&step.new))?;
     let Some(entry) = single(project, from, &step.key, source.get(&step.key))? else {
-        return Ok(());
+        return Ok(false);
     };
-    step.differs = there.is_some_and(|there| there.value.expose() != entry.value.expose());
+    let differs = there.is_some_and(|there| there.value.expose() != entry.value.expose());
     let description = Some(entry.description.as_str()).filter(|text| !text.is_empty());
     // Who could read it before a removal still knows it, wherever it is now.
     let author = Author { epoch: entry.epoch, ..author(project) };
     let value = Secret::copy_of(entry.value.expose());
     step.is_there = !target.set(&step.new, value, description, author)?;
-    Ok(())
+    Ok(differs)
 }

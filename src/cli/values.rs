@@ -1,7 +1,7 @@
 //! `set`, `unset`: changes of one scope.
 
 use crate::cli::args::Input;
-use crate::cli::dotenv::{Plan, check_assignments, take_over, warn};
+use crate::cli::dotenv::{Plan, check_new_names, take_over, warn};
 use crate::cli::file::named_file;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::{
@@ -85,7 +85,8 @@ fn set_lines(input: &Input) -> Result<u8, Failure> {
     }
     let target = words.target(&project)?;
     check_new_service(&project, &target)?;
-    check_assignments(&project, input, &target, &parsed).map_err(|failure| failure.and(NOTHING))?;
+    check_new_names(&project, input, &target, parsed.names())
+        .map_err(|failure| failure.and(NOTHING))?;
     let mut scope = load(&project, &target)?.scope;
     let plan = Plan::new(&scope, &parsed);
     take_over(&mut scope, parsed, author(&project))?;

@@ -50,6 +50,13 @@ pub struct Parsed {
     pub warnings: Vec<Warning>,
 }
 
+impl Parsed {
+    /// The keys.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.assignments.iter().map(|one| one.name.as_str())
+    }
+}
+
 /// Something to tell the user about one line.
 pub struct Warning {
     /// The line, counted from 1.

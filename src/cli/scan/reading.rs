@@ -8,6 +8,7 @@ use crate::disk;
 use crate::error::{Error, Kind};
 use crate::process;
 use crate::terminal::Progress;
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -111,8 +112,11 @@ fn search(
     buffer: &mut Vec<u8>,
 ) -> std::io::Result<Vec<Place>> {
     let mut places = Vec::new();
-    // Before this piece: bytes and lines of the file; at its begin: bytes that were searched already.
-    let (mut bytes, mut lines, mut searched) = (0, 0, 0);
+    // Bytes and lines of the file before this piece.
+    let (mut bytes, mut lines) = (0, 0);
+    // Where each value ended last. Its begin was searched already, with the piece before; and a value
+    // that is a pattern is found at every byte of a long run of it.
+    let mut ends = HashMap::new();
     buffer.clear();
     loop {
         let count = source.take(PIECE_BYTES).read_to_end(buffer)? as u64;
@@ -120,7 +124,9 @@ fn search(
         let mut next = needles.find(buffer, 0);
         let is_text = next.is_some() && !buffer.contains(&0);
         while let Some(hit) = next {
-            if hit.end > searched {
+            let end = ends.entry(hit.value).or_insert(0);
+            if bytes + hit.start >= *end {
+                *end = bytes + hit.end;
                 line += newlines(&buffer[counted..hit.start]);
                 counted = hit.start;
                 let (line, byte) = (is_text.then_some(line + 1), bytes + hit.start);
@@ -131,8 +137,7 @@ fn search(
         if count < PIECE_BYTES {
             return Ok(places);
         }
-        searched = needles.longest().saturating_sub(1).min(buffer.len());
-        let end = buffer.len() - searched;
+        let end = buffer.len().saturating_sub(needles.longest().saturating_sub(1));
         lines += newlines(&buffer[..end]);
         bytes += end;
         buffer.drain(..end);

@@ -1,7 +1,10 @@
 //! The commands that hand values to programs and plain files, and look for them there.
 
-use crate::cli::command::{Command, ENV, JSON, SERVICE, STRICT, UNSAFE_NAME, flag, short};
+use crate::cli::command::{Command, ENV, Flag, JSON, SERVICE, STRICT, UNSAFE_NAME, flag, short};
 use crate::cli::{check, dotenv, hook, migrate, render, run, scan};
+
+const EXAMPLE: Flag =
+    flag("example", "PATH", "the example (default: .env.example of the service, or of the root)");
 
 /// In the order of the overview.
 pub static RUNNING: &[Command] = &[
@@ -129,7 +132,7 @@ pub static RUNNING: &[Command] = &[
             "kagi sync api --example api/.env.example --sources .env,.env.local --envs development,staging",
         ],
         flags: &[
-            flag("example", "PATH", "the example (default .env.example)"),
+            EXAMPLE,
             flag("sources", "A,B,…", ".env files to take values from, the first that has one wins"),
             flag(
                 "envs",
@@ -151,17 +154,7 @@ pub static RUNNING: &[Command] = &[
                   directory (nested, or mapped in kagi.json), else that of the root. What this member may not open\n\
                   is named and left out. Exit code 1 if anything was found.",
         examples: &["kagi check", "kagi check api production --json"],
-        flags: &[
-            flag(
-                "example",
-                "PATH",
-                "the example (default: .env.example of the service, or of the root)",
-            ),
-            JSON,
-            STRICT,
-            SERVICE,
-            ENV,
-        ],
+        flags: &[EXAMPLE, JSON, STRICT, SERVICE, ENV],
         run: check::check,
     },
     Command {
@@ -169,11 +162,12 @@ pub static RUNNING: &[Command] = &[
         words: "[PATH…]",
         about: "find values of the project in plain files",
         details: "Looks at what Git has or would add, in all of the work tree; elsewhere, and for a PATH, at every file\n\
-                  below but .git and .kagi; links are not followed. Prints file, line and key, never a value, and exits 1\n\
+                  below but .git and .kagi; links that are not named are not followed. Prints file, line and key, never a value, and exits 1\n\
                   if there is one, or a plain .env file that Git has or would add.\n\
                   Looked for are the values and stored files of all scopes that this device may open, also in base64,\n\
-                  hex, URL and JSON form; of a long one the first 4096 bytes. Left out are values of less than 8 bytes, those of less than\n\
-                  12 that are all small letters, all capitals or all digits, and what .env.example says of the same key.",
+                  hex, URL and JSON form; of a long one the first 1024 bytes. Left out are values of less than 8 bytes,\n\
+                  those of less than 12 that are all small letters, all capitals or all digits, and what .env.example\n\
+                  says of the same key.",
         examples: &["kagi scan", "kagi scan --staged", "kagi scan dist --json"],
         flags: &[flag("staged", "", "what Git would commit now, as it is staged"), JSON],
         run: scan::scan,

@@ -70,7 +70,7 @@ pub static VALUES: &[Command] = &[
             SERVICE,
             ENV,
         ],
-        run: transfer::copy,
+        run: transfer::transfer,
     },
     Command {
         name: "move",
@@ -94,7 +94,7 @@ pub static VALUES: &[Command] = &[
             SERVICE,
             ENV,
         ],
-        run: transfer::relocate,
+        run: transfer::transfer,
     },
     Command {
         name: "edit",

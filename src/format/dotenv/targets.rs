@@ -35,23 +35,15 @@ pub enum Format {
 }
 
 impl Format {
-    /// The names that `from_name` knows.
-    pub const NAMES: &'static [&'static str] =
-        &["dotenv", "shell", "json", "docker", "k8s", "github"];
-
-    /// The format of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "dotenv" => Some(Format::Dotenv),
-            "shell" => Some(Format::Shell),
-            "json" => Some(Format::Json),
-            "docker" => Some(Format::Docker),
-            "k8s" => Some(Format::K8s),
-            "github" => Some(Format::Github),
-            _ => None,
-        }
-    }
+    /// All of them with their names, and what the names of their files end in.
+    pub const NAMED: [(&'static str, Format, &'static str); 6] = [
+        ("dotenv", Format::Dotenv, ""),
+        ("shell", Format::Shell, ".sh"),
+        ("json", Format::Json, ".json"),
+        ("docker", Format::Docker, ""),
+        ("k8s", Format::K8s, ".k8s.json"),
+        ("github", Format::Github, ".github"),
+    ];
 }
 
 /// Writes names and values for one target. `label` is the name of a Kubernetes Secret (see `k8s_name`),
