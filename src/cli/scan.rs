@@ -274,7 +274,10 @@ fn shown(path: &str) -> String {
 
 impl Report {
     fn add(&mut self, path: &Path, places: &[Place], wanted: &Wanted) {
-        for place in places {
+        // Once for a line is enough.
+        let line = |place: &Place| place.line.map(|line| (line, place.value, place.form));
+        for alike in places.chunk_by(|one, next| line(one).is_some() && line(one) == line(next)) {
+            let place = &alike[0];
             self.findings.push(FindingJson {
                 path: path.to_string_lossy().into_owned(),
                 line: place.line,

@@ -162,8 +162,8 @@ pub static RUNNING: &[Command] = &[
         words: "[PATH…]",
         about: "find values of the project in plain files",
         details: "Looks at what Git has or would add, in all of the work tree; elsewhere, and for a PATH, at every file\n\
-                  below but .git and .kagi; links that are not named are not followed. Prints file, line and key, never a value, and exits 1\n\
-                  if there is one, or a plain .env file that Git has or would add.\n\
+                  below but .git and .kagi; links that are not named are not followed. Prints file, line and key,\n\
+                  never a value, and exits 1 if there is one, or a plain .env file that Git has or would add.\n\
                   Looked for are the values and stored files of all scopes that this device may open, also in base64,\n\
                   hex, URL and JSON form; of a long one the first 1024 bytes. Left out are values of less than 8 bytes,\n\
                   those of less than 12 that are all small letters, all capitals or all digits, and what .env.example\n\
