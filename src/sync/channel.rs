@@ -10,6 +10,7 @@ use crate::crypto::wrap::{EPHEMERAL_BYTES, agree, public_key};
 use crate::crypto::{aead, kdf, length_prefixed, random};
 use crate::error::{Error, Kind, Result};
 use crate::format::bytes::{Reader, Writer};
+use crate::format::message::Part;
 use crate::format::message::token::Credential;
 use crate::secret::{Key, Secret};
 

@@ -8,6 +8,7 @@ use crate::crypto::wrap::{is_canonical, public_key};
 use crate::error::Result;
 use crate::format::bytes::{Reader, Writer};
 use crate::format::key_text::{content_of, malformed, text_of};
+use crate::format::message::Part;
 use crate::format::names::is_id;
 use crate::format::text::BASE32;
 use crate::secret::{Key, Secret};
@@ -45,17 +46,15 @@ impl Credential {
     pub fn duplicate(&self) -> Self {
         Credential { id: self.id.clone(), secret: self.secret.duplicate() }
     }
+}
 
-    /// Appends it to a message.
-    pub fn write(&self, out: &mut Writer) {
+impl Part for Credential {
+    fn write(&self, out: &mut Writer) {
         out.field(self.id.as_bytes()).raw(self.secret.expose());
     }
 
-    /// Takes it off a message.
-    #[must_use]
-    pub fn read(reader: &mut Reader) -> Option<Self> {
-        let id = reader.text()?;
-        let id = is_id("kgt_", id).then(|| id.to_string())?;
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let id = String::read(reader).filter(|id| is_id("kgt_", id))?;
         Some(Credential { id, secret: reader.key()? })
     }
 }
