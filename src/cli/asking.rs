@@ -31,7 +31,7 @@ pub struct Asking {
 }
 
 impl Asking {
-    /// Opens a remote. `key` is `None` only for a directory.
+    /// Opens a remote. `key` is `None` only for a directory, `project` empty for the whole server.
     ///
     /// # Errors
     /// As `sync::remote::open`.
@@ -40,9 +40,10 @@ impl Asking {
         address: &str,
         key: Option<[u8; 32]>,
         credential: Option<Credential>,
+        project: &str,
     ) -> Result<Self, Failure> {
         let server = remote::open(address, key, options(input))?;
-        Ok(Asking { server, key, credential, project: String::new() })
+        Ok(Asking { server, key, credential, project: project.to_string() })
     }
 
     /// Its address, safe to print.
@@ -185,12 +186,12 @@ fn admin_token() -> Result<Option<AdminToken>, Failure> {
     Ok(Some(AdminToken::from_text(name, text.expose_str(name)?.trim_ascii())?))
 }
 
-/// The server that the administrator means, to be asked with the administrator's token: the one of
+/// The server that the administrator means, to be asked about a project, or (empty) all of it, with the administrator's token: the one of
 /// `--remote`, else the only one that this device has a login for.
 ///
 /// # Errors
 /// No login; several and no `--remote`; what keeps a remote from being opened.
-pub fn admin(input: &Input) -> Result<Asking, Failure> {
+pub fn admin(input: &Input, project: &str) -> Result<Asking, Failure> {
     let variable = admin_token()?;
     let home = Home::find()?;
     let address = match given_address(input)? {
@@ -198,13 +199,13 @@ pub fn admin(input: &Input) -> Result<Asking, Failure> {
         None => only_login(&home, variable.is_some())?,
     };
     if is_directory(&address) {
-        return Asking::new(input, &address, None, None);
+        return Asking::new(input, &address, None, None, project);
     }
     let token = match variable {
         Some(token) => token,
         None => home.login(&address)?.ok_or_else(|| no_login(&address))?,
     };
-    Asking::new(input, &address, Some(token.server), Some(token.credential))
+    Asking::new(input, &address, Some(token.server), Some(token.credential), project)
 }
 
 fn no_login(address: &str) -> Failure {
@@ -232,10 +233,8 @@ pub fn of_project(input: &Input, project: &str) -> Result<(Asking, KnownRemote),
     let Remote { known, .. } = client::remote(Home::find().ok().as_ref(), Some(project))?;
     let token = known.token.as_ref();
     let credential = token.map(|token| token.credential.duplicate());
-    let mut asking =
-        Asking::new(input, &known.address, token.map(|token| token.server), credential)?;
-    asking.project = project.to_string();
-    Ok((asking, known))
+    let key = token.map(|token| token.server);
+    Ok((Asking::new(input, &known.address, key, credential, project)?, known))
 }
 
 /// The id of a project, as it was typed.

@@ -39,7 +39,7 @@ pub fn login(input: &mut Input) -> Result<u8, Failure> {
     let token = AdminToken::from_text(subject, text.expose_str(subject)?)
         .map_err(|error| not_a_token(error, &text, ADMIN_PREFIX).and("nothing was stored"))?;
     let credential = token.credential.duplicate();
-    let mut asking = Asking::new(input, &address, Some(token.server), Some(credential))?;
+    let mut asking = Asking::new(input, &address, Some(token.server), Some(credential), "")?;
     if !asking.standing(Operation::Hello)?.rights.has(Rights::ADMIN) {
         return Err(Failure::new("the token is not an administrator's; nothing was stored"));
     }
@@ -156,7 +156,7 @@ struct AuditJson {
 /// # Errors
 /// As `admin`; a chain that does not hold.
 pub fn audit(input: &mut Input) -> Result<u8, Failure> {
-    let mut asking = admin(input)?;
+    let mut asking = admin(input, "")?;
     let (mut lines, mut last, mut is_whole) = (Vec::new(), [0; 32], true);
     while lines.len() < LINES_MAX {
         let from = lines.len() as u64 + 1;
@@ -206,8 +206,7 @@ pub fn rollback(input: &mut Input) -> Result<u8, Failure> {
     let number = revision.parse::<u64>().ok().filter(|number| *number > 0);
     let revision = number.ok_or_else(|| Failure::usage("a revision is a number from 1 on"))?;
     let project = project_id(&project)?;
-    let mut asking = admin(input)?;
-    asking.project.clone_from(&project);
+    let mut asking = admin(input, &project)?;
     let place = asking.address();
     may_delete(input, &format!("take {project} on {place} back to revision {revision}?"))?;
     asking.tell(Operation::Rollback { revision })?;

@@ -259,13 +259,13 @@ impl Place {
 /// Makes the administrator, and shows what nobody can ask for again.
 fn show_token(keys: &ServerKeys, store: &Store) -> Result<(), Failure> {
     let credential = Credential::new(random::bytes()?, random::key()?);
-    let token = AdminToken { server: keys.public, credential: credential.duplicate() }.to_text();
+    let token = AdminToken { server: keys.public, credential };
     let mut shown = Secret::with_capacity(1024);
     shown.push(format!("fingerprint {}\nadmin token ", fingerprint(&keys.public)).as_bytes());
-    shown.push(token.expose());
+    shown.push(token.to_text().expose());
     shown.push(b"\n");
     terminal::print_once(shown.expose())?;
-    Ok(store.add_admin(credential, now())?)
+    Ok(store.add_admin(&token.credential, now())?)
 }
 
 /// `kagi serve --check`.

@@ -321,8 +321,8 @@ fn elsewhere(
 /// Keeps a token, once its server has accepted it: a wrong one does not replace a right one.
 fn adopt(input: &Input, site: Option<&Site>, token: ProjectToken) -> Result<Remote, Failure> {
     let (server, credential) = (token.server, token.credential.duplicate());
-    let mut asking = Asking::new(input, &token.remote, Some(server), Some(credential))?;
-    asking.project.clone_from(&token.project);
+    let mut asking =
+        Asking::new(input, &token.remote, Some(server), Some(credential), &token.project)?;
     asking.standing(Operation::Status)?;
     let (id, place, home) = (token.project.clone(), asking.address(), Home::find()?);
     let before = home.remote(&id)?;
@@ -338,7 +338,7 @@ fn adopt(input: &Input, site: Option<&Site>, token: ProjectToken) -> Result<Remo
 fn directory(input: &Input, address: String, project: Option<String>) -> Result<Remote, Failure> {
     let project = match project {
         Some(project) => project,
-        None => only_project(&mut Asking::new(input, &address, None, None)?)?,
+        None => only_project(&mut Asking::new(input, &address, None, None, "")?)?,
     };
     let stored =
         Home::find().ok().and_then(|home| home.remote(&project).transpose()).transpose()?;

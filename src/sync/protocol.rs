@@ -141,6 +141,21 @@ pub struct NewToken {
 }
 parts!(NewToken { credential, rights, expires, member, name, sealed });
 
+impl NewToken {
+    /// One that never ends, and is nobody's.
+    #[must_use]
+    pub fn new(credential: &Credential, rights: Rights, name: &str) -> Self {
+        NewToken {
+            credential: credential.duplicate(),
+            rights,
+            expires: 0,
+            member: String::new(),
+            name: name.to_string(),
+            sealed: Vec::new(),
+        }
+    }
+}
+
 numbered! {
     /// What a request asks for (PROTOCOL 5.5).
     #[allow(missing_docs)] // Each variant says what its fields are.

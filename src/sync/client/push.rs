@@ -208,14 +208,8 @@ fn rights(roster: &Roster) -> Vec<(String, Rights)> {
 fn new_token(member: &Member, project: &str) -> Result<NewToken> {
     let credential = Credential::new(random::bytes()?, random::key()?);
     let sealed = seal_credential(&member.id, &member.public, project, &credential)?;
-    Ok(NewToken {
-        credential,
-        rights: rights_of(member),
-        expires: 0,
-        member: member.id.clone(),
-        name: member.name.clone(),
-        sealed,
-    })
+    let new = NewToken::new(&credential, rights_of(member), &member.name);
+    Ok(NewToken { member: member.id.clone(), sealed, ..new })
 }
 
 /// Refuses half of a merge, which whoever pulls it could not see, and a changed scope that does not
