@@ -366,8 +366,9 @@ fn only_project(asking: &mut Asking) -> Result<String, Failure> {
 /// Says what a pull has done; the exit code. `is_pushed`: a push follows.
 fn tell(report: &PullReport, remote: &Remote, is_pushed: bool) -> u8 {
     let (id, place) = (&remote.project, safe(&remote.known.address));
+    let received = &report.received;
     let counts =
-        [("took", &report.taken), ("joined", &report.joined), ("removed", &report.deleted)];
+        [("took", &received.taken), ("joined", &received.joined), ("removed", &received.deleted)];
     let counts = counts.iter().filter(|(_, files)| !files.is_empty());
     let counts: Vec<_> =
         counts.map(|(done, files)| format!("{done} {}", counted(files.len(), "file"))).collect();
@@ -379,15 +380,15 @@ fn tell(report: &PullReport, remote: &Remote, is_pushed: bool) -> u8 {
         (revision, _, "") => format!("nothing is new; {place} is at revision {revision}"),
         (revision, _, counts) => format!("{counts}, from revision {revision} of {place}"),
     });
-    if let Some(backup) = &report.backup {
+    if let Some(backup) = &received.backup {
         terminal::note(&format!("kept what was here as {}", quoted(&backup.to_string_lossy())));
     }
     let mut code = 0;
-    for one in &report.remarks {
+    for one in &received.remarks {
         code |= u8::from(matches!(one, Remark::Conflict(..)));
         terminal::note(&format!("note: {}", remark(one)));
     }
-    if !report.is_verified && report.revision > 0 {
+    if !received.is_verified && report.revision > 0 {
         terminal::note(
             "note: this device cannot verify it before a member has let it in (kagi member join)",
         );
@@ -399,11 +400,11 @@ fn tell(report: &PullReport, remote: &Remote, is_pushed: bool) -> u8 {
     if report.has_own_token {
         terminal::note("this device has a token of its own now");
     }
-    if report.unpushed > 0 && report.revision > 0 && !is_pushed {
-        let files = counted(report.unpushed, "file");
+    if received.unpushed > 0 && report.revision > 0 && !is_pushed {
+        let files = counted(received.unpushed, "file");
         terminal::note(&format!("note: {files} changed here: kagi push"));
     }
-    note_forgetful(report.unremembered.as_ref());
+    note_forgetful(received.unremembered.as_ref());
     code
 }
 

@@ -125,27 +125,29 @@ impl Incoming<'_> {
 pub(super) struct Join<'a> {
     incoming: &'a Incoming<'a>,
     sides: &'a Sides,
+    /// Refuses what is older than this device has seen.
+    is_strict: bool,
     received: Received,
     changes: Vec<Change<'a>>,
 }
 
 impl<'a> Join<'a> {
-    pub(super) fn new(incoming: &'a Incoming<'a>, sides: &'a Sides) -> Self {
-        Join { incoming, sides, received: Received::default(), changes: Vec::new() }
+    pub(super) fn new(incoming: &'a Incoming<'a>, sides: &'a Sides, is_strict: bool) -> Self {
+        Join { incoming, sides, is_strict, received: Received::default(), changes: Vec::new() }
     }
 
     /// Looks at every scope file: what is to be written, and what is to be said of it.
-    pub(super) fn all(mut self, is_strict: bool) -> Result<(Received, Vec<Change<'a>>)> {
+    pub(super) fn all(mut self) -> Result<(Received, Vec<Change<'a>>)> {
         for path in self.incoming.scopes() {
             if let Some(name) = ScopeName::of_file(&path) {
-                self.one(&name, &path, is_strict)?;
+                self.one(&name, &path)?;
             }
         }
         Ok((self.received, self.changes))
     }
 
     /// PROTOCOL 12.7 and 12.9.
-    fn one(&mut self, name: &ScopeName, path: &str, is_strict: bool) -> Result<()> {
+    fn one(&mut self, name: &ScopeName, path: &str) -> Result<()> {
         let incoming = self.incoming;
         let (ours, theirs) = (incoming.here(path), incoming.theirs(path));
         let mut changed = incoming.changed(path);
@@ -160,7 +162,7 @@ impl<'a> Join<'a> {
         match changed {
             Changed::There if theirs.is_none() => {
                 if self.delete(name, path) {
-                    if is_strict {
+                    if self.is_strict {
                         let shown = format!("server:.kagi/{path}");
                         return Err(Error::new(Kind::RolledBack, shown)); // FORMAT 11.4
                     }
@@ -170,19 +172,19 @@ impl<'a> Join<'a> {
                 Ok(())
             }
             Changed::There if crosses && keeps_ours && ours.is_none() => {
-                self.carry(name, path, None, theirs, is_strict)
+                self.carry(name, path, None, theirs)
             }
-            Changed::There => self.take(name, path, is_strict),
+            Changed::There => self.take(name, path),
             Changed::Here if crosses && !keeps_ours && theirs.is_none() => {
-                self.carry(name, path, None, ours, is_strict)
+                self.carry(name, path, None, ours)
             }
-            Changed::Both if !crosses => self.join(name, path, is_strict),
+            Changed::Both if !crosses => self.join(name, path),
             // What is here may be no change of the base, but older: Git goes back, and so do people.
             Changed::Here if !crosses && ours.is_some() && theirs.is_some() => {
-                self.join(name, path, is_strict)
+                self.join(name, path)
             }
-            Changed::Both if keeps_ours => self.carry(name, path, ours, theirs, is_strict),
-            Changed::Both => self.carry(name, path, theirs, ours, is_strict),
+            Changed::Both if keeps_ours => self.carry(name, path, ours, theirs),
+            Changed::Both => self.carry(name, path, theirs, ours),
             Changed::Here | Changed::Nobody => Ok(()),
         }
     }
@@ -205,10 +207,10 @@ impl<'a> Join<'a> {
     }
 
     /// Takes the server's file, if it opens to whom it should.
-    fn take(&mut self, name: &ScopeName, path: &str, is_strict: bool) -> Result<()> {
+    fn take(&mut self, name: &ScopeName, path: &str) -> Result<()> {
         let incoming = self.incoming;
         let ours = incoming.here(path);
-        let is_sound = self.check(name, path, is_strict)?;
+        let is_sound = self.check(name, path)?;
         if !is_sound && ours.is_some() && !self.sides.crosses {
             return Ok(()); // What is here is the better one, and the next push puts it back.
         }
@@ -223,7 +225,7 @@ impl<'a> Join<'a> {
     }
 
     /// False, and said, if the server's file does not open although its key is here.
-    fn check(&mut self, name: &ScopeName, path: &str, is_strict: bool) -> Result<bool> {
+    fn check(&mut self, name: &ScopeName, path: &str) -> Result<bool> {
         let theirs = self.sides.theirs.as_ref();
         let Some(project) = theirs.filter(|project| project.scope_key(name).is_ok()) else {
             return Ok(true);
@@ -231,7 +233,7 @@ impl<'a> Join<'a> {
         match project.read_scope(name) {
             Ok(Some((scope, _))) => {
                 if project.pin.sequences.get(&pinned_as(name)) > Some(&scope.sequence) {
-                    if is_strict {
+                    if self.is_strict {
                         return Err(Error::new(Kind::RolledBack, project.shown(path))); // FORMAT 11.4
                     }
                     self.remark(Remark::Older(path.to_string()));
@@ -268,7 +270,7 @@ impl<'a> Join<'a> {
     }
 
     /// Joins what both sides have made of a scope in one epoch.
-    fn join(&mut self, name: &ScopeName, path: &str, is_strict: bool) -> Result<()> {
+    fn join(&mut self, name: &ScopeName, path: &str) -> Result<()> {
         let incoming = self.incoming;
         let (ours, theirs) = (incoming.bytes(incoming.here(path)), incoming.their_bytes(path)?);
         let Some(target) = self.sides.target() else {
@@ -279,10 +281,10 @@ impl<'a> Join<'a> {
             target.check_text(name, ours).is_err_and(|error| error.kind != Kind::StaleBox);
         if is_damaged && target.check_text(name, theirs).is_ok() {
             self.remark(Remark::Damaged(path.to_string())); // PROTOCOL 12.9
-            return self.take(name, path, is_strict);
+            return self.take(name, path);
         }
         match target.join(name, [ours, theirs]) {
-            Ok(None) => self.take(name, path, is_strict),
+            Ok(None) => self.take(name, path),
             Ok(Some(Merged { text: None, .. })) => Ok(()),
             Ok(Some(Merged { text: Some(text), conflicts })) => {
                 self.change(path, None, Some(text.into_bytes().into()));
@@ -302,17 +304,16 @@ impl<'a> Join<'a> {
         path: &str,
         own: Option<Digest>,
         other: Option<Digest>,
-        is_strict: bool,
     ) -> Result<()> {
         let (incoming, sides) = (self.incoming, self.sides);
         let texts = [incoming.bytes(own), incoming.bytes(other)];
         let (Some(target), Some(past)) = (sides.target(), sides.past()) else {
-            return self.set_aside(name, path, is_strict);
+            return self.set_aside(name, path);
         };
         let base = incoming.bytes(incoming.based(path));
         match target.carry(name, texts[0], past, [base, texts[1]]) {
             Ok(Merged { text: None, .. }) if sides.keeps_ours => Ok(()),
-            Ok(Merged { text: None, .. }) if own.is_some() => self.take(name, path, is_strict),
+            Ok(Merged { text: None, .. }) if own.is_some() => self.take(name, path),
             Ok(Merged { text: None, .. }) => {
                 self.delete(name, path);
                 Ok(())
@@ -330,16 +331,16 @@ impl<'a> Join<'a> {
             Err(error) if matches!(error.kind, Kind::TooLarge | Kind::Limit | Kind::Random) => {
                 Err(error)
             }
-            Err(_) => self.set_aside(name, path, is_strict),
+            Err(_) => self.set_aside(name, path),
         }
     }
 
     /// Takes the server's file: what is here is under a key that has ended, and cannot be carried over.
     /// Beside the new box it would keep everybody from the scope.
-    fn set_aside(&mut self, name: &ScopeName, path: &str, is_strict: bool) -> Result<()> {
+    fn set_aside(&mut self, name: &ScopeName, path: &str) -> Result<()> {
         self.remark(Remark::SetAside(path.to_string()));
         if self.incoming.theirs(path).is_some() {
-            return self.take(name, path, is_strict);
+            return self.take(name, path);
         }
         self.delete(name, path);
         self.received.deleted.push(path.to_string());

@@ -60,20 +60,23 @@ pub enum Remark {
 /// What was done with a state that came.
 #[derive(Default)]
 pub struct Received {
-    /// The project as it is now; `None` if this device has no keys to it.
-    pub project: Option<Project>,
-    /// Files that were taken.
+    /// False if this device has no keys that could check the state: a newcomer, or the holder of
+    /// the key of one scope.
+    pub is_verified: bool,
+    /// Files below `.kagi/` that were taken from the server.
     pub taken: Vec<String>,
-    /// Files that were deleted.
+    /// Files that were deleted, as they were on the server.
     pub deleted: Vec<String>,
     /// Files that both sides had changed, and that were joined.
     pub joined: Vec<String>,
-    /// What a person should know.
+    /// What a person should know of them.
     pub remarks: Vec<Remark>,
-    /// Files that are not what the server has.
+    /// Files that are here and not on the server: what the next push sends.
     pub unpushed: usize,
     /// Where what was here lies, if the server's side was taken in place of it.
     pub backup: Option<PathBuf>,
+    /// Why this device cannot remember what it saw, if so.
+    pub unremembered: Option<Error>,
 }
 
 /// The projects of both sides, as far as this device can open them.
@@ -137,12 +140,12 @@ pub fn receive(
         }
         Some(Choice::Ours) => {
             let unpushed = incoming.count_unpushed(&[], &[]);
-            let (project, remarks) = (sides.ours, lost);
-            return Ok(Received { project, remarks, unpushed, ..Received::default() });
+            let (is_verified, remarks) = (sides.ours.is_some(), lost);
+            return Ok(Received { is_verified, remarks, unpushed, ..Received::default() });
         }
         None => {}
     }
-    let (mut received, changes) = Join::new(incoming, &sides).all(opening.is_strict)?;
+    let (mut received, changes) = Join::new(incoming, &sides, opening.is_strict).all()?;
     let unit = unit_to_write(incoming, &sides, choice)?;
     received.remarks.extend(lost);
     let is_aside = |remark: &Remark| matches!(remark, Remark::SetAside(_) | Remark::Damaged(_));
@@ -153,8 +156,7 @@ pub fn receive(
     write(site, &changes, &unit)?;
     let is_taken = |_: &&(&str, Vec<u8>)| !sides.keeps_ours;
     received.taken.extend(unit.iter().filter(is_taken).map(|(path, _)| (*path).to_string()));
-    received.project = if sides.keeps_ours { sides.ours } else { sides.theirs };
-    received.remember(opening);
+    received.remember(if sides.keeps_ours { sides.ours } else { sides.theirs }, opening);
     Ok(received)
 }
 
@@ -168,8 +170,8 @@ fn place(
 ) -> Result<Received> {
     site.place(state, backup.as_deref())?;
     let taken = state.files.keys().cloned().collect();
-    let mut received = Received { project, taken, backup, ..Received::default() };
-    received.remember(opening);
+    let mut received = Received { taken, backup, ..Received::default() };
+    received.remember(project, opening);
     Ok(received)
 }
 
@@ -439,15 +441,16 @@ fn write(site: &Site, changes: &[Change], unit: &[(&str, Vec<u8>)]) -> Result<()
 impl Received {
     /// Pins what was accepted, after the files: a pull that was stopped before can be repeated
     /// (PROTOCOL 12.11).
-    fn remember(&mut self, opening: &Opening) {
-        if let Some(project) = &mut self.project {
+    fn remember(&mut self, project: Option<Project>, opening: &Opening) {
+        self.is_verified = project.is_some();
+        if let Some(project) = project {
             let mut gone: Vec<_> =
                 self.deleted.iter().filter_map(|path| ScopeName::of_file(path)).collect();
             // Any member can delete a file: what was seen of an environment that is there stays.
             gone.retain(|name| !project.config.is_env(&name.env)); // PROTOCOL 12.7
             let remembered = project.forget(&gone).and_then(|()| project.remember(opening));
             let remembered = remembered.and_then(|()| project.remember_seen());
-            project.unremembered = remembered.err();
+            self.unremembered = remembered.err();
         }
     }
 }

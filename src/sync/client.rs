@@ -15,10 +15,9 @@ use crate::format::roster::Member;
 use crate::format::scope_file::{self, ScopeName, SealedBox};
 use crate::keys::Home;
 use crate::keys::remote::{KnownRemote, token_from_environment};
-use crate::project::{Blobs, DIRECTORY, Opening, Site, differing, listed};
+use crate::project::{Blobs, DIRECTORY, Opening, Received, Site, differing, listed};
 use crate::sync::protocol::{Operation, Refusal, Response};
 use crate::sync::remote::Server;
-use std::path::PathBuf;
 
 mod pull;
 mod push;
@@ -61,27 +60,12 @@ pub struct PullReport {
     pub revision: u64,
     /// True if `.kagi` was not here before.
     pub is_new: bool,
-    /// False if this device has no keys that could check the state: a newcomer, or the holder of
-    /// the key of one scope.
-    pub is_verified: bool,
-    /// Files below `.kagi/` that were taken from the server.
-    pub taken: Vec<String>,
-    /// Files that were deleted, as they were on the server.
-    pub deleted: Vec<String>,
-    /// Files that both sides have changed and that were joined.
-    pub joined: Vec<String>,
-    /// What a person should know of them.
-    pub remarks: Vec<Remark>,
-    /// Files that are here and not on the server: what the next push sends.
-    pub unpushed: usize,
+    /// What was done with the state that came.
+    pub received: Received,
     /// Requests to become a member that came with it.
     pub requests: Vec<Request>,
     /// True if the own token of this member came, and replaces the one that it had.
     pub has_own_token: bool,
-    /// Where what was here lies, if `Choice::Theirs` replaced it.
-    pub backup: Option<PathBuf>,
-    /// Why this device cannot remember what it saw, if so.
-    pub unremembered: Option<Error>,
 }
 
 /// What a push did.

@@ -61,7 +61,7 @@ impl Exchange<'_> {
                 return Ok(PullReport::default());
             };
             if let Some(mut report) = self.take(fetched, identity.as_ref())? {
-                report.remarks.extend(is_damaged.then_some(Remark::BaseDamaged));
+                report.received.remarks.extend(is_damaged.then_some(Remark::BaseDamaged));
                 return Ok(report);
             }
         }
@@ -246,7 +246,7 @@ impl Exchange<'_> {
         let unpushed = differing(&ours, &listed(&manifest));
         let blobs = Rc::new(blobs);
         if pulled.manifest.is_empty() && (unpushed == 0 || !is_verified) {
-            (report.is_verified, report.unpushed) = (is_verified, unpushed);
+            (report.received.is_verified, report.received.unpushed) = (is_verified, unpushed);
         } else {
             // What came after an older state is kept where that is asked for (PROTOCOL 12.5).
             let keeps = self.options.accepts_older && self.options.choice == Some(Choice::Ours);
@@ -255,23 +255,22 @@ impl Exchange<'_> {
                 .filter(|base| !is_new && (!keeps || base.revision < manifest.revision));
             let blobs = blobs.clone();
             let incoming = Incoming { manifest: &manifest, base, ours: &ours, blobs };
-            let received =
+            report.received =
                 receive(self.site, lock.as_ref(), &incoming, self.options.choice, &opening)?;
-            report.fill(received);
         }
         if lock.is_none() {
             lock = Some(self.site.lock(self.options.waiting)?);
         }
         let mut failed = None;
-        if let Some(lock) = lock.filter(|_| report.is_verified) {
+        if let Some(lock) = lock.filter(|_| report.received.is_verified) {
             let taken = self.take_requests(&lock, &pulled.requests, &mut report.requests);
             failed = taken.err();
         }
         let own = identity.and_then(|own| self.take_credential(own, &pulled.sealed).transpose());
         report.has_own_token = matches!(own, Some(Ok(())));
         let failed = failed.or(own.and_then(Result::err));
-        let failed = failed.or(self.remember(&manifest, &blobs, report.is_verified).err());
-        report.unremembered = report.unremembered.or(failed);
+        let failed = failed.or(self.remember(&manifest, &blobs, report.received.is_verified).err());
+        report.received.unremembered = report.received.unremembered.or(failed);
         Ok(Some(report))
     }
 
@@ -350,15 +349,8 @@ pub(super) fn own_identity(home: Option<&Home>) -> Result<Option<Identity>> {
 impl PullReport {
     /// True if there is something to tell.
     pub(super) fn has_news(&self) -> bool {
-        let files = self.taken.len() + self.deleted.len() + self.joined.len();
-        files + self.remarks.len() + self.requests.len() > 0 || self.has_own_token
-    }
-
-    fn fill(&mut self, received: Received) {
-        let Received { project, taken, deleted, joined, remarks, unpushed, backup } = received;
-        self.is_verified = project.is_some();
-        self.unremembered = project.and_then(|project| project.unremembered);
-        (self.taken, self.deleted, self.joined) = (taken, deleted, joined);
-        (self.remarks, self.unpushed, self.backup) = (remarks, unpushed, backup);
+        let Received { taken, deleted, joined, remarks, .. } = &self.received;
+        let files = taken.len() + deleted.len() + joined.len();
+        files + remarks.len() + self.requests.len() > 0 || self.has_own_token
     }
 }
