@@ -20,7 +20,7 @@ use kagi::keys::Home;
 use kagi::keys::remote::KnownRemote;
 use kagi::project::Site;
 use kagi::secret::Key;
-use kagi::sync::client::{self, Choice, Options, PullReport, Remark, Remote};
+use kagi::sync::client::{self, Choice, Exchange, Options, PullReport, Remark, Remote};
 use kagi::sync::handler;
 use kagi::sync::protocol::{Operation, Pulled, Response};
 use kagi::sync::remote::Server;
@@ -244,15 +244,12 @@ fn act(words: &str) -> Result<()> {
         is_given: false,
     };
     match words[0] {
-        "pull" => tell(&client::pull(
-            home.as_ref(),
-            &site,
-            &remote,
-            &options,
-            &mut server,
-        )?),
+        "pull" => {
+            tell(&Exchange::new(home.as_ref(), &site, &remote, &options, &mut server).pull()?);
+        }
         "push" => {
-            let report = client::push(home.as_ref(), &site, &remote, &options, &mut server)?;
+            let report =
+                Exchange::new(home.as_ref(), &site, &remote, &options, &mut server).push()?;
             for pulled in &report.pulls {
                 tell(pulled);
             }

@@ -17,7 +17,6 @@ use crate::keys::remote::KnownRemote;
 use crate::sync::protocol::{Operation, Response, Rights, Standing};
 use crate::sync::store::audit::Line;
 use crate::terminal;
-use std::fmt::Write;
 
 /// Lines of a log that are read.
 const LINES_MAX: usize = 1_000_000;
@@ -109,40 +108,28 @@ fn attention(standing: &Standing, known: &KnownRemote) -> Vec<String> {
     } else if standing.id != known.id {
         lines.push("the server has another history than this device has seen".to_string());
     }
-    match standing.waiting.len() {
-        0 => {}
-        count => lines
-            .push(format!("{} to join: kagi pull, then kagi member list", devices_asking(count))),
+    if !standing.waiting.is_empty() {
+        let asking = devices_asking(standing.waiting.len());
+        lines.push(format!("{asking} to join: kagi pull, then kagi member list"));
     }
     lines
 }
 
 fn status_text(status: &StatusJson) -> String {
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "project      {}", status.project);
-    let _ = writeln!(text, "remote       {}", safe(&status.remote));
+    let mut rows = vec![("project", status.project.clone()), ("remote", safe(&status.remote))];
     if !status.fingerprint.is_empty() {
-        let _ = writeln!(text, "fingerprint  {}", status.fingerprint);
-        let member = if status.member.is_empty() {
-            String::new()
-        } else {
-            format!("  of {}", safe(&status.member))
-        };
-        let _ = writeln!(
-            text,
-            "token        {}  {}{member}",
-            safe(&status.token),
-            status.rights.join(",")
-        );
+        let (token, rights) = (safe(&status.token), status.rights.join(","));
+        let member = safe(&status.member);
+        let of = if member.is_empty() { "" } else { "  of " };
+        rows.push(("fingerprint", status.fingerprint.clone()));
+        rows.push(("token", format!("{token}  {rights}{of}{member}")));
     }
-    let _ =
-        writeln!(text, "revision     {}, this device has seen {}", status.revision, status.seen);
-    for (at, line) in status.attention.iter().enumerate() {
-        let head = if at == 0 { "attention" } else { "" };
-        let _ = writeln!(text, "{head:<12} {}", safe(line));
-    }
-    text
+    let revisions = format!("{}, this device has seen {}", status.revision, status.seen);
+    rows.push(("revision", revisions));
+    let heads = ["attention"].into_iter().chain(std::iter::repeat(""));
+    rows.extend(heads.zip(status.attention.iter().map(|line| safe(line))));
+    let line = |(head, text): &(&str, String)| format!("{head:<12} {text}\n");
+    rows.iter().map(line).collect()
 }
 
 #[derive(Serialize)]

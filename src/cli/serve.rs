@@ -119,10 +119,9 @@ fn reached(address: &str) -> String {
     let address = address.strip_prefix("http://").unwrap_or(address);
     let address = address.split('/').next().unwrap_or(address);
     match address.parse::<SocketAddr>() {
-        Ok(bound) if bound.ip().is_unspecified() && bound.is_ipv6() => {
-            format!("[::1]:{}", bound.port())
+        Ok(bound) if bound.ip().is_unspecified() => {
+            format!("{}:{}", if bound.is_ipv6() { "[::1]" } else { "127.0.0.1" }, bound.port())
         }
-        Ok(bound) if bound.ip().is_unspecified() => format!("127.0.0.1:{}", bound.port()),
         _ => address.to_string(),
     }
 }

@@ -22,7 +22,7 @@ use crate::format::scope_file::ScopeName;
 use crate::keys::Home;
 use crate::keys::remote::KnownRemote;
 use crate::project::{Project, Site};
-use crate::sync::client::{self, Choice, PullReport, Remark, Remote};
+use crate::sync::client::{self, Choice, Exchange, PullReport, Remark, Remote};
 use crate::sync::protocol::Operation;
 use crate::sync::remote::{self, Server};
 use crate::terminal::{self, Progress};
@@ -99,7 +99,7 @@ pub fn forget(home: &Home, site: &Site, project: Option<&str>) -> Result<(), Fai
 /// `kagi push`.
 ///
 /// # Errors
-/// `NoRemote`; as `sync::client::push`.
+/// `NoRemote`; as `Exchange::push`.
 pub fn push(input: &mut Input) -> Result<u8, Failure> {
     let (home, site) = (Home::find().ok(), site_or("kagi pull - takes a token for one")?);
     let remote = client::remote(home.as_ref(), Some(&site.claimed_project()?))?;
@@ -112,7 +112,7 @@ pub fn push(input: &mut Input) -> Result<u8, Failure> {
     }
     let mut server = opened(input, &remote.known)?;
     let report = with_options(input, None, &remote, "pushing", |options| {
-        client::push(home.as_ref(), &site, &remote, options, server.as_mut())
+        Exchange::new(home.as_ref(), &site, &remote, options, server.as_mut()).push()
     });
     let report = report.map_err(|error| perhaps_damaged(error, &remote))?;
     let mut code = 0;
@@ -143,7 +143,7 @@ pub fn push(input: &mut Input) -> Result<u8, Failure> {
 ///
 /// # Errors
 /// Usage; a token that is none, or is for another project than the one here; `NoRemote`; as
-/// `sync::client::pull`.
+/// `Exchange::pull`.
 pub fn pull(input: &mut Input) -> Result<u8, Failure> {
     let choice = choice(input)?;
     let (home, site) = (Home::find().ok(), project_here()?);
@@ -162,7 +162,7 @@ pub fn pull(input: &mut Input) -> Result<u8, Failure> {
     let site = site.map_or_else(|| Ok(Site::at(&working_directory()?)), Ok::<_, Failure>)?;
     let mut server = opened(input, &remote.known)?;
     let pulled = with_options(input, choice, &remote, "pulling", |options| {
-        client::pull(home.as_ref(), &site, &remote, options, server.as_mut())
+        Exchange::new(home.as_ref(), &site, &remote, options, server.as_mut()).pull()
     });
     let has_base =
         || home.as_ref().is_some_and(|home| home.base(&site.root).is_ok_and(|one| one.is_some()));

@@ -23,8 +23,6 @@ mod pull;
 mod push;
 
 pub use crate::project::{Choice, Remark};
-pub use pull::pull;
-pub use push::push;
 
 /// How a state is pulled.
 pub struct Options<'a> {
@@ -188,7 +186,7 @@ pub fn refused(address: &str, response: Response) -> Error {
 }
 
 /// One pull or push: the server, and what is known of it.
-struct Exchange<'a> {
+pub struct Exchange<'a> {
     home: Option<&'a Home>,
     site: &'a Site,
     remote: &'a Remote,
@@ -201,7 +199,8 @@ struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    fn new(
+    /// Begins one. `site` is a project, or for a pull where one will be (`Site::at`).
+    pub fn new(
         home: Option<&'a Home>,
         site: &'a Site,
         remote: &'a Remote,

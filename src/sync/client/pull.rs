@@ -12,9 +12,8 @@ use crate::keys::remote::KnownRemote;
 use crate::keys::{Holder, Home, holder_from_environment};
 use crate::project::{Blobs, Files, Incoming, Received, Site, differing, listed, receive};
 use crate::sync::channel::open_credential;
-use crate::sync::client::{Choice, Exchange, Options, PullReport, Remark, Remote};
+use crate::sync::client::{Choice, Exchange, PullReport, Remark};
 use crate::sync::protocol::{Operation, Pulled, Response};
-use crate::sync::remote::Server;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -22,22 +21,6 @@ use std::rc::Rc;
 const TRIES_MAX: usize = 10;
 /// Revisions that a device may be behind without agreeing to another history.
 const BEHIND_MAX: usize = 1_000_000;
-
-/// Brings what is here in step with the server (PROTOCOL 12). `site` is a project, or where it will
-/// be (`Site::at`).
-///
-/// # Errors
-/// Those of `Server::call`; `Denied`, `Refused`; `ServerOlder`, `ServerForked`; `BothChanged`;
-/// everything that makes a project unacceptable: nothing was written then. `Write`.
-pub fn pull(
-    home: Option<&Home>,
-    site: &Site,
-    remote: &Remote,
-    options: &Options,
-    server: &mut dyn Server,
-) -> Result<PullReport> {
-    Exchange::new(home, site, remote, options, server).pull()
-}
 
 /// What came, before anything of it is believed.
 struct Fetched {
@@ -48,9 +31,13 @@ struct Fetched {
 }
 
 impl Exchange<'_> {
-    /// One pull, again if what is here was changed meanwhile: nobody waits for a network with the
-    /// lock.
-    pub(super) fn pull(&mut self) -> Result<PullReport> {
+    /// Brings what is here in step with the server (PROTOCOL 12); again if what is here was changed
+    /// meanwhile: nobody waits for a network with the lock.
+    ///
+    /// # Errors
+    /// Those of `Server::call`; `Denied`, `Refused`; `ServerOlder`, `ServerForked`; `BothChanged`;
+    /// everything that makes a project unacceptable: nothing was written then. `Write`.
+    pub fn pull(&mut self) -> Result<PullReport> {
         check_place(self.site, &self.remote.project)?;
         self.trust_anchors();
         let is_damaged = self.home.is_some_and(|home| home.base(&self.site.root).is_err());
