@@ -11,8 +11,8 @@ use crate::format::message::token::{
     ADMIN_PREFIX, AdminToken, Credential, PROJECT_PREFIX, TOKEN_BYTES_MAX,
 };
 use crate::format::names::is_id;
-use crate::keys::remote::KnownRemote;
-use crate::keys::{Home, from_environment};
+use crate::keys::Home;
+use crate::keys::remote::{KnownRemote, token_from_environment};
 use crate::process;
 use crate::secret::Secret;
 use crate::sync::client::{self, Remote};
@@ -177,22 +177,14 @@ pub fn not_a_token(error: Error, text: &Secret, expected: &str) -> Failure {
     Failure::from(error).hint(hint)
 }
 
-/// The administrator's token that the environment brings.
-fn admin_token() -> Result<Option<AdminToken>, Failure> {
-    let names = ["KAGI_ADMIN_TOKEN", "KAGI_ADMIN_TOKEN_FILE"];
-    let Some((name, text)) = from_environment(&names, TOKEN_BYTES_MAX)? else {
-        return Ok(None);
-    };
-    Ok(Some(AdminToken::from_text(name, text.expose_str(name)?.trim_ascii())?))
-}
-
 /// The server that the administrator means, to be asked about a project, or (empty) all of it, with the administrator's token: the one of
 /// `--remote`, else the only one that this device has a login for.
 ///
 /// # Errors
 /// No login; several and no `--remote`; what keeps a remote from being opened.
 pub fn admin(input: &Input, project: &str) -> Result<Asking, Failure> {
-    let variable = admin_token()?;
+    let names = ["KAGI_ADMIN_TOKEN", "KAGI_ADMIN_TOKEN_FILE"];
+    let variable = token_from_environment(names, AdminToken::from_text)?;
     let home = Home::find()?;
     let address = match given_address(input)? {
         Some(address) => address,

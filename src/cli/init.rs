@@ -173,9 +173,9 @@ pub fn project_here() -> Result<Option<Site>, Failure> {
 /// # Errors
 /// As `Site::find`.
 pub fn site_or(hint: &str) -> Result<Site, Failure> {
-    project_here()?.ok_or_else(|| match Site::find() {
-        Ok(_) => Failure::new("a project was made here meanwhile"),
-        Err(error) => Failure::from(error).hint(hint),
+    Site::find().map_err(|error| match error.kind {
+        Kind::NoProject => Failure::from(error).hint(hint),
+        _ => error.into(),
     })
 }
 

@@ -101,10 +101,11 @@ pub fn map_services(
 ) -> (Vec<(String, Candidate)>, Vec<PathBuf>) {
     let (mut mapped, mut dropped) = (Vec::new(), Vec::new());
     let mut owners: BTreeMap<String, String> = BTreeMap::new();
+    let usual = if config.nested { "app".to_string() } else { config.default_service.clone() };
     for candidate in candidates {
         let directory = candidate.directory.clone();
         let last = directory.rsplit('/').next().unwrap_or_default().to_string();
-        let short = if directory.is_empty() { default_service(config) } else { last };
+        let short = if directory.is_empty() { usual.clone() } else { last };
         let is_free = |name: &str| owners.get(name).is_none_or(|owner| *owner == directory);
         let name = [short, directory.replace('/', "-")]
             .into_iter()
@@ -121,14 +122,6 @@ pub fn map_services(
         mapped.push((name, candidate));
     }
     (mapped, dropped)
-}
-
-fn default_service(config: &Config) -> String {
-    if config.default_service.is_empty() {
-        "app".to_string()
-    } else {
-        config.default_service.clone()
-    }
 }
 
 /// Reads the files into scopes. A file that breaks the rules is left out, and said so.

@@ -6,7 +6,7 @@
 //! the nonce is zero. Refuses to say why something does not open.
 
 use crate::crypto::hash::{Digest, hash};
-use crate::crypto::wrap::{EPHEMERAL_BYTES, agree, public_key};
+use crate::crypto::wrap::{agree, public_key};
 use crate::crypto::{aead, kdf, length_prefixed, random};
 use crate::error::{Error, Kind, Result};
 use crate::format::bytes::{Reader, Writer};
@@ -14,8 +14,6 @@ use crate::format::message::Part;
 use crate::format::message::token::Credential;
 use crate::secret::{Key, Secret};
 
-/// Bytes that the channel adds to a message.
-pub const CHANNEL_BYTES: usize = EPHEMERAL_BYTES + aead::TAG_BYTES;
 const NONCE: [u8; aead::NONCE_BYTES] = [0; aead::NONCE_BYTES];
 
 /// What a client needs to open the response to its request.

@@ -91,7 +91,8 @@ pub struct PushReport {
 /// # Errors
 /// `NoRemote`; `BadText` for a token that is none, or is for another project; `Read`, `Exposed`.
 pub fn remote(home: Option<&Home>, project: Option<&str>) -> Result<Remote> {
-    let given = token_from_environment()?;
+    let names = ["KAGI_PROJECT_TOKEN", "KAGI_PROJECT_TOKEN_FILE"];
+    let given = token_from_environment(names, ProjectToken::from_text)?;
     let other = given.as_ref().filter(|token| project.is_some_and(|id| id != token.project));
     if let Some(token) = other {
         let cause = format!("it is for {}", token.project);

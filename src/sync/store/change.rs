@@ -309,9 +309,7 @@ impl Store {
         let place = places.find(|place| !disk::exists(place)).unwrap_or_default();
         *memory = None;
         disk::rename(&self.directory(id), &place)?;
-        let tokens = self.tokens.of(id);
-        let tokens: Vec<_> = tokens.iter().map(|token| token.info.id.clone()).collect();
-        Ok(self.tokens.remove(&tokens)?)
+        Ok(self.tokens.remove_all(id)?)
     }
 
     /// Goes back to a revision that is kept, also if a newer one is damaged.

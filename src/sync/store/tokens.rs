@@ -252,6 +252,15 @@ impl Tokens {
         Ok(())
     }
 
+    /// Ends all tokens of a project, durably.
+    ///
+    /// # Errors
+    /// `Write`.
+    pub fn remove_all(&self, project: &str) -> Result<()> {
+        let ids: Vec<_> = self.of(project).iter().map(|token| token.info.id.clone()).collect();
+        self.remove(&ids)
+    }
+
     /// Ends tokens, durably.
     ///
     /// # Errors
