@@ -68,17 +68,12 @@ impl Asking {
     ///
     /// # Errors
     /// `Unreachable`, `WrongServer`; a refusal in words.
-    pub fn ask<T>(
+    pub fn ask<T: TryFrom<Response, Error = Response>>(
         &mut self,
         operation: Operation,
-        expected: impl FnOnce(Response) -> Option<T>,
     ) -> Result<T, Failure> {
         let answer = self.server.call(self.credential.as_ref(), &self.project, operation)?;
-        let failed = |answer| client::refused(self.server.address(), answer);
-        match answer {
-            Response::Refused(..) => Err(failed(answer).into()),
-            answer => Ok(expected(answer).ok_or_else(|| failed(Response::Done))?),
-        }
+        Ok(T::try_from(answer).map_err(|other| client::refused(self.server.address(), other))?)
     }
 
     /// Asks for something to be done.
@@ -86,10 +81,7 @@ impl Asking {
     /// # Errors
     /// As `ask`.
     pub fn tell(&mut self, operation: Operation) -> Result<(), Failure> {
-        self.ask(operation, |answer| match answer {
-            Response::Done => Some(()),
-            _ => None,
-        })
+        self.ask(operation)
     }
 
     /// Asks where the project stands, or who asks.
@@ -97,10 +89,7 @@ impl Asking {
     /// # Errors
     /// As `ask`.
     pub fn standing(&mut self, operation: Operation) -> Result<Standing, Failure> {
-        self.ask(operation, |answer| match answer {
-            Response::Standing(standing) => Some(standing),
-            _ => None,
-        })
+        self.ask(operation)
     }
 }
 

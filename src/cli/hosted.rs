@@ -14,7 +14,7 @@ use crate::format::message::token::fingerprint;
 use crate::keys::Home;
 use crate::keys::remote::KnownRemote;
 use crate::project::Project;
-use crate::sync::protocol::{NewToken, Operation, ProjectInfo, Response, Rights};
+use crate::sync::protocol::{NewToken, Operation, ProjectInfo, Rights};
 use crate::sync::remote;
 use crate::terminal;
 
@@ -125,10 +125,7 @@ struct ProjectJson {
 /// # Errors
 /// As `Asking::ask`.
 pub fn projects(asking: &mut Asking) -> Result<Vec<ProjectInfo>, Failure> {
-    asking.ask(Operation::Projects, |answer| match answer {
-        Response::Projects(projects) => Some(projects),
-        _ => None,
-    })
+    asking.ask(Operation::Projects)
 }
 
 /// `kagi project list`.

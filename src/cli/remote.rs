@@ -14,7 +14,7 @@ use crate::format::json::{self, Serialize};
 use crate::format::message::token::{ADMIN_PREFIX, AdminToken, fingerprint};
 use crate::keys::Home;
 use crate::keys::remote::KnownRemote;
-use crate::sync::protocol::{Operation, Response, Rights, Standing};
+use crate::sync::protocol::{Operation, Rights, Standing};
 use crate::sync::store::audit::Line;
 use crate::terminal;
 
@@ -147,10 +147,7 @@ pub fn audit(input: &mut Input) -> Result<u8, Failure> {
     let (mut lines, mut last, mut is_whole) = (Vec::new(), [0; 32], true);
     while lines.len() < LINES_MAX {
         let from = lines.len() as u64 + 1;
-        let more = asking.ask(Operation::Audit { from }, |answer| match answer {
-            Response::Lines(lines) => Some(lines),
-            _ => None,
-        })?;
+        let more: Vec<String> = asking.ask(Operation::Audit { from })?;
         if more.is_empty() {
             break;
         }

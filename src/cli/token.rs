@@ -12,7 +12,7 @@ use crate::format::json::{self, Serialize};
 use crate::format::message::token::{Credential, ProjectToken};
 use crate::format::names::{check_member_name, is_id};
 use crate::project::Project;
-use crate::sync::protocol::{NewToken, Operation, Response, Rights, TokenInfo};
+use crate::sync::protocol::{NewToken, Operation, Rights, TokenInfo};
 use crate::terminal;
 use std::fmt::Write;
 
@@ -147,10 +147,7 @@ struct TokenJson {
 /// A token that does not allow it; no remote.
 pub fn list(input: &mut Input) -> Result<u8, Failure> {
     let (project, mut asking, _) = asked(input)?;
-    let tokens = asking.ask(Operation::Tokens, |answer| match answer {
-        Response::Tokens(tokens) => Some(tokens),
-        _ => None,
-    })?;
+    let tokens: Vec<TokenInfo> = asking.ask(Operation::Tokens)?;
     let rows: Vec<_> = tokens.into_iter().map(|token| row(project.as_ref(), token)).collect();
     let text = if input.has("json") { json::write(&rows) } else { rows.iter().map(line).collect() };
     print_lines(input, &text)?;

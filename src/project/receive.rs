@@ -80,6 +80,7 @@ pub struct Received {
 }
 
 /// The projects of both sides, as far as this device can open them.
+#[derive(Default)]
 pub(super) struct Sides {
     pub theirs: Option<Project>,
     pub ours: Option<Project>,
@@ -124,7 +125,7 @@ pub fn receive(
     let state = State::new(incoming.manifest, incoming.blobs.clone())?;
     let theirs = site.holding(state.clone());
     if lock.is_none() {
-        let (project, forgets) = accept_chosen(&theirs, incoming, choice, opening)?;
+        let (project, forgets, _) = open_theirs(&theirs, incoming, choice, opening, None)?;
         return place(site, &state, project, None, &Opening { forgets, ..*opening });
     }
     let sides = open_sides(site, &theirs, incoming, choice, opening)?;
@@ -189,23 +190,6 @@ fn accept(theirs: &Site, manifest: &Manifest, opening: &Opening) -> Result<Optio
     check_maker(theirs, manifest, project)
 }
 
-/// The same; `true` if what this device knows of the project has to be forgotten for it, as a person
-/// chose.
-fn accept_chosen(
-    theirs: &Site,
-    incoming: &Incoming,
-    choice: Option<Choice>,
-    opening: &Opening,
-) -> Result<(Option<Project>, bool)> {
-    match accept(theirs, incoming.manifest, opening) {
-        Err(error) if is_of_another_rotation(&error) && choice == Some(Choice::Theirs) => {
-            let opening = Opening { forgets: true, ..*opening };
-            Ok((accept(theirs, incoming.manifest, &opening)?, true))
-        }
-        accepted => Ok((accepted?, false)),
-    }
-}
-
 /// The project, if a member of its epoch has made the manifest.
 fn check_maker(
     theirs: &Site,
@@ -243,7 +227,7 @@ fn check_texts(theirs: &Site, manifest: &Manifest) -> Result<()> {
 }
 
 /// Opens what came, for a device that may have rotated itself. And: whether what this device knows has
-/// to be forgotten for it; whether it is of a rotation that the device has gone on from.
+/// to be forgotten for it, as a person chose; whether it is of a rotation that the device has gone on from.
 fn open_theirs(
     theirs: &Site,
     incoming: &Incoming,
@@ -251,18 +235,23 @@ fn open_theirs(
     opening: &Opening,
     ours: Option<&Project>,
 ) -> Result<(Option<Project>, bool, bool)> {
-    match (accept_chosen(theirs, incoming, choice, opening), ours) {
+    let anew = || accept(theirs, incoming.manifest, &Opening { forgets: true, ..*opening });
+    let (accepted, forgets) = match accept(theirs, incoming.manifest, opening) {
+        Err(error) if is_of_another_rotation(&error) && choice == Some(Choice::Theirs) => {
+            (anew(), true)
+        }
+        accepted => (accepted, false),
+    };
+    match (accepted, ours) {
         (Err(error), Some(ours)) if is_of_another_rotation(&error) => {
             let their = match ours.at_site(theirs.clone()) {
-                Err(_) if choice.is_some() => {
-                    accept(theirs, incoming.manifest, &Opening { forgets: true, ..*opening })?
-                }
+                Err(_) if choice.is_some() => anew()?,
                 // The keys that were rotated here are those of what the server still has.
                 their => check_maker(theirs, incoming.manifest, Some(their?))?,
             };
             Ok((their, false, true))
         }
-        (accepted, _) => accepted.map(|(their, forgets)| (their, forgets, false)),
+        (accepted, _) => Ok((accepted?, forgets, false)),
     }
 }
 
@@ -288,8 +277,7 @@ fn open_sides(
         if whole.is_none() {
             check_unchanged(site, incoming)?;
         }
-        let (keeps_ours, crosses) = (false, false);
-        return Ok(Sides { theirs: None, ours: None, keeps_ours, crosses, whole });
+        return Ok(Sides { whole, ..Sides::default() });
     };
     // A server that was taken back behind a rotation has nothing that is newer than the base.
     let is_base = |base: &Manifest| base.epoch == incoming.manifest.epoch;

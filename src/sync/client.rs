@@ -218,6 +218,11 @@ impl<'a> Exchange<'a> {
         self.server.call(credential, &self.remote.project, operation)
     }
 
+    /// Asks, and gives back what the answer should hold.
+    fn ask<T: TryFrom<Response, Error = Response>>(&mut self, operation: Operation) -> Result<T> {
+        T::try_from(self.call(operation)?).map_err(|other| self.refused(other))
+    }
+
     fn refused(&self, response: Response) -> Error {
         refused(self.server.address(), response)
     }

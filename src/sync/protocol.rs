@@ -6,7 +6,7 @@
 use crate::crypto::hash::Digest;
 use crate::format::bytes::{Reader, Writer};
 use crate::format::message::token::Credential;
-use crate::format::message::{Part, parts};
+use crate::format::message::{Part, fixed, parts};
 use crate::secret::Secret;
 
 const VERSION: u8 = 1;
@@ -99,16 +99,10 @@ impl Rights {
     }
 }
 
-impl Part for Rights {
-    fn write(&self, out: &mut Writer) {
-        out.raw(&[self.0]);
-    }
-
-    fn read(reader: &mut Reader) -> Option<Self> {
-        let [rights] = reader.raw()?;
-        Some(Rights(rights)).filter(|rights| Rights::ALL.has(*rights)) // PROTOCOL 5.4
-    }
-}
+fixed!(Rights, rights => [rights.0], bytes => {
+    let [bits] = bytes;
+    Some(Rights(bits)).filter(|rights| Rights::ALL.has(*rights)) // PROTOCOL 5.4
+});
 
 /// One request.
 pub struct Request {
@@ -332,6 +326,31 @@ numbered! {
         /// Of `Audit`: as many lines as fit.
         7 Lines(lines: Vec<String>),
     }
+}
+
+/// Says which answer holds what.
+macro_rules! answers {
+    ($($variant:ident($($value:ident)?): $type:ty),* $(,)?) => {
+        $(impl TryFrom<Response> for $type {
+            type Error = Response;
+
+            fn try_from(response: Response) -> Result<Self, Response> {
+                match response {
+                    Response::$variant $(($value))? => Ok(($($value)?)),
+                    other => Err(other),
+                }
+            }
+        })*
+    };
+}
+answers! {
+    Done(): (),
+    Standing(standing): Standing,
+    Pulled(pulled): Pulled,
+    Blobs(blobs): Vec<Vec<u8>>,
+    Tokens(tokens): Vec<TokenInfo>,
+    Projects(projects): Vec<ProjectInfo>,
+    Lines(lines): Vec<String>,
 }
 
 /// The bytes of a message, about so many, in a buffer that does not move: that would take three times

@@ -56,16 +56,6 @@ pub struct Manifest {
 }
 parts!(Manifest { project, epoch, revision, previous, files, mac });
 
-impl Part for Epoch {
-    fn write(&self, out: &mut Writer) {
-        out.raw(&self.to_bytes());
-    }
-
-    fn read(reader: &mut Reader) -> Option<Self> {
-        Epoch::from_bytes(reader.raw()?)
-    }
-}
-
 /// The most bytes that a file of this path may have; `None` if it belongs to no state
 /// (PROTOCOL 3.3).
 #[must_use]

@@ -4,6 +4,7 @@
 //! rejected, as everywhere in `format`. Refuses lists of more items than a state has files.
 
 use crate::format::bytes::{Reader, Writer};
+use crate::format::names::Epoch;
 
 pub mod manifest;
 pub mod token;
@@ -36,39 +37,32 @@ macro_rules! parts {
 }
 pub(crate) use parts;
 
-impl Part for u32 {
-    fn write(&self, out: &mut Writer) {
-        out.raw(&self.to_le_bytes());
-    }
+/// Says of a type how it becomes a few bytes, always as many, and comes of them.
+macro_rules! fixed {
+    ($type:ty, $value:ident => $to:expr, $bytes:ident => $from:expr) => {
+        impl Part for $type {
+            fn write(&self, out: &mut Writer) {
+                let $value = self;
+                out.raw(&$to);
+            }
 
-    fn read(reader: &mut Reader) -> Option<Self> {
-        reader.count()
-    }
-}
-
-impl Part for u64 {
-    fn write(&self, out: &mut Writer) {
-        out.long(*self);
-    }
-
-    fn read(reader: &mut Reader) -> Option<Self> {
-        reader.long()
-    }
-}
-
-impl Part for bool {
-    fn write(&self, out: &mut Writer) {
-        out.raw(&[u8::from(*self)]);
-    }
-
-    fn read(reader: &mut Reader) -> Option<Self> {
-        match reader.raw()? {
-            [0] => Some(false),
-            [1] => Some(true),
-            _ => None,
+            fn read(reader: &mut Reader) -> Option<Self> {
+                let $bytes = reader.raw()?;
+                $from
+            }
         }
-    }
+    };
 }
+pub(crate) use fixed;
+
+fixed!(u32, number => number.to_le_bytes(), bytes => Some(u32::from_le_bytes(bytes)));
+fixed!(u64, number => number.to_le_bytes(), bytes => Some(u64::from_le_bytes(bytes)));
+fixed!(bool, is_so => [u8::from(*is_so)], bytes => match bytes {
+    [0] => Some(false),
+    [1] => Some(true),
+    _ => None,
+});
+fixed!(Epoch, epoch => epoch.to_bytes(), bytes => Epoch::from_bytes(bytes));
 
 impl<const N: usize> Part for [u8; N] {
     fn write(&self, out: &mut Writer) {

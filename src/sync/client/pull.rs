@@ -13,7 +13,7 @@ use crate::keys::{Holder, Home, holder_from_environment};
 use crate::project::{Blobs, Files, Incoming, Received, Site, differing, listed, receive};
 use crate::sync::channel::open_credential;
 use crate::sync::client::{Choice, Exchange, PullReport, Remark};
-use crate::sync::protocol::{Operation, Pulled, Response};
+use crate::sync::protocol::{Operation, Pulled};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -120,10 +120,7 @@ impl Exchange<'_> {
     }
 
     fn ask_for(&mut self, since: u64, member: &str) -> Result<Pulled> {
-        match self.call(Operation::Pull { since, member: member.to_string() })? {
-            Response::Pulled(pulled) => Ok(pulled),
-            other => Err(self.refused(other)),
-        }
+        self.ask(Operation::Pull { since, member: member.to_string() })
     }
 
     /// Refuses a state that does not follow from the newest one that this device has seen
@@ -195,14 +192,10 @@ impl Exchange<'_> {
             let Some(first) = wanted.first().copied() else {
                 return Ok(());
             };
-            match self.call(Operation::Fetch { digests: wanted.clone() })? {
-                Response::Blobs(fetched) => {
-                    let fetched = fetched.into_iter().map(|blob| (hash(&blob), blob));
-                    // Nobody asked for others, of which there could be any number.
-                    blobs.extend(fetched.filter(|(digest, _)| asked.contains(digest)));
-                }
-                other => return Err(self.refused(other)),
-            }
+            let fetched: Vec<Vec<u8>> = self.ask(Operation::Fetch { digests: wanted.clone() })?;
+            let fetched = fetched.into_iter().map(|blob| (hash(&blob), blob));
+            // Nobody asked for others, of which there could be any number.
+            blobs.extend(fetched.filter(|(digest, _)| asked.contains(digest)));
             if !blobs.contains_key(&first) {
                 let error = Error::new(Kind::Unauthentic, self.server.address());
                 return Err(error.because("a file is not what the manifest lists")); // PROTOCOL 12.2

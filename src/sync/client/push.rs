@@ -5,7 +5,7 @@ use crate::crypto::random;
 use crate::error::{Error, Kind, Result};
 use crate::format::message::manifest::{Listed, Manifest};
 use crate::format::message::token::Credential;
-use crate::format::roster::{Member, Roster};
+use crate::format::roster::Member;
 use crate::format::scope_file::{self, ScopeName};
 use crate::format::snapshot::SnapshotId;
 use crate::project::{Blobs, Files, Project, differing, listed};
@@ -200,10 +200,8 @@ impl Exchange<'_> {
         for id in &standing.waiting {
             let Some(member) = outgoing.project.roster.member(id) else { continue };
             let token = new_token(member, &self.remote.project)?;
-            match self.call(Operation::Issue { token })? {
-                Response::Done => issued.push(id.clone()),
-                other => return Err(self.refused(other)),
-            }
+            self.ask::<()>(Operation::Issue { token })?;
+            issued.push(id.clone());
         }
         Ok(())
     }
@@ -216,7 +214,8 @@ impl Outgoing {
         let missing = self.manifest.files.iter().filter(|file| sent.insert(file.digest));
         let blobs = missing.filter_map(|file| self.blobs.get(&file.digest).cloned()).collect();
         let access = self.project.access();
-        let members = if access.is_full() { rights(&self.project.roster) } else { Vec::new() };
+        let members = self.project.roster.members.iter().filter(|_| access.is_full());
+        let members = members.map(|member| (member.id.clone(), rights_of(member))).collect();
         let member = access.member().to_string();
         Operation::Push { manifest: self.manifest.encode(), blobs, members, member }
     }
@@ -224,10 +223,6 @@ impl Outgoing {
 
 fn rights_of(member: &Member) -> Rights {
     if member.is_full() { Rights::MEMBER } else { Rights::LIMITED }
-}
-
-fn rights(roster: &Roster) -> Vec<(String, Rights)> {
-    roster.members.iter().map(|member| (member.id.clone(), rights_of(member))).collect()
 }
 
 fn new_token(member: &Member, project: &str) -> Result<NewToken> {

@@ -218,11 +218,9 @@ impl Project {
     /// # Errors
     /// `Write`.
     pub fn push(&mut self, push: Push, actor: &Actor) -> Result<()> {
-        let is_new = |digest: &Digest| !self.index.contains_key(digest);
-        let order = digests(&push.manifest);
-        let blobs: Vec<_> = order.iter().filter(|digest| is_new(digest)).collect();
-        let blobs: Vec<_> =
-            blobs.into_iter().filter_map(|one| push.blobs.get_key_value(one)).collect();
+        let mut order = digests(&push.manifest);
+        order.retain(|digest| !self.index.contains_key(digest));
+        let blobs: Vec<_> = order.iter().filter_map(|one| push.blobs.get_key_value(one)).collect();
         // Far below 4 GiB: the manifest lists the sizes, and they were compared.
         let size = |blob: &Vec<u8>| u32::try_from(blob.len()).unwrap_or(u32::MAX);
         let header = Header {
