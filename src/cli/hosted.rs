@@ -160,14 +160,20 @@ fn line(project: &ProjectInfo) -> String {
     format!("{}  {state}  {}\n", safe(id), safe(name))
 }
 
+/// The project that is named, and its server, to be asked by the administrator.
+fn named(input: &mut Input) -> Result<(String, Asking), Failure> {
+    let [id] = input.exactly()?;
+    let id = project_id(&id)?;
+    let asking = admin(input, &id)?;
+    Ok((id, asking))
+}
+
 /// `kagi project approve ID`.
 ///
 /// # Errors
 /// Usage; no such project; as `remote::admin`.
 pub fn approve(input: &mut Input) -> Result<u8, Failure> {
-    let [id] = input.exactly()?;
-    let id = project_id(&id)?;
-    let mut asking = admin(input, &id)?;
+    let (id, mut asking) = named(input)?;
     let Some(server) = asking.key else {
         return Err(Failure::new("a directory takes projects in by itself: kagi project join"));
     };
@@ -183,9 +189,7 @@ pub fn approve(input: &mut Input) -> Result<u8, Failure> {
 /// # Errors
 /// Usage; no `y`; no such project; as `remote::admin`.
 pub fn del(input: &mut Input) -> Result<u8, Failure> {
-    let [id] = input.exactly()?;
-    let id = project_id(&id)?;
-    let mut asking = admin(input, &id)?;
+    let (id, mut asking) = named(input)?;
     let place = asking.address();
     may_delete(input, &format!("remove {id} and all of its tokens from {place}?"))?;
     asking.tell(Operation::Delete)?;

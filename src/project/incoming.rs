@@ -10,15 +10,21 @@ use crate::format::roster::Roster;
 use crate::format::scope_file::{self, BOXES_MAX, FILE_BYTES_MAX, ScopeName, SealedBox};
 use crate::format::snapshot::Snapshot;
 use crate::project::merge::Merged;
-use crate::project::receive::{Received, Remark, Sides};
+use crate::project::receive::{Choice, Received, Remark, Sides};
 use crate::project::scopes::{pinned_as, seal};
-use crate::project::{Blobs, CONFIG_FILE, Files, Project, ROSTER_FILE};
+use crate::project::{Blobs, CONFIG_FILE, Files, Opening, Project, ROSTER_FILE, Site};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// What came, and what is here.
 pub struct Incoming<'a> {
+    /// Where the project is, or will be.
+    pub site: &'a Site,
+    /// Which roster and configuration, if both sides have changed them; `None`: neither.
+    pub choice: Option<Choice>,
+    /// How what came is opened.
+    pub opening: &'a Opening<'a>,
     /// What the server has.
     pub manifest: &'a Manifest,
     /// What this checkout was last in step with.
@@ -125,15 +131,13 @@ impl Incoming<'_> {
 pub(super) struct Join<'a> {
     incoming: &'a Incoming<'a>,
     sides: &'a Sides,
-    /// Refuses what is older than this device has seen.
-    is_strict: bool,
     received: Received,
     changes: Vec<Change<'a>>,
 }
 
 impl<'a> Join<'a> {
-    pub(super) fn new(incoming: &'a Incoming<'a>, sides: &'a Sides, is_strict: bool) -> Self {
-        Join { incoming, sides, is_strict, received: Received::default(), changes: Vec::new() }
+    pub(super) fn new(incoming: &'a Incoming<'a>, sides: &'a Sides) -> Self {
+        Join { incoming, sides, received: Received::default(), changes: Vec::new() }
     }
 
     /// Looks at every scope file: what is to be written, and what is to be said of it.
@@ -162,7 +166,7 @@ impl<'a> Join<'a> {
         match changed {
             Changed::There if theirs.is_none() => {
                 if self.delete(name, path) {
-                    if self.is_strict {
+                    if self.incoming.opening.is_strict {
                         let shown = format!("server:.kagi/{path}");
                         return Err(Error::new(Kind::RolledBack, shown)); // FORMAT 11.4
                     }
@@ -233,7 +237,7 @@ impl<'a> Join<'a> {
         match project.read_scope(name) {
             Ok(Some((scope, _))) => {
                 if project.pin.sequences.get(&pinned_as(name)) > Some(&scope.sequence) {
-                    if self.is_strict {
+                    if self.incoming.opening.is_strict {
                         return Err(Error::new(Kind::RolledBack, project.shown(path))); // FORMAT 11.4
                     }
                     self.remark(Remark::Older(path.to_string()));

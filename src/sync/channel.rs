@@ -9,9 +9,9 @@ use crate::crypto::hash::{Digest, hash};
 use crate::crypto::wrap::{agree, public_key};
 use crate::crypto::{aead, kdf, length_prefixed, random};
 use crate::error::{Error, Kind, Result};
-use crate::format::bytes::{Reader, Writer};
-use crate::format::message::Part;
+use crate::format::bytes::Writer;
 use crate::format::message::token::Credential;
+use crate::format::message::{Part, whole};
 use crate::secret::{Key, Secret};
 
 const NONCE: [u8; aead::NONCE_BYTES] = [0; aead::NONCE_BYTES];
@@ -125,9 +125,5 @@ pub fn open_credential(
     let (head, text) = sealed.split_first_chunk()?;
     let key = kdf::token(&agree(secret, head)?, head, public, project);
     let aad = length_prefixed(&[project.as_bytes(), member.as_bytes()]);
-    let text = aead::open(&key, &NONCE, &aad, text)?;
-    let mut reader = Reader(text.expose());
-    let credential = Credential::read(&mut reader)?;
-    reader.end()?;
-    Some(credential)
+    whole(aead::open(&key, &NONCE, &aad, text)?.expose())
 }

@@ -6,7 +6,7 @@
 use crate::crypto::hash::Digest;
 use crate::format::bytes::{Reader, Writer};
 use crate::format::message::token::Credential;
-use crate::format::message::{Part, fixed, parts};
+use crate::format::message::{Part, fixed, parts, whole};
 use crate::secret::Secret;
 
 const VERSION: u8 = 1;
@@ -364,10 +364,7 @@ fn encode(message: &impl Part, bytes: usize) -> Secret {
 
 /// Reads a message, and nothing behind it.
 fn decode<T: Part>(bytes: &[u8]) -> Option<T> {
-    let mut reader = Reader(bytes);
-    let [version] = reader.raw()?;
-    let message = T::read(&mut reader)?;
-    reader.end()?;
+    let ([version], message) = whole(bytes)?;
     (version == VERSION).then_some(message)
 }
 

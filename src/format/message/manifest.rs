@@ -9,7 +9,7 @@ use crate::crypto::length_prefixed;
 use crate::error::{Error, Kind, Result};
 use crate::format::bytes::{Reader, Writer};
 use crate::format::config::CONFIG_BYTES_MAX;
-use crate::format::message::{Part, parts};
+use crate::format::message::{Part, parts, whole};
 use crate::format::names::{Epoch, is_id};
 use crate::format::roster::ROSTER_BYTES_MAX;
 use crate::format::scope_file::{FILE_BYTES_MAX, ScopeName};
@@ -138,13 +138,8 @@ impl Manifest {
     }
 
     fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        if reader.field()? != FORMAT {
-            return None;
-        }
-        let manifest = Manifest::read(&mut reader)?;
-        reader.end()?;
-        Some(manifest)
+        let (format, manifest) = whole::<(Vec<u8>, _)>(bytes)?;
+        (format == FORMAT).then_some(manifest)
     }
 
     /// `H` of its bytes.

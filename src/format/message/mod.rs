@@ -21,6 +21,15 @@ pub trait Part: Sized {
     fn read(reader: &mut Reader) -> Option<Self>;
 }
 
+/// Reads a part, and nothing behind it.
+#[must_use]
+pub fn whole<T: Part>(bytes: &[u8]) -> Option<T> {
+    let mut reader = Reader(bytes);
+    let part = T::read(&mut reader)?;
+    reader.end()?;
+    Some(part)
+}
+
 /// Says of which fields a struct consists, in the order in which they are written.
 macro_rules! parts {
     ($name:ident { $($field:ident),* $(,)? }) => {

@@ -221,7 +221,6 @@ impl Exchange<'_> {
         }
         let mut report =
             PullReport { revision: manifest.revision, is_new, ..PullReport::default() };
-        let opening = self.opening();
         let is_verified = self.seen()?.0 >= manifest.revision;
         let unpushed = differing(&ours, &listed(&manifest));
         let blobs = Rc::new(blobs);
@@ -234,9 +233,10 @@ impl Exchange<'_> {
                 .as_ref()
                 .filter(|base| !is_new && (!keeps || base.revision < manifest.revision));
             let blobs = blobs.clone();
-            let incoming = Incoming { manifest: &manifest, base, ours: &ours, blobs };
-            report.received =
-                receive(self.site, lock.as_ref(), &incoming, self.options.choice, &opening)?;
+            let (manifest, ours, opening) = (&manifest, &ours, &self.opening());
+            let (site, choice) = (self.site, self.options.choice);
+            let incoming = Incoming { site, choice, opening, manifest, base, ours, blobs };
+            report.received = receive(&incoming, lock.as_ref())?;
         }
         if lock.is_none() {
             lock = Some(self.site.lock(self.options.waiting)?);
