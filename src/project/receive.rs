@@ -12,7 +12,7 @@ use crate::format::message::manifest::Manifest;
 use crate::format::scope_file::{self, FILE_BYTES_MAX, ScopeName};
 use crate::format::snapshot::Entry;
 use crate::keys::Home;
-use crate::project::incoming::{Change, Changed, Incoming, Join};
+use crate::project::incoming::{Change, Changed, Incoming, join};
 use crate::project::{
     CONFIG_FILE, DIRECTORY, NEXT_CONFIG_FILE, Opening, Project, ROSTER_FILE, Site, State,
 };
@@ -141,7 +141,7 @@ pub fn receive(incoming: &Incoming, lock: Option<&Lock>) -> Result<Received> {
         }
         None => {}
     }
-    let (mut received, changes) = Join::new(incoming, &sides).all()?;
+    let (mut received, changes) = join(incoming, &sides)?;
     let unit = incoming.unit_to_write(&sides, choice)?;
     received.remarks.extend(lost);
     let is_aside = |remark: &Remark| matches!(remark, Remark::SetAside(_) | Remark::Damaged(_));
