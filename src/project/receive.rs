@@ -106,8 +106,7 @@ impl Sides {
 }
 
 /// How what is here is opened beside what came: nothing is asked, and nothing pinned.
-const QUIET: Opening =
-    Opening { is_strict: false, remembers: false, forgets: false, confirm: &|_| false };
+const QUIET: Opening = Opening { remembers: false, ..Opening::OWN };
 
 /// Checks a state, joins it with what is here and writes that. Without a lock nothing is here, and
 /// the project is put into place as a whole (PROTOCOL 12.6).

@@ -258,16 +258,16 @@ impl<'a> Exchange<'a> {
         if is_verified {
             self.seen = (manifest.revision, manifest.id());
         }
-        let kept = self.keep(manifest).and_then(|()| self.keep_boxes(manifest, blobs));
+        let kept = self.home.map_or(Ok(()), |home| {
+            self.keep(home, manifest)?;
+            self.keep_boxes(home, manifest, blobs)
+        });
         let is_kept = self.home.is_some() && kept.is_ok();
         self.base = if is_kept { None } else { Some(manifest.clone()) };
         kept
     }
 
-    fn keep(&self, manifest: &Manifest) -> Result<()> {
-        let Some(home) = self.home else {
-            return Ok(());
-        };
+    fn keep(&self, home: &Home, manifest: &Manifest) -> Result<()> {
         let (remote, (revision, id)) = (self.remote, self.seen);
         let accepts_older = self.options.accepts_older;
         home.change_remote(&remote.project, |stored| match stored {
@@ -289,10 +289,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Remembers what boxes the files of the base have, for a push to contain them (PROTOCOL 12.14).
-    fn keep_boxes(&self, manifest: &Manifest, blobs: &Blobs) -> Result<()> {
-        let Some(home) = self.home else {
-            return Ok(());
-        };
+    fn keep_boxes(&self, home: &Home, manifest: &Manifest, blobs: &Blobs) -> Result<()> {
         let known = home.base_boxes(&self.site.root);
         let read = |path: &str, digest: &Digest| {
             let name = ScopeName::of_file(path)?;

@@ -240,12 +240,11 @@ impl Project {
         Ok(())
     }
 
-    /// Blobs that lie at these places, in order, as many as fit, at least one. Each file is opened once.
-    fn read_blobs(
-        &self,
-        digests: &[Digest],
-        first: Option<(u64, Revision)>,
-    ) -> Answer<Vec<Vec<u8>>> {
+    /// Blobs by their hashes, in order, as many as fit, at least one. Each file is opened once.
+    ///
+    /// # Errors
+    /// `Missing` with the hash that is not there; `Storage`.
+    pub fn fetch(&self, digests: &[Digest]) -> Answer<Vec<Vec<u8>>> {
         let mut places = Vec::new();
         let mut total = 0;
         for (at, digest) in digests.iter().enumerate() {
@@ -257,10 +256,9 @@ impl Project {
             }
             places.push((at, *digest, *place));
         }
-        let number = first.as_ref().map_or(0, |(number, _)| *number);
-        places.sort_by_key(|(_, _, place)| (place.revision != number, place.revision));
+        places.sort_by_key(|(_, _, place)| place.revision);
         let mut blobs = vec![Vec::new(); places.len()];
-        let mut open = first;
+        let mut open: Option<(u64, Revision)> = None;
         for (at, digest, place) in places {
             let mut file = match open.take() {
                 Some((number, file)) if number == place.revision => file,
@@ -272,14 +270,6 @@ impl Project {
             open = Some((place.revision, file));
         }
         Ok(blobs)
-    }
-
-    /// Blobs by their hashes, in order, as many as fit, at least one.
-    ///
-    /// # Errors
-    /// `Missing` with the hash that is not there; `Storage`.
-    pub fn fetch(&self, digests: &[Digest]) -> Answer<Vec<Vec<u8>>> {
-        self.read_blobs(digests, None)
     }
 
     /// The state, for who has revision `since`. What it does not know of the project is left open.
@@ -295,15 +285,13 @@ impl Project {
         pulled.links = self.links(since)?;
         pulled.manifest.clone_from(&self.head.bytes);
         let mut wanted = self.head.files.clone();
-        let mut first = None;
         if since > self.dropped && since < self.head.revision {
             let revision = Revision::open(&revision::path(&self.directory, since))?;
             let manifest = revision.manifest(&self.id, since)?;
             let known: BTreeSet<_> = manifest.files.iter().map(|file| file.digest).collect();
             wanted.retain(|digest| !known.contains(digest));
-            first = Some((since, revision));
         }
-        pulled.blobs = self.read_blobs(&wanted, first)?;
+        pulled.blobs = self.fetch(&wanted)?;
         Ok(pulled)
     }
 
