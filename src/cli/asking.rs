@@ -16,7 +16,7 @@ use crate::keys::remote::{KnownRemote, token_from_environment};
 use crate::process;
 use crate::secret::Secret;
 use crate::sync::client::{self, Remote};
-use crate::sync::protocol::{Operation, Response, Standing};
+use crate::sync::protocol::{Operation, Response};
 use crate::sync::remote::{self, Address, Options, Server};
 use crate::terminal;
 
@@ -81,14 +81,6 @@ impl Asking {
     /// # Errors
     /// As `ask`.
     pub fn tell(&mut self, operation: Operation) -> Result<(), Failure> {
-        self.ask(operation)
-    }
-
-    /// Asks where the project stands, or who asks.
-    ///
-    /// # Errors
-    /// As `ask`.
-    pub fn standing(&mut self, operation: Operation) -> Result<Standing, Failure> {
         self.ask(operation)
     }
 }

@@ -79,14 +79,11 @@ pub fn add(input: &mut Input) -> Result<u8, Failure> {
 }
 
 fn change_config(project: &Project, lock: &Lock, change: &ConfigChange) -> Result<(), Failure> {
-    project.change_config(lock, change).map_err(|error| {
-        let is_leftover = error.kind == Kind::Exists;
-        let failure = Failure::from(error);
-        if is_leftover {
-            failure.and("nothing was changed").hint("kagi doctor --fix deletes it, after y")
-        } else {
-            failure
-        }
+    project.change_config(lock, change).map_err(|error| match error.kind {
+        Kind::Exists => Failure::from(error)
+            .and("nothing was changed")
+            .hint("kagi doctor --fix deletes it, after y"),
+        _ => error.into(),
     })
 }
 

@@ -14,7 +14,7 @@ use crate::format::message::token::fingerprint;
 use crate::keys::Home;
 use crate::keys::remote::KnownRemote;
 use crate::project::Project;
-use crate::sync::protocol::{NewToken, Operation, ProjectInfo, Rights};
+use crate::sync::protocol::{NewToken, Operation, ProjectInfo, Rights, Standing};
 use crate::sync::remote;
 use crate::terminal;
 
@@ -31,7 +31,7 @@ pub fn join(input: &mut Input) -> Result<u8, Failure> {
     }
     if let Ok((mut asking, known)) = of_project(input, id)
         && known.address == address
-        && asking.standing(Operation::Status).is_ok()
+        && asking.ask::<Standing>(Operation::Status).is_ok()
     {
         terminal::note(&format!("{} has {id} already; next: kagi push", asking.address()));
         return Ok(0);
@@ -120,20 +120,12 @@ struct ProjectJson {
     bytes: u64,
 }
 
-/// The projects of a server.
-///
-/// # Errors
-/// As `Asking::ask`.
-pub fn projects(asking: &mut Asking) -> Result<Vec<ProjectInfo>, Failure> {
-    asking.ask(Operation::Projects)
-}
-
 /// `kagi project list`.
 ///
 /// # Errors
 /// As `remote::admin`.
 pub fn list(input: &mut Input) -> Result<u8, Failure> {
-    let projects = projects(&mut admin(input, "")?)?;
+    let projects: Vec<ProjectInfo> = admin(input, "")?.ask(Operation::Projects)?;
     let text = if input.has("json") {
         let row = |ProjectInfo { id, name, is_approved, revision, bytes }| ProjectJson {
             id: safe(&id),

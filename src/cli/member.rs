@@ -217,11 +217,11 @@ fn requested(project: &Project, input: &Input) -> Result<Request, Failure> {
     let texts = input.texts()?;
     match texts.as_slice() {
         [id] if is_id("kgm_", id) => project.site.request(id).map_err(|error| {
-            let is_missing = error.kind == Kind::Missing;
-            let failure = Failure::from(error);
-            let fetch = ways(&project.config.project).fetch;
-            let hint = || format!("{fetch}, then kagi member list");
-            if is_missing { failure.hint(hint()) } else { failure }
+            let hint = format!("{}, then kagi member list", ways(&project.config.project).fetch);
+            match error.kind {
+                Kind::Missing => Failure::from(error).hint(hint),
+                _ => error.into(),
+            }
         }),
         [] if terminal::can_ask() => {
             let mut sound: Vec<_> = pending(project)?.into_iter().filter_map(Result::ok).collect();

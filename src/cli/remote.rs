@@ -39,7 +39,7 @@ pub fn login(input: &mut Input) -> Result<u8, Failure> {
         .map_err(|error| not_a_token(error, &text, ADMIN_PREFIX).and("nothing was stored"))?;
     let credential = token.credential.duplicate();
     let mut asking = Asking::new(input, &address, Some(token.server), Some(credential), "")?;
-    if !asking.standing(Operation::Hello)?.rights.has(Rights::ADMIN) {
+    if !asking.ask::<Standing>(Operation::Hello)?.rights.has(Rights::ADMIN) {
         return Err(Failure::new("the token is not an administrator's; nothing was stored"));
     }
     let home = Home::find()?;
@@ -77,7 +77,7 @@ struct StatusJson {
 pub fn status(input: &mut Input) -> Result<u8, Failure> {
     let project = site_or("kagi pull - takes a token for one")?.claimed_project()?;
     let (mut asking, known) = of_project(input, &project)?;
-    let standing = asking.standing(Operation::Status)?;
+    let standing: Standing = asking.ask(Operation::Status)?;
     let rights = if known.token.is_some() { standing.rights } else { Rights::ADMIN };
     let status = StatusJson {
         attention: attention(&standing, &known),

@@ -8,7 +8,6 @@ use crate::cli::asking::{
     Asking, given_address, is_directory, not_a_token, of_project, options as remote_options,
     project_id, token_text,
 };
-use crate::cli::hosted::projects;
 use crate::cli::init::{project_here, site_or};
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::{
@@ -23,7 +22,7 @@ use crate::keys::Home;
 use crate::keys::remote::KnownRemote;
 use crate::project::{Project, Site};
 use crate::sync::client::{self, Choice, Exchange, PullReport, Remark, Remote};
-use crate::sync::protocol::Operation;
+use crate::sync::protocol::{Operation, ProjectInfo, Standing};
 use crate::sync::remote::{self, Server};
 use crate::terminal::{self, Progress};
 use std::cell::RefCell;
@@ -219,12 +218,10 @@ fn with_options<T>(
 
 /// A server that cannot be reached may be elsewhere by now.
 fn perhaps_moved(error: Error, remote: &Remote) -> Failure {
-    let is_gone = error.kind == Kind::Unreachable && !is_directory(&remote.known.address);
-    let failure = Failure::from(error);
-    if is_gone {
-        failure.hint("is kagi serve running there? if it has moved: kagi pull --remote URL")
-    } else {
-        failure
+    match error.kind {
+        Kind::Unreachable if !is_directory(&remote.known.address) => Failure::from(error)
+            .hint("is kagi serve running there? if it has moved: kagi pull --remote URL"),
+        _ => error.into(),
     }
 }
 
@@ -323,7 +320,7 @@ fn adopt(input: &Input, site: Option<&Site>, token: ProjectToken) -> Result<Remo
     let (server, credential) = (token.server, token.credential.duplicate());
     let mut asking =
         Asking::new(input, &token.remote, Some(server), Some(credential), &token.project)?;
-    asking.standing(Operation::Status)?;
+    asking.ask::<Standing>(Operation::Status)?;
     let (id, place, home) = (token.project.clone(), asking.address(), Home::find()?);
     let before = home.remote(&id)?;
     let remote = client::adopt(&home, token)?;
@@ -350,7 +347,7 @@ fn directory(input: &Input, address: String, project: Option<String>) -> Result<
 }
 
 fn only_project(asking: &mut Asking) -> Result<String, Failure> {
-    let mut projects = projects(asking)?;
+    let mut projects: Vec<ProjectInfo> = asking.ask(Operation::Projects)?;
     match (projects.pop(), projects.len()) {
         (Some(project), 0) => Ok(project.id),
         (None, _) => Err(Failure::new(format!("{} holds no project", asking.address()))
