@@ -212,19 +212,11 @@ impl Tokens {
     /// What a new token is to be in the store.
     #[must_use]
     pub fn make(&self, project: &str, new: &NewToken, now: u64) -> Token {
-        Token {
-            verifier: self.verifier(&new.credential),
-            project: project.into(),
-            info: TokenInfo {
-                id: new.credential.id.clone(),
-                rights: new.rights,
-                issued: now,
-                expires: new.expires,
-                member: new.member.clone(),
-                name: new.name.clone(),
-            },
-            sealed: new.sealed.clone(),
-        }
+        let NewToken { credential, rights, expires, member, name, sealed } = new;
+        let (id, member, name) = (credential.id.clone(), member.clone(), name.clone());
+        let info = TokenInfo { id, rights: *rights, issued: now, expires: *expires, member, name };
+        let verifier = self.verifier(credential);
+        Token { verifier, project: project.into(), info, sealed: sealed.clone() }
     }
 
     /// Refuses a token that cannot be added.
