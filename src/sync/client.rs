@@ -172,18 +172,17 @@ pub fn refused(address: &str, response: Response) -> Error {
     let Response::Refused(refusal, about) = response else {
         return fail(Kind::Unreachable).because("it answers another question");
     };
-    match refusal {
-        Refusal::Denied => fail(Kind::Denied),
-        Refusal::Conflict => fail(Kind::Behind),
-        Refusal::Forbidden => {
-            fail(Kind::Refused).because(format!("the token does not give {about}"))
-        }
-        Refusal::Missing => fail(Kind::Refused).because(format!("it has no such {about}")),
-        Refusal::Malformed => fail(Kind::Refused).because(format!("malformed: {about}")),
-        Refusal::Limit => fail(Kind::Refused).because(format!("a limit is reached: {about}")),
-        Refusal::Storage => fail(Kind::Refused).because(format!("it cannot write: {about}")),
-        Refusal::Replayed => fail(Kind::Refused).because("the request was there before"),
-    }
+    let why = match refusal {
+        Refusal::Denied => return fail(Kind::Denied),
+        Refusal::Conflict => return fail(Kind::Behind),
+        Refusal::Forbidden => format!("the token does not give {about}"),
+        Refusal::Missing => format!("it has no such {about}"),
+        Refusal::Malformed => format!("malformed: {about}"),
+        Refusal::Limit => format!("a limit is reached: {about}"),
+        Refusal::Storage => format!("it cannot write: {about}"),
+        Refusal::Replayed => "the request was there before".to_string(),
+    };
+    fail(Kind::Refused).because(why)
 }
 
 /// One pull or push: the server, and what is known of it.

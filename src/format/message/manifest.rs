@@ -110,8 +110,8 @@ impl Manifest {
             return Err(Error::new(Kind::TooLarge, subject)); // PROTOCOL 3.2
         }
         let check = crate::format::rules_of(subject);
-        let manifest = Manifest::parse(bytes);
-        let manifest = manifest.ok_or_else(|| crate::format::key_text::malformed(subject))?;
+        let parsed = whole(bytes).filter(|(format, _): &(Vec<u8>, Self)| format == FORMAT);
+        let (_, manifest) = parsed.ok_or_else(|| crate::format::key_text::malformed(subject))?;
         check(is_id("kgp_", &manifest.project), "its project id is malformed")?; // PROTOCOL 3.2
         let is_numbered = (manifest.revision == 1) == (manifest.previous == [0; 32]);
         check(manifest.revision > 0 && is_numbered, "its revision is malformed")?; // PROTOCOL 3.2
@@ -135,11 +135,6 @@ impl Manifest {
         let has = |path: &str| manifest.find(path).is_some();
         check(has(CONFIG_FILE) && has(ROSTER_FILE), "it lists no kagi.json or no access.json")?; // PROTOCOL 3.3
         Ok(manifest)
-    }
-
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let (format, manifest) = whole::<(Vec<u8>, _)>(bytes)?;
-        (format == FORMAT).then_some(manifest)
     }
 
     /// `H` of its bytes.
