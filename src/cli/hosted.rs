@@ -55,17 +55,14 @@ fn project_name(input: &Input, project: &Project) -> Result<String, Failure> {
 /// The public key of a server: the one that this device knows, else the one that it says it has, if
 /// a person or `--fingerprint` agrees.
 fn server_key(input: &Input, address: &str, project: &str) -> Result<[u8; 32], Failure> {
-    let wanted = input.text("fingerprint")?;
+    let (wanted, place) = (input.text("fingerprint")?, quoted(address));
     let check = |key: [u8; 32]| {
         let shown = fingerprint(&key);
-        match wanted.filter(|wanted| *wanted != shown) {
-            None => Ok(key),
-            Some(wanted) => Err(Failure::new(format!(
-                "{} has the fingerprint {shown}, not {}; nothing was sent",
-                quoted(address),
-                quoted(wanted)
-            ))),
-        }
+        let Some(other) = wanted.filter(|wanted| *wanted != shown).map(quoted) else {
+            return Ok(key);
+        };
+        let message = format!("{place} has the fingerprint {shown}, not {other}; nothing was sent");
+        Err(Failure::new(message))
     };
     let home = Home::find()?;
     let known = home.remote(project)?.filter(|known| known.address == address);
@@ -74,14 +71,11 @@ fn server_key(input: &Input, address: &str, project: &str) -> Result<[u8; 32], F
         return check(key);
     }
     let key = remote::server_key(address, options(input))?;
-    let key = check(key.ok_or_else(|| Failure::new(format!("{} has no key", quoted(address))))?)?;
+    let key = check(key.ok_or_else(|| Failure::new(format!("{place} has no key")))?)?;
     if wanted.is_some() {
         return Ok(key);
     }
-    terminal::note(&format!(
-        "this device does not know {} yet; its fingerprint is",
-        quoted(address)
-    ));
+    terminal::note(&format!("this device does not know {place} yet; its fingerprint is"));
     terminal::note(&format!("  {}", fingerprint(&key)));
     if terminal::ask("kagi: is that what kagi serve shows there?") {
         return Ok(key);

@@ -47,11 +47,8 @@ pub fn login(input: &mut Input) -> Result<u8, Failure> {
     for old in home.forget_logins(&address, &token.server)? {
         terminal::note(&format!("forgot the login to {}, the same server", safe(&old)));
     }
-    terminal::note(&format!(
-        "{} has the fingerprint {}",
-        asking.address(),
-        fingerprint(&token.server)
-    ));
+    let (place, print) = (asking.address(), fingerprint(&token.server));
+    terminal::note(&format!("{place} has the fingerprint {print}"));
     terminal::note("stored the administrator's token on this device; next: kagi project list");
     Ok(0)
 }

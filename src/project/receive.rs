@@ -118,9 +118,16 @@ pub fn receive(incoming: &Incoming, lock: Option<&Lock>) -> Result<Received> {
     let Incoming { site, opening, .. } = *incoming;
     let state = State::new(incoming.manifest, incoming.blobs.clone())?;
     let theirs = site.holding(state.clone());
+    let place = |project, backup: Option<PathBuf>, forgets| -> Result<Received> {
+        site.place(&state, backup.as_deref())?;
+        let taken = state.files.keys().cloned().collect();
+        let mut received = Received { taken, backup, ..Received::default() };
+        received.remember(project, &Opening { forgets, ..*opening });
+        Ok(received)
+    };
     if lock.is_none() {
         let (project, forgets, _) = incoming.open_theirs(&theirs, None)?;
-        return place(site, &state, project, None, &Opening { forgets, ..*opening });
+        return place(project, None, forgets);
     }
     let sides = incoming.open_sides(&theirs)?;
     let choice = incoming.choice.filter(|_| incoming.unit_changed() == Changed::Both);
@@ -128,8 +135,7 @@ pub fn receive(incoming: &Incoming, lock: Option<&Lock>) -> Result<Received> {
     match sides.whole {
         Some(Choice::Theirs) => {
             let backup = disk::free_backup(&site.root.join(DIRECTORY));
-            let opening = Opening { forgets: true, ..*opening };
-            let mut received = place(site, &state, sides.theirs, Some(backup), &opening)?;
+            let mut received = place(sides.theirs, Some(backup), true)?;
             received.remarks = lost;
             return Ok(received);
         }
@@ -152,21 +158,6 @@ pub fn receive(incoming: &Incoming, lock: Option<&Lock>) -> Result<Received> {
     let is_taken = |_: &&(&str, Vec<u8>)| !sides.keeps_ours;
     received.taken.extend(unit.iter().filter(is_taken).map(|(path, _)| (*path).to_string()));
     received.remember(if sides.keeps_ours { sides.ours } else { sides.theirs }, opening);
-    Ok(received)
-}
-
-/// Puts the whole state into place.
-fn place(
-    site: &Site,
-    state: &State,
-    project: Option<Project>,
-    backup: Option<PathBuf>,
-    opening: &Opening,
-) -> Result<Received> {
-    site.place(state, backup.as_deref())?;
-    let taken = state.files.keys().cloned().collect();
-    let mut received = Received { taken, backup, ..Received::default() };
-    received.remember(project, opening);
     Ok(received)
 }
 

@@ -97,11 +97,8 @@ impl Exchange<'_> {
         let may_lack = self.check_changed(&project, &files, &blobs, base.as_ref())?;
         let list = |(path, digest): (&String, &Digest)| {
             let size = blobs.get(digest).map_or(0, Vec::len);
-            Listed {
-                path: path.clone(),
-                size: u32::try_from(size).unwrap_or(u32::MAX),
-                digest: *digest,
-            }
+            let size = u32::try_from(size).unwrap_or(u32::MAX);
+            Listed { path: path.clone(), size, digest: *digest }
         };
         let mut manifest = Manifest {
             project: project.config.project.clone(),

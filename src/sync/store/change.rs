@@ -78,17 +78,15 @@ impl Store {
 
     fn limit_members(&self, actor: &Actor, id: &str, members: &[(String, Rights)]) -> Answer<()> {
         let (mut ended, mut narrowed) = (Vec::new(), Vec::new());
-        for token in self.tokens.of(id) {
+        let tokens = self.tokens.of(id);
+        for token in tokens.iter().filter(|token| !token.info.member.is_empty()) {
             let of_token = |(id, _): &&(String, Rights)| *id == token.info.member;
             let most = members.iter().find(of_token).map_or(Rights(0), |(_, most)| *most);
             let rights = Rights(token.info.rights.0 & most.0);
-            if token.info.member.is_empty() || rights == token.info.rights {
-                continue;
-            }
             if rights == Rights(0) {
                 ended.push(token.info.id.clone());
-            } else {
-                let mut token = Token::clone(&token);
+            } else if rights != token.info.rights {
+                let mut token = Token::clone(token);
                 token.info.rights = rights;
                 narrowed.push(token);
             }
