@@ -71,10 +71,7 @@ fn read_candidates(
 ) -> Result<Vec<(ScopeName, Scope)>, Failure> {
     let (mapped, dropped) = migrate::map_services(config, candidates);
     for path in dropped {
-        let path = quoted(&path.to_string_lossy());
-        terminal::note(&format!(
-            "note: {path} is not imported: its directory cannot name a service"
-        ));
+        migrate::note_left_out(&path, "its directory cannot name a service");
     }
     migrate::read_scopes(config, mapped, Author { id, time: now(), epoch: 1 })
 }

@@ -138,11 +138,7 @@ pub fn read_scopes(
         let subject = candidate.path.to_string_lossy().into_owned();
         let env = if candidate.env.is_empty() { config.default_env.clone() } else { candidate.env };
         if !config.is_env(&env) {
-            terminal::note(&format!(
-                "note: {} is not imported: there is no environment {}",
-                quoted(&subject),
-                quoted(&env)
-            ));
+            note_left_out(&candidate.path, &format!("there is no environment {}", quoted(&env)));
             continue;
         }
         match parse_safely(&candidate.path, &subject) {
@@ -152,14 +148,15 @@ pub fn read_scopes(
                 note_replaced(scope, &parsed, &subject);
                 take_over(scope, parsed, author)?;
             }
-            Err(failure) => terminal::note(&format!(
-                "note: {} is not imported: {}",
-                quoted(&subject),
-                failure.message()
-            )),
+            Err(failure) => note_left_out(&candidate.path, failure.message()),
         }
     }
     Ok(scopes.into_iter().collect())
+}
+
+/// Says why a file is left out.
+pub fn note_left_out(path: &Path, why: &str) {
+    terminal::note(&format!("note: {} is not imported: {why}", quoted(&path.to_string_lossy())));
 }
 
 /// Two files of one scope may disagree: the later one counts, and that is said.
@@ -176,10 +173,10 @@ fn parse_safely(path: &Path, subject: &str) -> Result<Parsed, Failure> {
     let parsed = dotenv::parse(subject, read(path)?.expose())?;
     match parsed.assignments.iter().find(|one| is_unsafe_key(&one.name)) {
         None => Ok(parsed),
-        Some(one) => Err(Failure::new(format!(
-            "{} changes how programs are loaded or run",
-            quoted(&one.name)
-        ))),
+        Some(one) => {
+            let name = quoted(&one.name);
+            Err(Failure::new(format!("{name} changes how programs are loaded or run")))
+        }
     }
 }
 
@@ -219,10 +216,8 @@ pub fn sync(input: &mut Input) -> Result<u8, Failure> {
         let names = if added.is_empty() { "nothing".to_string() } else { added.join(", ") };
         terminal::note(&format!("{target}: {verb} {names}"));
         if !unknown.is_empty() {
-            terminal::note(&format!(
-                "note: {target}: no value is known for {}",
-                unknown.join(", ")
-            ));
+            let names = unknown.join(", ");
+            terminal::note(&format!("note: {target}: no value is known for {names}"));
         }
     }
     Ok(0)

@@ -86,11 +86,8 @@ pub fn issue(input: &mut Input) -> Result<u8, Failure> {
     asking.tell(Operation::Issue { token: new })?;
     let until =
         if expires == 0 { String::new() } else { format!(" until {}", terminal::date(expires)) };
-    terminal::note(&format!(
-        "issued {}, which allows {}{until}",
-        token.credential.id,
-        rights.words()
-    ));
+    let (id, words) = (&token.credential.id, rights.words());
+    terminal::note(&format!("issued {id}, which allows {words}{until}"));
     print_token(&token)
 }
 
