@@ -129,7 +129,7 @@ fn answer(store: &Store, request: Request, from: &str, now: u64) -> Answer<Respo
 
 fn perform(store: &Store, actor: &Actor, project: &str, operation: Operation) -> Answer<Response> {
     if !rule(&operation).is_of_server && !is_id("kgp_", project) {
-        return Err(Refused::new(Refusal::Malformed, "the project id is malformed"));
+        return Err(Refused::malformed("the project id is malformed"));
     }
     let done = |()| Response::Done;
     match operation {

@@ -58,6 +58,11 @@ impl Refused {
     pub fn new(refusal: Refusal, about: impl Into<String>) -> Self {
         Refused(refusal, about.into())
     }
+
+    /// A request that breaks a rule.
+    pub fn malformed(rule: impl Into<String>) -> Self {
+        Refused::new(Refusal::Malformed, rule)
+    }
 }
 
 impl From<Error> for Refused {

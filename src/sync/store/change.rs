@@ -17,12 +17,8 @@ use crate::sync::store::{
 use std::path::Path;
 use std::sync::Arc;
 
-fn malformed(rule: &str) -> Refused {
-    Refused::new(Refusal::Malformed, rule)
-}
-
 fn check_name(name: &str) -> Answer<()> {
-    check_text("the name", name, NAME_BYTES_MAX).map_err(|error| malformed(&error.cause))
+    check_text("the name", name, NAME_BYTES_MAX).map_err(|error| Refused::malformed(error.cause))
 }
 
 impl Store {
@@ -41,7 +37,7 @@ impl Store {
     ) -> Answer<Standing> {
         let mut ids = members.iter().map(|(id, _)| id.as_str());
         if !ids.all(|id| is_id("kgm_", id)) || !(member.is_empty() || is_id("kgm_", member)) {
-            return Err(malformed("a member id is malformed"));
+            return Err(Refused::malformed("a member id is malformed"));
         }
         self.on(id, |project| {
             project.check_push(&push)?;
@@ -192,7 +188,7 @@ impl Store {
         let is_member = new.member.is_empty() || is_id("kgm_", &new.member);
         let is_sealed = new.sealed.is_empty() || !new.member.is_empty();
         if !is_for_project || !is_member || !is_sealed || new.sealed.len() > SEALED_BYTES_MAX {
-            return Err(malformed("the token is malformed"));
+            return Err(Refused::malformed("the token is malformed"));
         }
         // PROTOCOL 8.3
         let own = actor.token.info.rights;

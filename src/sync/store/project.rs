@@ -75,11 +75,10 @@ impl Push {
     /// # Errors
     /// `Malformed` with the rule that is broken.
     pub fn new(project: &str, bytes: Vec<u8>, blobs: Vec<Vec<u8>>) -> Answer<Self> {
-        let malformed = |rule: &str| Refused::new(Refusal::Malformed, rule);
         let manifest = Manifest::decode("the manifest", &bytes);
-        let manifest = manifest.map_err(|error| malformed(&error.cause))?;
+        let manifest = manifest.map_err(|error| Refused::malformed(error.cause))?;
         if manifest.project != project {
-            return Err(malformed("the manifest is of another project"));
+            return Err(Refused::malformed("the manifest is of another project"));
         }
         let listed: BTreeMap<_, _> =
             manifest.files.iter().map(|file| (file.digest, file)).collect();
@@ -89,7 +88,7 @@ impl Push {
             let is_listed =
                 listed.get(&digest).is_some_and(|file| file.size as usize == blob.len());
             if !is_listed || sent.insert(digest, blob).is_some() {
-                return Err(malformed("a blob was sent that is not listed"));
+                return Err(Refused::malformed("a blob was sent that is not listed"));
             }
         }
         Ok(Push { manifest, bytes, blobs: sent })
@@ -207,7 +206,7 @@ impl Project {
             let known = self.index.get(&file.digest).map(|place| place.size as usize);
             let sent = push.blobs.get(&file.digest).map(Vec::len);
             if known.or(sent) != Some(file.size as usize) {
-                return Err(Refused::new(Refusal::Malformed, "a listed blob is not there"));
+                return Err(Refused::malformed("a listed blob is not there"));
             }
         }
         Ok(())
@@ -330,7 +329,7 @@ impl Project {
     /// `Malformed`, `Limit`.
     pub fn check_request(&self, bytes: &[u8]) -> Answer<(String, bool)> {
         let request = Request::read("the request", bytes);
-        let request = request.map_err(|error| Refused::new(Refusal::Malformed, error.cause))?;
+        let request = request.map_err(|error| Refused::malformed(error.cause))?;
         let there = self.mailbox.get(&request.id);
         if there.is_none() && self.mailbox.len() >= REQUESTS_MAX {
             return Err(Refused::new(Refusal::Limit, "requests in the mailbox"));

@@ -225,7 +225,7 @@ impl Tokens {
     /// `Malformed` for an id that is there, `Limit` for too many.
     pub fn check_room(&self, token: &Token) -> Answer<()> {
         if self.held().by_id.contains_key(&token.info.id) {
-            return Err(Refused::new(Refusal::Malformed, "the token id is taken"));
+            return Err(Refused::malformed("the token id is taken"));
         }
         let tokens = self.of(&token.project);
         if tokens.iter().filter(|one| one.is_open(token.info.issued)).count() >= TOKENS_MAX {
