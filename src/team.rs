@@ -85,24 +85,24 @@ pub fn accept(
     identity: &Identity,
     known: &Known,
 ) -> Result<Access> {
-    let fail = |kind| Error::new(kind, subject);
     check_config(subject, roster, config)?;
     let member =
         roster.member(&identity.id).ok_or_else(|| Error::new(Kind::NotMember, &identity.id))?; // FORMAT 5.2
-    let statement = roster.statement();
+    let claim = Claim { subject, roster, member, statement: roster.statement() };
     match known.witness {
-        Some((epoch, key)) => check_witness(subject, roster, member, &statement, epoch, key)?,
-        None => check_introduction(subject, roster, member, &statement, identity, known)?,
+        Some((epoch, key)) => claim.check_witness(epoch, key)?,
+        None => claim.check_introduction(identity, known)?,
     }
     let place = roster.place();
-    let bundle = wrap::open(&identity.secret, &identity.public, place, &statement, &member.wrap)
-        .ok_or_else(|| fail(Kind::Unauthentic))?;
+    let (secret, public) = (&identity.secret, &identity.public);
+    let bundle = wrap::open(secret, public, place, &claim.statement, &member.wrap)
+        .ok_or_else(|| claim.fail(Kind::Unauthentic))?;
     let keys = decode_bundle(bundle.expose(), member, roster.epoch)
-        .ok_or_else(|| fail(Kind::Unauthentic))?;
+        .ok_or_else(|| claim.fail(Kind::Unauthentic))?;
     let access = Access::new(&roster.project, roster.epoch, &member.id, keys);
     // What will be pinned must itself vouch for the roster (FORMAT 5.8).
-    let own = access.witness().ok_or_else(|| fail(Kind::Unauthentic))?;
-    check_witness(subject, roster, member, &statement, roster.epoch, &own)?;
+    let own = access.witness().ok_or_else(|| claim.fail(Kind::Unauthentic))?;
+    claim.check_witness(roster.epoch, &own)?;
     Ok(access)
 }
 
@@ -136,47 +136,50 @@ fn check_config(subject: &str, roster: &Roster, config: &Digest) -> Result<()> {
     }
 }
 
-/// FORMAT 5.3 to 5.5.
-fn check_witness(
-    subject: &str,
-    roster: &Roster,
-    member: &Member,
-    statement: &Digest,
-    epoch: Epoch,
-    key: &Key,
-) -> Result<()> {
-    let kind = match member.witnesses.iter().find(|(other, _)| other.number == epoch.number) {
-        _ if roster.epoch.number < epoch.number => Kind::OldEpoch,
-        Some((other, _)) if *other != epoch => Kind::ForkedEpoch,
-        None => Kind::NotWitnessed,
-        Some((_, mac)) if same(mac, &member.vouch(key, statement)) => return Ok(()),
-        Some(_) => Kind::Unauthentic,
-    };
-    Err(Error::new(kind, subject))
+/// What a roster says of a member, who checks it.
+struct Claim<'a> {
+    subject: &'a str,
+    roster: &'a Roster,
+    member: &'a Member,
+    statement: Digest,
 }
 
-/// FORMAT 5.6 and 5.7.
-fn check_introduction(
-    subject: &str,
-    roster: &Roster,
-    member: &Member,
-    statement: &Digest,
-    identity: &Identity,
-    known: &Known,
-) -> Result<()> {
-    let author =
-        roster.member(&roster.author).ok_or_else(|| Error::new(Kind::Unauthentic, subject))?;
-    let key = wrap::agree(&identity.secret, &author.public)
-        .map(|shared| kdf::introduction(&shared, &author.public, &member.public, roster.place()));
-    if !key.is_some_and(|key| same(&member.introduction, &member.vouch(&key, statement))) {
-        return Err(Error::new(Kind::Unauthentic, subject));
+impl Claim<'_> {
+    fn fail(&self, kind: Kind) -> Error {
+        Error::new(kind, self.subject)
     }
-    // Nobody else can introduce a roster in this member's own name.
-    let is_own = author.id == identity.id;
-    if is_own || known.anchors.contains(&author.id) || (known.confirm)(author) {
-        return Ok(());
+
+    /// FORMAT 5.3 to 5.5.
+    fn check_witness(&self, epoch: Epoch, key: &Key) -> Result<()> {
+        let Claim { roster, member, .. } = self;
+        let kind = match member.witnesses.iter().find(|(other, _)| other.number == epoch.number) {
+            _ if roster.epoch.number < epoch.number => Kind::OldEpoch,
+            Some((other, _)) if *other != epoch => Kind::ForkedEpoch,
+            None => Kind::NotWitnessed,
+            Some((_, mac)) if same(mac, &member.vouch(key, &self.statement)) => return Ok(()),
+            Some(_) => Kind::Unauthentic,
+        };
+        Err(self.fail(kind))
     }
-    Err(Error::new(Kind::UnknownProject, subject).because(&author.id))
+
+    /// FORMAT 5.6 and 5.7.
+    fn check_introduction(&self, identity: &Identity, known: &Known) -> Result<()> {
+        let Claim { roster, member, .. } = self;
+        let author = roster.member(&roster.author).ok_or_else(|| self.fail(Kind::Unauthentic))?;
+        let key = wrap::agree(&identity.secret, &author.public).map(|shared| {
+            kdf::introduction(&shared, &author.public, &member.public, roster.place())
+        });
+        if !key.is_some_and(|key| same(&member.introduction, &member.vouch(&key, &self.statement)))
+        {
+            return Err(self.fail(Kind::Unauthentic));
+        }
+        // Nobody else can introduce a roster in this member's own name.
+        let is_own = author.id == identity.id;
+        if is_own || known.anchors.contains(&author.id) || (known.confirm)(author) {
+            return Ok(());
+        }
+        Err(self.fail(Kind::UnknownProject).because(&author.id))
+    }
 }
 
 /// What a new roster says; the rest is computed.

@@ -20,7 +20,7 @@ use kagi::keys::Home;
 use kagi::keys::remote::KnownRemote;
 use kagi::project::Site;
 use kagi::secret::Key;
-use kagi::sync::client::{self, Choice, Options, PullReport, Remark, Remote};
+use kagi::sync::client::{self, Choice, Exchange, Options, PullReport, Remark, Remote};
 use kagi::sync::handler;
 use kagi::sync::protocol::{Operation, Pulled, Response};
 use kagi::sync::remote::Server;
@@ -138,10 +138,10 @@ fn say(text: &str) {
 fn tell(report: &PullReport) {
     let words = [
         ("new", report.is_new),
-        ("verified", report.is_verified),
+        ("verified", report.received.is_verified),
         ("own token", report.has_own_token),
-        ("backup", report.backup.is_some()),
-        ("forgetful", report.unremembered.is_some()),
+        ("backup", report.received.backup.is_some()),
+        ("forgetful", report.received.unremembered.is_some()),
     ];
     let words: Vec<_> = words
         .iter()
@@ -150,15 +150,15 @@ fn tell(report: &PullReport) {
         .collect();
     say(&format!("pulled {}: {}", report.revision, words.join(", ")));
     for (what, files) in [
-        ("taken", &report.taken),
-        ("deleted", &report.deleted),
-        ("joined", &report.joined),
+        ("taken", &report.received.taken),
+        ("deleted", &report.received.deleted),
+        ("joined", &report.received.joined),
     ] {
         for file in files {
             say(&format!("{what} {file}"));
         }
     }
-    for remark in &report.remarks {
+    for remark in &report.received.remarks {
         say(&match remark {
             Remark::Conflict(file, keys) => format!("conflict {file} {}", keys.join(",")),
             Remark::Kept(file) => format!("kept {file}"),
@@ -175,7 +175,7 @@ fn tell(report: &PullReport) {
     for request in &report.requests {
         say(&format!("request {} {}", request.id, request.name));
     }
-    say(&format!("unpushed {}", report.unpushed));
+    say(&format!("unpushed {}", report.received.unpushed));
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -244,15 +244,12 @@ fn act(words: &str) -> Result<()> {
         is_given: false,
     };
     match words[0] {
-        "pull" => tell(&client::pull(
-            home.as_ref(),
-            &site,
-            &remote,
-            &options,
-            &mut server,
-        )?),
+        "pull" => {
+            tell(&Exchange::new(home.as_ref(), &site, &remote, &options, &mut server).pull()?);
+        }
         "push" => {
-            let report = client::push(home.as_ref(), &site, &remote, &options, &mut server)?;
+            let report =
+                Exchange::new(home.as_ref(), &site, &remote, &options, &mut server).push()?;
             for pulled in &report.pulls {
                 tell(pulled);
             }

@@ -11,12 +11,12 @@ use crate::format::message::token::{
     ADMIN_PREFIX, AdminToken, Credential, PROJECT_PREFIX, TOKEN_BYTES_MAX,
 };
 use crate::format::names::is_id;
-use crate::keys::remote::KnownRemote;
-use crate::keys::{Home, from_environment};
+use crate::keys::Home;
+use crate::keys::remote::{KnownRemote, token_from_environment};
 use crate::process;
 use crate::secret::Secret;
 use crate::sync::client::{self, Remote};
-use crate::sync::protocol::{Operation, Response, Standing};
+use crate::sync::protocol::{Operation, Response};
 use crate::sync::remote::{self, Address, Options, Server};
 use crate::terminal;
 
@@ -31,7 +31,7 @@ pub struct Asking {
 }
 
 impl Asking {
-    /// Opens a remote. `key` is `None` only for a directory.
+    /// Opens a remote. `key` is `None` only for a directory, `project` empty for the whole server.
     ///
     /// # Errors
     /// As `sync::remote::open`.
@@ -40,9 +40,10 @@ impl Asking {
         address: &str,
         key: Option<[u8; 32]>,
         credential: Option<Credential>,
+        project: &str,
     ) -> Result<Self, Failure> {
         let server = remote::open(address, key, options(input))?;
-        Ok(Asking { server, key, credential, project: String::new() })
+        Ok(Asking { server, key, credential, project: project.to_string() })
     }
 
     /// Its address, safe to print.
@@ -67,17 +68,12 @@ impl Asking {
     ///
     /// # Errors
     /// `Unreachable`, `WrongServer`; a refusal in words.
-    pub fn ask<T>(
+    pub fn ask<T: TryFrom<Response, Error = Response>>(
         &mut self,
         operation: Operation,
-        expected: impl FnOnce(Response) -> Option<T>,
     ) -> Result<T, Failure> {
         let answer = self.server.call(self.credential.as_ref(), &self.project, operation)?;
-        let failed = |answer| client::refused(self.server.address(), answer);
-        match answer {
-            Response::Refused(..) => Err(failed(answer).into()),
-            answer => Ok(expected(answer).ok_or_else(|| failed(Response::Done))?),
-        }
+        Ok(T::try_from(answer).map_err(|other| client::refused(self.server.address(), other))?)
     }
 
     /// Asks for something to be done.
@@ -85,21 +81,7 @@ impl Asking {
     /// # Errors
     /// As `ask`.
     pub fn tell(&mut self, operation: Operation) -> Result<(), Failure> {
-        self.ask(operation, |answer| match answer {
-            Response::Done => Some(()),
-            _ => None,
-        })
-    }
-
-    /// Asks where the project stands, or who asks.
-    ///
-    /// # Errors
-    /// As `ask`.
-    pub fn standing(&mut self, operation: Operation) -> Result<Standing, Failure> {
-        self.ask(operation, |answer| match answer {
-            Response::Standing(standing) => Some(standing),
-            _ => None,
-        })
+        self.ask(operation)
     }
 }
 
@@ -176,35 +158,27 @@ pub fn not_a_token(error: Error, text: &Secret, expected: &str) -> Failure {
     Failure::from(error).hint(hint)
 }
 
-/// The administrator's token that the environment brings.
-fn admin_token() -> Result<Option<AdminToken>, Failure> {
-    let names = ["KAGI_ADMIN_TOKEN", "KAGI_ADMIN_TOKEN_FILE"];
-    let Some((name, text)) = from_environment(&names, TOKEN_BYTES_MAX)? else {
-        return Ok(None);
-    };
-    Ok(Some(AdminToken::from_text(name, text.expose_str(name)?.trim_ascii())?))
-}
-
-/// The server that the administrator means, to be asked with the administrator's token: the one of
+/// The server that the administrator means, to be asked about a project, or (empty) all of it, with the administrator's token: the one of
 /// `--remote`, else the only one that this device has a login for.
 ///
 /// # Errors
 /// No login; several and no `--remote`; what keeps a remote from being opened.
-pub fn admin(input: &Input) -> Result<Asking, Failure> {
-    let variable = admin_token()?;
+pub fn admin(input: &Input, project: &str) -> Result<Asking, Failure> {
+    let names = ["KAGI_ADMIN_TOKEN", "KAGI_ADMIN_TOKEN_FILE"];
+    let variable = token_from_environment(names, AdminToken::from_text)?;
     let home = Home::find()?;
     let address = match given_address(input)? {
         Some(address) => address,
         None => only_login(&home, variable.is_some())?,
     };
     if is_directory(&address) {
-        return Asking::new(input, &address, None, None);
+        return Asking::new(input, &address, None, None, project);
     }
     let token = match variable {
         Some(token) => token,
         None => home.login(&address)?.ok_or_else(|| no_login(&address))?,
     };
-    Asking::new(input, &address, Some(token.server), Some(token.credential))
+    Asking::new(input, &address, Some(token.server), Some(token.credential), project)
 }
 
 fn no_login(address: &str) -> Failure {
@@ -232,10 +206,8 @@ pub fn of_project(input: &Input, project: &str) -> Result<(Asking, KnownRemote),
     let Remote { known, .. } = client::remote(Home::find().ok().as_ref(), Some(project))?;
     let token = known.token.as_ref();
     let credential = token.map(|token| token.credential.duplicate());
-    let mut asking =
-        Asking::new(input, &known.address, token.map(|token| token.server), credential)?;
-    asking.project = project.to_string();
-    Ok((asking, known))
+    let key = token.map(|token| token.server);
+    Ok((Asking::new(input, &known.address, key, credential, project)?, known))
 }
 
 /// The id of a project, as it was typed.

@@ -45,10 +45,9 @@ fn check_new(project: &Project, name: &str) -> Result<(), Failure> {
     let services = project.services()?;
     let configured = project.config.paths.values().chain([&project.config.default_service]);
     if services.iter().chain(configured).any(|service| service.eq_ignore_ascii_case(name)) {
-        return Err(Failure::new(format!(
-            "{} is a service; an environment may not be named like one",
-            quoted(name)
-        )));
+        let name = quoted(name);
+        let message = format!("{name} is a service; an environment may not be named like one");
+        return Err(Failure::new(message));
     }
     check_no_key(project, name)
 }
@@ -79,14 +78,11 @@ pub fn add(input: &mut Input) -> Result<u8, Failure> {
 }
 
 fn change_config(project: &Project, lock: &Lock, change: &ConfigChange) -> Result<(), Failure> {
-    project.change_config(lock, change).map_err(|error| {
-        let is_leftover = error.kind == Kind::Exists;
-        let failure = Failure::from(error);
-        if is_leftover {
-            failure.and("nothing was changed").hint("kagi doctor --fix deletes it, after y")
-        } else {
-            failure
-        }
+    project.change_config(lock, change).map_err(|error| match error.kind {
+        Kind::Exists => Failure::from(error)
+            .and("nothing was changed")
+            .hint("kagi doctor --fix deletes it, after y"),
+        _ => error.into(),
     })
 }
 
@@ -122,12 +118,8 @@ pub fn rename(input: &mut Input) -> Result<u8, Failure> {
     };
     let count = change.gone.len();
     change_config(&project, &lock, &change)?;
-    terminal::note(&format!(
-        "renamed the environment {} to {}, with {}",
-        quoted(&old),
-        quoted(&new),
-        counted(count, "scope")
-    ));
+    let (from, to, scopes) = (quoted(&old), quoted(&new), counted(count, "scope"));
+    terminal::note(&format!("renamed the environment {from} to {to}, with {scopes}"));
     end_keys(input, &project, &lock, &old)?;
     Ok(0)
 }

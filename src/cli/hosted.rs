@@ -5,16 +5,16 @@
 
 use crate::cli::args::Input;
 use crate::cli::asking::{Asking, address, admin, is_directory, of_project, options, project_id};
+use crate::cli::init::name_or;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
-use crate::cli::token::{NewlyIssued, print_token};
+use crate::cli::token::{fresh_token, print_token};
 use crate::cli::{may_delete, not_confirmed, open, print_lines};
 use crate::format::json::{self, Serialize};
-use crate::format::message::token::{ProjectToken, fingerprint};
-use crate::format::names::check_member_name;
+use crate::format::message::token::fingerprint;
 use crate::keys::Home;
 use crate::keys::remote::KnownRemote;
 use crate::project::Project;
-use crate::sync::protocol::{Operation, ProjectInfo, Response, Rights};
+use crate::sync::protocol::{NewToken, Operation, ProjectInfo, Rights, Standing};
 use crate::sync::remote;
 use crate::terminal;
 
@@ -31,15 +31,14 @@ pub fn join(input: &mut Input) -> Result<u8, Failure> {
     }
     if let Ok((mut asking, known)) = of_project(input, id)
         && known.address == address
-        && asking.standing(Operation::Status).is_ok()
+        && asking.ask::<Standing>(Operation::Status).is_ok()
     {
         terminal::note(&format!("{} has {id} already; next: kagi push", asking.address()));
         return Ok(0);
     }
     let name = project_name(input, &project)?;
     let key = server_key(input, &address, id)?;
-    let mut asking = Asking::new(input, &address, Some(key), None)?;
-    asking.project.clone_from(id);
+    let mut asking = Asking::new(input, &address, Some(key), None, id)?;
     asking.tell(Operation::Register { name: name.clone() })?;
     terminal::note(&format!("asked {} to take {id} in as {}", asking.address(), quoted(&name)));
     terminal::note("its administrator runs the following, and gives you the token for kagi pull -");
@@ -49,29 +48,21 @@ pub fn join(input: &mut Input) -> Result<u8, Failure> {
 
 /// What the administrator sees: what was given, else the directory's name.
 fn project_name(input: &Input, project: &Project) -> Result<String, Failure> {
-    if let Some(name) = input.text("name")? {
-        check_member_name(name)?;
-        return Ok(name.to_string());
-    }
-    let name = project.site.root.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let is_usable = check_member_name(&name).is_ok();
-    Ok(if is_usable { name } else { "project".to_string() })
+    let usual = || project.site.root.file_name().unwrap_or_default().to_string_lossy();
+    name_or(input, || usual().into_owned(), "project")
 }
 
 /// The public key of a server: the one that this device knows, else the one that it says it has, if
 /// a person or `--fingerprint` agrees.
 fn server_key(input: &Input, address: &str, project: &str) -> Result<[u8; 32], Failure> {
-    let wanted = input.text("fingerprint")?;
+    let (wanted, place) = (input.text("fingerprint")?, quoted(address));
     let check = |key: [u8; 32]| {
         let shown = fingerprint(&key);
-        match wanted.filter(|wanted| *wanted != shown) {
-            None => Ok(key),
-            Some(wanted) => Err(Failure::new(format!(
-                "{} has the fingerprint {shown}, not {}; nothing was sent",
-                quoted(address),
-                quoted(wanted)
-            ))),
-        }
+        let Some(other) = wanted.filter(|wanted| *wanted != shown).map(quoted) else {
+            return Ok(key);
+        };
+        let message = format!("{place} has the fingerprint {shown}, not {other}; nothing was sent");
+        Err(Failure::new(message))
     };
     let home = Home::find()?;
     let known = home.remote(project)?.filter(|known| known.address == address);
@@ -80,14 +71,11 @@ fn server_key(input: &Input, address: &str, project: &str) -> Result<[u8; 32], F
         return check(key);
     }
     let key = remote::server_key(address, options(input))?;
-    let key = check(key.ok_or_else(|| Failure::new(format!("{} has no key", quoted(address))))?)?;
+    let key = check(key.ok_or_else(|| Failure::new(format!("{place} has no key")))?)?;
     if wanted.is_some() {
         return Ok(key);
     }
-    terminal::note(&format!(
-        "this device does not know {} yet; its fingerprint is",
-        quoted(address)
-    ));
+    terminal::note(&format!("this device does not know {place} yet; its fingerprint is"));
     terminal::note(&format!("  {}", fingerprint(&key)));
     if terminal::ask("kagi: is that what kagi serve shows there?") {
         return Ok(key);
@@ -106,8 +94,7 @@ fn join_directory(input: &Input, project: &Project, address: &str) -> Result<u8,
             &format!("sync with {new} from now on, and forget {old} and its token?"),
         )?;
     }
-    let mut asking = Asking::new(input, address, None, None)?;
-    asking.project.clone_from(id);
+    let mut asking = Asking::new(input, address, None, None, id)?;
     // Without effect where a colleague has done the same.
     asking.tell(Operation::Register { name: project_name(input, project)? })?;
     home.change_remote(id, |_| Some(KnownRemote::new(address.to_string(), None)))?;
@@ -127,23 +114,12 @@ struct ProjectJson {
     bytes: u64,
 }
 
-/// The projects of a server.
-///
-/// # Errors
-/// As `Asking::ask`.
-pub fn projects(asking: &mut Asking) -> Result<Vec<ProjectInfo>, Failure> {
-    asking.ask(Operation::Projects, |answer| match answer {
-        Response::Projects(projects) => Some(projects),
-        _ => None,
-    })
-}
-
 /// `kagi project list`.
 ///
 /// # Errors
 /// As `remote::admin`.
 pub fn list(input: &mut Input) -> Result<u8, Failure> {
-    let projects = projects(&mut admin(input)?)?;
+    let projects: Vec<ProjectInfo> = admin(input, "")?.ask(Operation::Projects)?;
     let text = if input.has("json") {
         let row = |ProjectInfo { id, name, is_approved, revision, bytes }| ProjectJson {
             id: safe(&id),
@@ -170,28 +146,28 @@ fn line(project: &ProjectInfo) -> String {
     format!("{}  {state}  {}\n", safe(id), safe(name))
 }
 
+/// The project that is named, and its server, to be asked by the administrator.
+fn named(input: &mut Input) -> Result<(String, Asking), Failure> {
+    let [id] = input.exactly()?;
+    let id = project_id(&id)?;
+    let asking = admin(input, &id)?;
+    Ok((id, asking))
+}
+
 /// `kagi project approve ID`.
 ///
 /// # Errors
 /// Usage; no such project; as `remote::admin`.
 pub fn approve(input: &mut Input) -> Result<u8, Failure> {
-    let [id] = input.exactly()?;
-    let id = project_id(&id)?;
-    let mut asking = admin(input)?;
-    asking.project.clone_from(&id);
+    let (id, mut asking) = named(input)?;
     let Some(server) = asking.key else {
         return Err(Failure::new("a directory takes projects in by itself: kagi project join"));
     };
-    let new = NewlyIssued::new(Rights::MEMBER, 0, "project approve")?;
-    asking.tell(Operation::Approve { token: new.token })?;
+    let token = fresh_token(&asking, server, Vec::new())?;
+    let new = NewToken::new(&token.credential, Rights::MEMBER, "project approve");
+    asking.tell(Operation::Approve { token: new })?;
     terminal::note(&format!("{} takes {id} in", asking.address()));
-    print_token(&ProjectToken {
-        remote: asking.remote(),
-        project: id,
-        server,
-        credential: new.credential,
-        anchors: Vec::new(),
-    })
+    print_token(&token)
 }
 
 /// `kagi project del ID`.
@@ -199,10 +175,7 @@ pub fn approve(input: &mut Input) -> Result<u8, Failure> {
 /// # Errors
 /// Usage; no `y`; no such project; as `remote::admin`.
 pub fn del(input: &mut Input) -> Result<u8, Failure> {
-    let [id] = input.exactly()?;
-    let id = project_id(&id)?;
-    let mut asking = admin(input)?;
-    asking.project.clone_from(&id);
+    let (id, mut asking) = named(input)?;
     let place = asking.address();
     may_delete(input, &format!("remove {id} and all of its tokens from {place}?"))?;
     asking.tell(Operation::Delete)?;

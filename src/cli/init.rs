@@ -71,10 +71,7 @@ fn read_candidates(
 ) -> Result<Vec<(ScopeName, Scope)>, Failure> {
     let (mapped, dropped) = migrate::map_services(config, candidates);
     for path in dropped {
-        let path = quoted(&path.to_string_lossy());
-        terminal::note(&format!(
-            "note: {path} is not imported: its directory cannot name a service"
-        ));
+        migrate::note_left_out(&path, "its directory cannot name a service");
     }
     migrate::read_scopes(config, mapped, Author { id, time: now(), epoch: 1 })
 }
@@ -110,21 +107,32 @@ fn configuration(input: &Input) -> Result<Config, Failure> {
 /// # Errors
 /// A name that cannot be.
 pub fn device_name(input: &Input) -> Result<String, Failure> {
+    name_or(input, user_and_host, "first device")
+}
+
+/// What `--name` says, else what is usual, if that can be a name.
+///
+/// # Errors
+/// A name that cannot be.
+pub fn name_or(
+    input: &Input,
+    usual: impl FnOnce() -> String,
+    otherwise: &str,
+) -> Result<String, Failure> {
     if let Some(name) = input.text("name")? {
         check_member_name(name)?;
         return Ok(name.to_string());
     }
+    let name = usual();
+    Ok(if check_member_name(&name).is_ok() { name } else { otherwise.to_string() })
+}
+
+fn user_and_host() -> String {
     let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
     let host = disk::read_given(Path::new("/proc/sys/kernel/hostname"), 256).ok();
     let host = host.and_then(|host| Some(host.expose_str("").ok()?.trim().to_string()));
-    let name = [user, host]
-        .into_iter()
-        .flatten()
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join("@");
-    let is_usable = check_member_name(&name).is_ok();
-    Ok(if is_usable { name } else { "first device".to_string() })
+    let parts = [user, host].into_iter().flatten().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("@")
 }
 
 /// Refuses a project that is there; with `--force` gives back the one that is to be replaced.
@@ -162,9 +170,9 @@ pub fn project_here() -> Result<Option<Site>, Failure> {
 /// # Errors
 /// As `Site::find`.
 pub fn site_or(hint: &str) -> Result<Site, Failure> {
-    project_here()?.ok_or_else(|| match Site::find() {
-        Ok(_) => Failure::new("a project was made here meanwhile"),
-        Err(error) => Failure::from(error).hint(hint),
+    Site::find().map_err(|error| match error.kind {
+        Kind::NoProject => Failure::from(error).hint(hint),
+        _ => error.into(),
     })
 }
 

@@ -68,14 +68,9 @@ pub fn join(input: &mut Input) -> Result<u8, Failure> {
     let rest = if is_posted { "" } else { "; commit and push it" };
     terminal::note(&format!("wrote .kagi/{}{rest}", Request::file(id)));
     terminal::note("and send this to a member, in a way that nobody can change:");
-    terminal::print(
-        format!(
-            "I ask to join {} as {}. Please run: kagi member approve {id}\n",
-            roster.project,
-            quoted(&name)
-        )
-        .as_bytes(),
-    )?;
+    let (project, name) = (&roster.project, quoted(&name));
+    let text = format!("I ask to join {project} as {name}. Please run: kagi member approve {id}\n");
+    terminal::print(text.as_bytes())?;
     Ok(0)
 }
 
@@ -176,10 +171,8 @@ pub fn approve(input: &mut Input) -> Result<u8, Failure> {
     sweep_requests(&project, &lock)?;
     let next = ways(&project.config.project).share;
     terminal::note(&format!("approved {id} as {}; {next}", quoted(name)));
-    terminal::note(&format!(
-        "its first opening may ask for this device's id: {}",
-        project.access().member()
-    ));
+    let own = project.access().member();
+    terminal::note(&format!("its first opening may ask for this device's id: {own}"));
     Ok(0)
 }
 
@@ -217,11 +210,11 @@ fn requested(project: &Project, input: &Input) -> Result<Request, Failure> {
     let texts = input.texts()?;
     match texts.as_slice() {
         [id] if is_id("kgm_", id) => project.site.request(id).map_err(|error| {
-            let is_missing = error.kind == Kind::Missing;
-            let failure = Failure::from(error);
-            let fetch = ways(&project.config.project).fetch;
-            let hint = || format!("{fetch}, then kagi member list");
-            if is_missing { failure.hint(hint()) } else { failure }
+            let hint = format!("{}, then kagi member list", ways(&project.config.project).fetch);
+            match error.kind {
+                Kind::Missing => Failure::from(error).hint(hint),
+                _ => error.into(),
+            }
         }),
         [] if terminal::can_ask() => {
             let mut sound: Vec<_> = pending(project)?.into_iter().filter_map(Result::ok).collect();
@@ -353,12 +346,8 @@ pub fn del(input: &mut Input) -> Result<u8, Failure> {
             return Err(Failure::new("a device cannot remove itself; nothing was changed")
                 .hint("another full member can"));
         }
-        let question = format!(
-            "remove {}, who is called {}, and encrypt everything under a new key?",
-            member.id,
-            quoted(&member.name)
-        );
-        may_delete(input, &question)?;
+        let who = format!("{}, who is called {}", member.id, quoted(&member.name));
+        may_delete(input, &format!("remove {who}, and encrypt everything under a new key?"))?;
         member.id.clone()
     };
     let (project, lock) = open_to_write(input)?;
@@ -463,12 +452,8 @@ pub fn grant(input: &mut Input) -> Result<u8, Failure> {
                 )
                 .hint("another full member can"));
             }
-            let question = format!(
-                "leave {} only {}, and encrypt everything under a new key?",
-                quoted(&text),
-                shown(&grants)
-            );
-            may_delete(input, &question)?;
+            let what = format!("leave {} only {}", quoted(&text), shown(&grants));
+            may_delete(input, &format!("{what}, and encrypt everything under a new key?"))?;
         }
         id
     };

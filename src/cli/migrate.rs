@@ -103,10 +103,11 @@ pub fn map_services(
 ) -> (Vec<(String, Candidate)>, Vec<PathBuf>) {
     let (mut mapped, mut dropped) = (Vec::new(), Vec::new());
     let mut owners: BTreeMap<String, String> = BTreeMap::new();
+    let usual = if config.nested { "app".to_string() } else { config.default_service.clone() };
     for candidate in candidates {
         let directory = candidate.directory.clone();
         let last = directory.rsplit('/').next().unwrap_or_default().to_string();
-        let short = if directory.is_empty() { default_service(config) } else { last };
+        let short = if directory.is_empty() { usual.clone() } else { last };
         let is_free = |name: &str| owners.get(name).is_none_or(|owner| *owner == directory);
         let name = [short, directory.replace('/', "-")]
             .into_iter()
@@ -125,14 +126,6 @@ pub fn map_services(
     (mapped, dropped)
 }
 
-fn default_service(config: &Config) -> String {
-    if config.default_service.is_empty() {
-        "app".to_string()
-    } else {
-        config.default_service.clone()
-    }
-}
-
 /// Reads the files into scopes. A file that breaks the rules is left out, and said so.
 ///
 /// # Errors
@@ -147,11 +140,7 @@ pub fn read_scopes(
         let subject = candidate.path.to_string_lossy().into_owned();
         let env = if candidate.env.is_empty() { config.default_env.clone() } else { candidate.env };
         if !config.is_env(&env) {
-            terminal::note(&format!(
-                "note: {} is not imported: there is no environment {}",
-                quoted(&subject),
-                quoted(&env)
-            ));
+            note_left_out(&candidate.path, &format!("there is no environment {}", quoted(&env)));
             continue;
         }
         match parse_safely(&candidate.path, &subject) {
@@ -161,14 +150,15 @@ pub fn read_scopes(
                 note_replaced(scope, &parsed, &subject);
                 take_over(scope, parsed, author)?;
             }
-            Err(failure) => terminal::note(&format!(
-                "note: {} is not imported: {}",
-                quoted(&subject),
-                failure.message()
-            )),
+            Err(failure) => note_left_out(&candidate.path, failure.message()),
         }
     }
     Ok(scopes.into_iter().collect())
+}
+
+/// Says why a file is left out.
+pub fn note_left_out(path: &Path, why: &str) {
+    terminal::note(&format!("note: {} is not imported: {why}", quoted(&path.to_string_lossy())));
 }
 
 /// Two files of one scope may disagree: the later one counts, and that is said.
@@ -185,10 +175,10 @@ fn parse_safely(path: &Path, subject: &str) -> Result<Parsed, Failure> {
     let parsed = dotenv::parse(subject, read(path)?.expose())?;
     match parsed.assignments.iter().find(|one| is_unsafe_key(&one.name)) {
         None => Ok(parsed),
-        Some(one) => Err(Failure::new(format!(
-            "{} changes how programs are loaded or run",
-            quoted(&one.name)
-        ))),
+        Some(one) => {
+            let name = quoted(&one.name);
+            Err(Failure::new(format!("{name} changes how programs are loaded or run")))
+        }
     }
 }
 
@@ -235,10 +225,8 @@ pub fn sync(input: &mut Input) -> Result<u8, Failure> {
         let names = if added.is_empty() { "nothing".to_string() } else { added.join(", ") };
         terminal::note(&format!("{target}: {verb} {names}"));
         if !unknown.is_empty() {
-            terminal::note(&format!(
-                "note: {target}: no value is known for {}",
-                unknown.join(", ")
-            ));
+            let names = unknown.join(", ");
+            terminal::note(&format!("note: {target}: no value is known for {names}"));
         }
     }
     Ok(0)

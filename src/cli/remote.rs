@@ -14,10 +14,9 @@ use crate::format::json::{self, Serialize};
 use crate::format::message::token::{ADMIN_PREFIX, AdminToken, fingerprint};
 use crate::keys::Home;
 use crate::keys::remote::KnownRemote;
-use crate::sync::protocol::{Operation, Response, Rights, Standing};
+use crate::sync::protocol::{Operation, Rights, Standing};
 use crate::sync::store::audit::Line;
 use crate::terminal;
-use std::fmt::Write;
 
 /// Lines of a log that are read.
 const LINES_MAX: usize = 1_000_000;
@@ -39,8 +38,8 @@ pub fn login(input: &mut Input) -> Result<u8, Failure> {
     let token = AdminToken::from_text(subject, text.expose_str(subject)?)
         .map_err(|error| not_a_token(error, &text, ADMIN_PREFIX).and("nothing was stored"))?;
     let credential = token.credential.duplicate();
-    let mut asking = Asking::new(input, &address, Some(token.server), Some(credential))?;
-    if !asking.standing(Operation::Hello)?.rights.has(Rights::ADMIN) {
+    let mut asking = Asking::new(input, &address, Some(token.server), Some(credential), "")?;
+    if !asking.ask::<Standing>(Operation::Hello)?.rights.has(Rights::ADMIN) {
         return Err(Failure::new("the token is not an administrator's; nothing was stored"));
     }
     let home = Home::find()?;
@@ -48,11 +47,8 @@ pub fn login(input: &mut Input) -> Result<u8, Failure> {
     for old in home.forget_logins(&address, &token.server)? {
         terminal::note(&format!("forgot the login to {}, the same server", safe(&old)));
     }
-    terminal::note(&format!(
-        "{} has the fingerprint {}",
-        asking.address(),
-        fingerprint(&token.server)
-    ));
+    let (place, print) = (asking.address(), fingerprint(&token.server));
+    terminal::note(&format!("{place} has the fingerprint {print}"));
     terminal::note("stored the administrator's token on this device; next: kagi project list");
     Ok(0)
 }
@@ -78,7 +74,7 @@ struct StatusJson {
 pub fn status(input: &mut Input) -> Result<u8, Failure> {
     let project = site_or("kagi pull - takes a token for one")?.claimed_project()?;
     let (mut asking, known) = of_project(input, &project)?;
-    let standing = asking.standing(Operation::Status)?;
+    let standing: Standing = asking.ask(Operation::Status)?;
     let rights = if known.token.is_some() { standing.rights } else { Rights::ADMIN };
     let status = StatusJson {
         attention: attention(&standing, &known),
@@ -109,40 +105,28 @@ fn attention(standing: &Standing, known: &KnownRemote) -> Vec<String> {
     } else if standing.id != known.id {
         lines.push("the server has another history than this device has seen".to_string());
     }
-    match standing.waiting.len() {
-        0 => {}
-        count => lines
-            .push(format!("{} to join: kagi pull, then kagi member list", devices_asking(count))),
+    if !standing.waiting.is_empty() {
+        let asking = devices_asking(standing.waiting.len());
+        lines.push(format!("{asking} to join: kagi pull, then kagi member list"));
     }
     lines
 }
 
 fn status_text(status: &StatusJson) -> String {
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "project      {}", status.project);
-    let _ = writeln!(text, "remote       {}", safe(&status.remote));
+    let mut rows = vec![("project", status.project.clone()), ("remote", safe(&status.remote))];
     if !status.fingerprint.is_empty() {
-        let _ = writeln!(text, "fingerprint  {}", status.fingerprint);
-        let member = if status.member.is_empty() {
-            String::new()
-        } else {
-            format!("  of {}", safe(&status.member))
-        };
-        let _ = writeln!(
-            text,
-            "token        {}  {}{member}",
-            safe(&status.token),
-            status.rights.join(",")
-        );
+        let (token, rights) = (safe(&status.token), status.rights.join(","));
+        let member = safe(&status.member);
+        let of = if member.is_empty() { "" } else { "  of " };
+        rows.push(("fingerprint", status.fingerprint.clone()));
+        rows.push(("token", format!("{token}  {rights}{of}{member}")));
     }
-    let _ =
-        writeln!(text, "revision     {}, this device has seen {}", status.revision, status.seen);
-    for (at, line) in status.attention.iter().enumerate() {
-        let head = if at == 0 { "attention" } else { "" };
-        let _ = writeln!(text, "{head:<12} {}", safe(line));
-    }
-    text
+    let revisions = format!("{}, this device has seen {}", status.revision, status.seen);
+    rows.push(("revision", revisions));
+    let heads = ["attention"].into_iter().chain(std::iter::repeat(""));
+    rows.extend(heads.zip(status.attention.iter().map(|line| safe(line))));
+    let line = |(head, text): &(&str, String)| format!("{head:<12} {text}\n");
+    rows.iter().map(line).collect()
 }
 
 #[derive(Serialize)]
@@ -156,14 +140,11 @@ struct AuditJson {
 /// # Errors
 /// As `admin`; a chain that does not hold.
 pub fn audit(input: &mut Input) -> Result<u8, Failure> {
-    let mut asking = admin(input)?;
+    let mut asking = admin(input, "")?;
     let (mut lines, mut last, mut is_whole) = (Vec::new(), [0; 32], true);
     while lines.len() < LINES_MAX {
         let from = lines.len() as u64 + 1;
-        let more = asking.ask(Operation::Audit { from }, |answer| match answer {
-            Response::Lines(lines) => Some(lines),
-            _ => None,
-        })?;
+        let more: Vec<String> = asking.ask(Operation::Audit { from })?;
         if more.is_empty() {
             break;
         }
@@ -206,8 +187,7 @@ pub fn rollback(input: &mut Input) -> Result<u8, Failure> {
     let number = revision.parse::<u64>().ok().filter(|number| *number > 0);
     let revision = number.ok_or_else(|| Failure::usage("a revision is a number from 1 on"))?;
     let project = project_id(&project)?;
-    let mut asking = admin(input)?;
-    asking.project.clone_from(&project);
+    let mut asking = admin(input, &project)?;
     let place = asking.address();
     may_delete(input, &format!("take {project} on {place} back to revision {revision}?"))?;
     asking.tell(Operation::Rollback { revision })?;

@@ -119,10 +119,9 @@ fn reached(address: &str) -> String {
     let address = address.strip_prefix("http://").unwrap_or(address);
     let address = address.split('/').next().unwrap_or(address);
     match address.parse::<SocketAddr>() {
-        Ok(bound) if bound.ip().is_unspecified() && bound.is_ipv6() => {
-            format!("[::1]:{}", bound.port())
+        Ok(bound) if bound.ip().is_unspecified() => {
+            format!("{}:{}", if bound.is_ipv6() { "[::1]" } else { "127.0.0.1" }, bound.port())
         }
-        Ok(bound) if bound.ip().is_unspecified() => format!("127.0.0.1:{}", bound.port()),
         _ => address.to_string(),
     }
 }
@@ -259,13 +258,13 @@ impl Place {
 /// Makes the administrator, and shows what nobody can ask for again.
 fn show_token(keys: &ServerKeys, store: &Store) -> Result<(), Failure> {
     let credential = Credential::new(random::bytes()?, random::key()?);
-    let token = AdminToken { server: keys.public, credential: credential.duplicate() }.to_text();
+    let token = AdminToken { server: keys.public, credential };
     let mut shown = Secret::with_capacity(1024);
     shown.push(format!("fingerprint {}\nadmin token ", fingerprint(&keys.public)).as_bytes());
-    shown.push(token.expose());
+    shown.push(token.to_text().expose());
     shown.push(b"\n");
     terminal::print_once(shown.expose())?;
-    Ok(store.add_admin(credential, now())?)
+    Ok(store.add_admin(&token.credential, now())?)
 }
 
 /// `kagi serve --check`.

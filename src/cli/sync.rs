@@ -8,7 +8,6 @@ use crate::cli::asking::{
     Asking, given_address, is_directory, not_a_token, of_project, options as remote_options,
     project_id, token_text,
 };
-use crate::cli::hosted::projects;
 use crate::cli::init::{project_here, site_or};
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::{
@@ -22,8 +21,8 @@ use crate::format::scope_file::ScopeName;
 use crate::keys::Home;
 use crate::keys::remote::KnownRemote;
 use crate::project::{Project, Site};
-use crate::sync::client::{self, Choice, PullReport, Remark, Remote};
-use crate::sync::protocol::Operation;
+use crate::sync::client::{self, Choice, Exchange, PullReport, Remark, Remote};
+use crate::sync::protocol::{Operation, ProjectInfo, Standing};
 use crate::sync::remote::{self, Server};
 use crate::terminal::{self, Progress};
 use std::cell::RefCell;
@@ -99,7 +98,7 @@ pub fn forget(home: &Home, site: &Site, project: Option<&str>) -> Result<(), Fai
 /// `kagi push`.
 ///
 /// # Errors
-/// `NoRemote`; as `sync::client::push`.
+/// `NoRemote`; as `Exchange::push`.
 pub fn push(input: &mut Input) -> Result<u8, Failure> {
     let (home, site) = (Home::find().ok(), site_or("kagi pull - takes a token for one")?);
     let remote = client::remote(home.as_ref(), Some(&site.claimed_project()?))?;
@@ -112,7 +111,7 @@ pub fn push(input: &mut Input) -> Result<u8, Failure> {
     }
     let mut server = opened(input, &remote.known)?;
     let report = with_options(input, None, &remote, "pushing", |options| {
-        client::push(home.as_ref(), &site, &remote, options, server.as_mut())
+        Exchange::new(home.as_ref(), &site, &remote, options, server.as_mut()).push()
     });
     let report = report.map_err(|error| perhaps_damaged(error, &remote))?;
     let mut code = 0;
@@ -143,7 +142,7 @@ pub fn push(input: &mut Input) -> Result<u8, Failure> {
 ///
 /// # Errors
 /// Usage; a token that is none, or is for another project than the one here; `NoRemote`; as
-/// `sync::client::pull`.
+/// `Exchange::pull`.
 pub fn pull(input: &mut Input) -> Result<u8, Failure> {
     let choice = choice(input)?;
     let (home, site) = (Home::find().ok(), project_here()?);
@@ -162,7 +161,7 @@ pub fn pull(input: &mut Input) -> Result<u8, Failure> {
     let site = site.map_or_else(|| Ok(Site::at(&working_directory()?)), Ok::<_, Failure>)?;
     let mut server = opened(input, &remote.known)?;
     let pulled = with_options(input, choice, &remote, "pulling", |options| {
-        client::pull(home.as_ref(), &site, &remote, options, server.as_mut())
+        Exchange::new(home.as_ref(), &site, &remote, options, server.as_mut()).pull()
     });
     let has_base =
         || home.as_ref().is_some_and(|home| home.base(&site.root).is_ok_and(|one| one.is_some()));
@@ -219,12 +218,10 @@ fn with_options<T>(
 
 /// A server that cannot be reached may be elsewhere by now.
 fn perhaps_moved(error: Error, remote: &Remote) -> Failure {
-    let is_gone = error.kind == Kind::Unreachable && !is_directory(&remote.known.address);
-    let failure = Failure::from(error);
-    if is_gone {
-        failure.hint("is kagi serve running there? if it has moved: kagi pull --remote URL")
-    } else {
-        failure
+    match error.kind {
+        Kind::Unreachable if !is_directory(&remote.known.address) => Failure::from(error)
+            .hint("is kagi serve running there? if it has moved: kagi pull --remote URL"),
+        _ => error.into(),
     }
 }
 
@@ -321,9 +318,9 @@ fn elsewhere(
 /// Keeps a token, once its server has accepted it: a wrong one does not replace a right one.
 fn adopt(input: &Input, site: Option<&Site>, token: ProjectToken) -> Result<Remote, Failure> {
     let (server, credential) = (token.server, token.credential.duplicate());
-    let mut asking = Asking::new(input, &token.remote, Some(server), Some(credential))?;
-    asking.project.clone_from(&token.project);
-    asking.standing(Operation::Status)?;
+    let mut asking =
+        Asking::new(input, &token.remote, Some(server), Some(credential), &token.project)?;
+    asking.ask::<Standing>(Operation::Status)?;
     let (id, place, home) = (token.project.clone(), asking.address(), Home::find()?);
     let before = home.remote(&id)?;
     let remote = client::adopt(&home, token)?;
@@ -338,7 +335,7 @@ fn adopt(input: &Input, site: Option<&Site>, token: ProjectToken) -> Result<Remo
 fn directory(input: &Input, address: String, project: Option<String>) -> Result<Remote, Failure> {
     let project = match project {
         Some(project) => project,
-        None => only_project(&mut Asking::new(input, &address, None, None)?)?,
+        None => only_project(&mut Asking::new(input, &address, None, None, "")?)?,
     };
     let stored =
         Home::find().ok().and_then(|home| home.remote(&project).transpose()).transpose()?;
@@ -350,7 +347,7 @@ fn directory(input: &Input, address: String, project: Option<String>) -> Result<
 }
 
 fn only_project(asking: &mut Asking) -> Result<String, Failure> {
-    let mut projects = projects(asking)?;
+    let mut projects: Vec<ProjectInfo> = asking.ask(Operation::Projects)?;
     match (projects.pop(), projects.len()) {
         (Some(project), 0) => Ok(project.id),
         (None, _) => Err(Failure::new(format!("{} holds no project", asking.address()))
@@ -366,8 +363,9 @@ fn only_project(asking: &mut Asking) -> Result<String, Failure> {
 /// Says what a pull has done; the exit code. `is_pushed`: a push follows.
 fn tell(report: &PullReport, remote: &Remote, is_pushed: bool) -> u8 {
     let (id, place) = (&remote.project, safe(&remote.known.address));
+    let received = &report.received;
     let counts =
-        [("took", &report.taken), ("joined", &report.joined), ("removed", &report.deleted)];
+        [("took", &received.taken), ("joined", &received.joined), ("removed", &received.deleted)];
     let counts = counts.iter().filter(|(_, files)| !files.is_empty());
     let counts: Vec<_> =
         counts.map(|(done, files)| format!("{done} {}", counted(files.len(), "file"))).collect();
@@ -379,15 +377,15 @@ fn tell(report: &PullReport, remote: &Remote, is_pushed: bool) -> u8 {
         (revision, _, "") => format!("nothing is new; {place} is at revision {revision}"),
         (revision, _, counts) => format!("{counts}, from revision {revision} of {place}"),
     });
-    if let Some(backup) = &report.backup {
+    if let Some(backup) = &received.backup {
         terminal::note(&format!("kept what was here as {}", quoted(&backup.to_string_lossy())));
     }
     let mut code = 0;
-    for one in &report.remarks {
+    for one in &received.remarks {
         code |= u8::from(matches!(one, Remark::Conflict(..)));
         terminal::note(&format!("note: {}", remark(one)));
     }
-    if !report.is_verified && report.revision > 0 {
+    if !received.is_verified && report.revision > 0 {
         terminal::note(
             "note: this device cannot verify it before a member has let it in (kagi member join)",
         );
@@ -399,11 +397,11 @@ fn tell(report: &PullReport, remote: &Remote, is_pushed: bool) -> u8 {
     if report.has_own_token {
         terminal::note("this device has a token of its own now");
     }
-    if report.unpushed > 0 && report.revision > 0 && !is_pushed {
-        let files = counted(report.unpushed, "file");
+    if received.unpushed > 0 && report.revision > 0 && !is_pushed {
+        let files = counted(received.unpushed, "file");
         terminal::note(&format!("note: {files} changed here: kagi push"));
     }
-    note_forgetful(report.unremembered.as_ref());
+    note_forgetful(received.unremembered.as_ref());
     code
 }
 

@@ -12,7 +12,7 @@ use crate::format::json::{self, Serialize};
 use crate::format::message::token::{Credential, ProjectToken};
 use crate::format::names::{check_member_name, is_id};
 use crate::project::Project;
-use crate::sync::protocol::{NewToken, Operation, Response, Rights, TokenInfo};
+use crate::sync::protocol::{NewToken, Operation, Rights, TokenInfo};
 use crate::terminal;
 use std::fmt::Write;
 
@@ -20,31 +20,18 @@ const DAY_SECONDS: u64 = 86_400;
 /// How long a newcomer has, unless somebody says else.
 const JOIN_DAYS: u64 = 7;
 
-/// A token that nobody knows yet: what the server is told, and what its holder will show.
-pub struct NewlyIssued {
-    /// For the server.
-    pub token: NewToken,
-    /// For the holder.
-    pub credential: Credential,
-}
-
-impl NewlyIssued {
-    /// A fresh one.
-    ///
-    /// # Errors
-    /// `Random`.
-    pub fn new(rights: Rights, expires: u64, name: &str) -> Result<Self, Failure> {
-        let credential = Credential::new(random::bytes()?, random::key()?);
-        let token = NewToken {
-            credential: credential.duplicate(),
-            rights,
-            expires,
-            member: String::new(),
-            name: name.to_string(),
-            sealed: Vec::new(),
-        };
-        Ok(NewlyIssued { token, credential })
-    }
+/// A token of the project that is asked about, which nobody knows yet.
+///
+/// # Errors
+/// `Random`.
+pub fn fresh_token(
+    asking: &Asking,
+    server: [u8; 32],
+    anchors: Vec<String>,
+) -> Result<ProjectToken, Failure> {
+    let credential = Credential::new(random::bytes()?, random::key()?);
+    let (remote, project) = (asking.remote(), asking.project.clone());
+    Ok(ProjectToken { remote, project, server, credential, anchors })
 }
 
 /// Prints a token, and nothing else, to standard output.
@@ -61,30 +48,22 @@ pub fn print_token(token: &ProjectToken) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// The server, asked by a member about the project here, or by the administrator about the one of
-/// `--project`; with its public key.
-fn asked(input: &Input, project: Option<&Project>) -> Result<(Asking, [u8; 32]), Failure> {
-    if input.has("remote") && !input.has("project") {
+/// The project here, unless `--project` names one; and the server, asked by a member about that, or
+/// by the administrator about the other; with its public key.
+fn asked(input: &Input) -> Result<(Option<Project>, Asking, [u8; 32]), Failure> {
+    let named = input.text("project")?;
+    let project = if named.is_some() { None } else { Some(open(input)?) };
+    if input.has("remote") && named.is_none() {
         return Err(Failure::usage("--remote goes with --project, for the server's administrator"));
     }
-    let asking = match (input.text("project")?, project) {
-        (None, Some(project)) => of_project(input, &project.config.project)?.0,
-        (id, _) => {
-            let id = project_id(id.unwrap_or_default())?;
-            let mut asking = admin(input)?;
-            asking.project = id;
-            asking
-        }
+    let asking = match &project {
+        Some(project) => of_project(input, &project.config.project)?.0,
+        None => admin(input, &project_id(named.unwrap_or_default())?)?,
     };
     let key = asking.key.ok_or_else(|| {
         Failure::new("a directory has no tokens: whoever can write it may do all")
     })?;
-    Ok((asking, key))
-}
-
-/// The project here, unless `--project` names one.
-fn project_here(input: &Input) -> Result<Option<Project>, Failure> {
-    if input.has("project") { Ok(None) } else { open(input).map(Some) }
+    Ok((project, asking, key))
 }
 
 /// `kagi token issue`.
@@ -98,27 +77,18 @@ pub fn issue(input: &mut Input) -> Result<u8, Failure> {
     if !name.is_empty() {
         check_member_name(name)?;
     }
-    let project = project_here(input)?;
-    let (mut asking, server) = asked(input, project.as_ref())?;
+    let (project, mut asking, server) = asked(input)?;
     let full = project.iter().flat_map(|project| &project.roster.members);
     let full = full.filter(|member| member.is_full());
     let anchors = full.map(|member| member.id.clone()).collect();
-    let new = NewlyIssued::new(rights, expires, name)?;
-    asking.tell(Operation::Issue { token: new.token })?;
+    let token = fresh_token(&asking, server, anchors)?;
+    let new = NewToken { expires, ..NewToken::new(&token.credential, rights, name) };
+    asking.tell(Operation::Issue { token: new })?;
     let until =
         if expires == 0 { String::new() } else { format!(" until {}", terminal::date(expires)) };
-    terminal::note(&format!(
-        "issued {}, which allows {}{until}",
-        new.credential.id,
-        rights.words()
-    ));
-    print_token(&ProjectToken {
-        remote: asking.remote(),
-        project: asking.project.clone(),
-        server,
-        credential: new.credential,
-        anchors,
-    })
+    let (id, words) = (&token.credential.id, rights.words());
+    terminal::note(&format!("issued {id}, which allows {words}{until}"));
+    print_token(&token)
 }
 
 /// What the new token allows.
@@ -173,12 +143,8 @@ struct TokenJson {
 /// # Errors
 /// A token that does not allow it; no remote.
 pub fn list(input: &mut Input) -> Result<u8, Failure> {
-    let project = project_here(input)?;
-    let (mut asking, _) = asked(input, project.as_ref())?;
-    let tokens = asking.ask(Operation::Tokens, |answer| match answer {
-        Response::Tokens(tokens) => Some(tokens),
-        _ => None,
-    })?;
+    let (project, mut asking, _) = asked(input)?;
+    let tokens: Vec<TokenInfo> = asking.ask(Operation::Tokens)?;
     let rows: Vec<_> = tokens.into_iter().map(|token| row(project.as_ref(), token)).collect();
     let text = if input.has("json") { json::write(&rows) } else { rows.iter().map(line).collect() };
     print_lines(input, &text)?;
@@ -222,8 +188,7 @@ pub fn revoke(input: &mut Input) -> Result<u8, Failure> {
         return Err(Failure::usage("a token is named by its id, kgt_ and 20 characters")
             .hint("kagi token list"));
     }
-    let project = project_here(input)?;
-    let (mut asking, _) = asked(input, project.as_ref())?;
+    let (_, mut asking, _) = asked(input)?;
     if asking.is_own(&id) {
         may_delete(input, "that is the token of this device; end it?")?;
     }

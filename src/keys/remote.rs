@@ -105,16 +105,16 @@ impl KnownRemote {
     }
 }
 
-/// The token of a project that the environment brings.
+/// The token that one of these variables brings.
 ///
 /// # Errors
 /// `BadText`, naming the variable; what keeps its file from being read.
-pub fn token_from_environment() -> Result<Option<ProjectToken>> {
-    let names = ["KAGI_PROJECT_TOKEN", "KAGI_PROJECT_TOKEN_FILE"];
-    let Some((name, text)) = from_environment(&names, TOKEN_BYTES_MAX)? else {
-        return Ok(None);
-    };
-    ProjectToken::from_text(name, text.expose_str(name)?.trim_ascii()).map(Some)
+pub fn token_from_environment<T>(
+    names: [&'static str; 2],
+    read: impl Fn(&str, &str) -> Result<T>,
+) -> Result<Option<T>> {
+    let given = from_environment(&names, TOKEN_BYTES_MAX)?;
+    given.map(|(name, text)| read(name, text.expose_str(name)?.trim_ascii())).transpose()
 }
 
 impl Home {

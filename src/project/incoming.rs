@@ -10,15 +10,21 @@ use crate::format::roster::Roster;
 use crate::format::scope_file::{self, BOXES_MAX, FILE_BYTES_MAX, ScopeName, SealedBox};
 use crate::format::snapshot::Snapshot;
 use crate::project::merge::Merged;
-use crate::project::receive::{Received, Remark, Sides};
+use crate::project::receive::{Choice, Received, Remark, Sides};
 use crate::project::scopes::{pinned_as, seal};
-use crate::project::{Blobs, CONFIG_FILE, Files, Project, ROSTER_FILE};
+use crate::project::{Blobs, CONFIG_FILE, Files, Opening, Project, ROSTER_FILE, Site};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// What came, and what is here.
 pub struct Incoming<'a> {
+    /// Where the project is, or will be.
+    pub site: &'a Site,
+    /// Which roster and configuration, if both sides have changed them; `None`: neither.
+    pub choice: Option<Choice>,
+    /// How what came is opened.
+    pub opening: &'a Opening<'a>,
     /// What the server has.
     pub manifest: &'a Manifest,
     /// What this checkout was last in step with.
@@ -121,120 +127,118 @@ impl Incoming<'_> {
     }
 }
 
-/// The work on the scope files.
-pub(super) struct Join<'a> {
+/// The work on one scope file, and what came of all so far.
+struct Join<'a, 'b> {
     incoming: &'a Incoming<'a>,
     sides: &'a Sides,
-    received: Received,
-    changes: Vec<Change<'a>>,
+    name: &'b ScopeName,
+    path: &'b str,
+    ours: Option<Digest>,
+    theirs: Option<Digest>,
+    received: &'b mut Received,
+    changes: &'b mut Vec<Change<'a>>,
 }
 
-impl<'a> Join<'a> {
-    pub(super) fn new(incoming: &'a Incoming<'a>, sides: &'a Sides) -> Self {
-        Join { incoming, sides, received: Received::default(), changes: Vec::new() }
-    }
-
-    /// Looks at every scope file: what is to be written, and what is to be said of it.
-    pub(super) fn all(mut self, is_strict: bool) -> Result<(Received, Vec<Change<'a>>)> {
-        for path in self.incoming.scopes() {
-            if let Some(name) = ScopeName::of_file(&path) {
-                self.one(&name, &path, is_strict)?;
-            }
-        }
-        Ok((self.received, self.changes))
-    }
-
-    /// PROTOCOL 12.7 and 12.9.
-    fn one(&mut self, name: &ScopeName, path: &str, is_strict: bool) -> Result<()> {
-        let incoming = self.incoming;
+/// Looks at every scope file: what is to be written, and what is to be said of it.
+pub(super) fn join<'a>(
+    incoming: &'a Incoming<'a>,
+    sides: &'a Sides,
+) -> Result<(Received, Vec<Change<'a>>)> {
+    let (mut received, mut changes) = (Received::default(), Vec::new());
+    for path in &incoming.scopes() {
+        let Some(name) = &ScopeName::of_file(path) else { continue };
         let (ours, theirs) = (incoming.here(path), incoming.theirs(path));
-        let mut changed = incoming.changed(path);
+        let (received, changes) = (&mut received, &mut changes);
+        Join { incoming, sides, name, path, ours, theirs, received, changes }.one()?;
+    }
+    Ok((received, changes))
+}
+
+impl<'a> Join<'a, '_> {
+    /// PROTOCOL 12.7 and 12.9.
+    fn one(&mut self) -> Result<()> {
+        let (incoming, ours, theirs) = (self.incoming, self.ours, self.theirs);
+        let mut changed = incoming.changed(self.path);
         if changed == Changed::Both && (ours.is_none() || theirs.is_none()) {
             // Without a base nobody says that the other side has deleted it.
             if incoming.base.is_some() {
-                self.remark(Remark::Kept(path.to_string()));
+                self.remark(Remark::Kept);
             }
             changed = if ours.is_none() { Changed::There } else { Changed::Here };
         }
         let (crosses, keeps_ours) = (self.sides.crosses, self.sides.keeps_ours);
         match changed {
             Changed::There if theirs.is_none() => {
-                if self.delete(name, path) {
-                    if is_strict {
-                        let shown = format!("server:.kagi/{path}");
+                if self.delete() {
+                    if incoming.opening.is_strict {
+                        let shown = format!("server:.kagi/{}", self.path);
                         return Err(Error::new(Kind::RolledBack, shown)); // FORMAT 11.4
                     }
-                    self.remark(Remark::Gone(path.to_string()));
+                    self.remark(Remark::Gone);
                 }
-                self.received.deleted.push(path.to_string());
+                self.received.deleted.push(self.path.to_string());
                 Ok(())
             }
-            Changed::There if crosses && keeps_ours && ours.is_none() => {
-                self.carry(name, path, None, theirs, is_strict)
-            }
-            Changed::There => self.take(name, path, is_strict),
-            Changed::Here if crosses && !keeps_ours && theirs.is_none() => {
-                self.carry(name, path, None, ours, is_strict)
-            }
-            Changed::Both if !crosses => self.join(name, path, is_strict),
+            Changed::There if crosses && keeps_ours && ours.is_none() => self.carry(None, theirs),
+            Changed::There => self.take(),
+            Changed::Here if crosses && !keeps_ours && theirs.is_none() => self.carry(None, ours),
+            Changed::Both if !crosses => self.join(),
             // What is here may be no change of the base, but older: Git goes back, and so do people.
-            Changed::Here if !crosses && ours.is_some() && theirs.is_some() => {
-                self.join(name, path, is_strict)
-            }
-            Changed::Both if keeps_ours => self.carry(name, path, ours, theirs, is_strict),
-            Changed::Both => self.carry(name, path, theirs, ours, is_strict),
+            Changed::Here if !crosses && ours.is_some() && theirs.is_some() => self.join(),
+            Changed::Both if keeps_ours => self.carry(ours, theirs),
+            Changed::Both => self.carry(theirs, ours),
             Changed::Here | Changed::Nobody => Ok(()),
         }
     }
 
-    fn change(&mut self, path: &str, before: Option<Vec<u8>>, after: Option<Cow<'a, [u8]>>) {
-        self.changes.push(Change { path: path.to_string(), before, after, goes_first: false });
+    fn change(&mut self, before: Option<Vec<u8>>, after: Option<Cow<'a, [u8]>>) {
+        let path = self.path.to_string();
+        self.changes.push(Change { path, before, after, goes_first: false });
     }
 
     /// Of an environment that goes as well, the old roster may need it till the end; `true` for one
     /// that stays.
-    fn delete(&mut self, name: &ScopeName, path: &str) -> bool {
-        let stays = self.sides.target().is_some_and(|target| target.config.is_env(&name.env));
-        let goes_first = stays && self.sides.crosses;
-        self.changes.push(Change { path: path.to_string(), before: None, after: None, goes_first });
+    fn delete(&mut self) -> bool {
+        let target = self.sides.target();
+        let stays = target.is_some_and(|target| target.config.is_env(&self.name.env));
+        let (path, goes_first) = (self.path.to_string(), stays && self.sides.crosses);
+        self.changes.push(Change { path, before: None, after: None, goes_first });
         stays
     }
 
-    fn remark(&mut self, remark: Remark) {
-        self.received.remarks.push(remark);
+    fn remark(&mut self, of: impl FnOnce(String) -> Remark) {
+        self.received.remarks.push(of(self.path.to_string()));
     }
 
     /// Takes the server's file, if it opens to whom it should.
-    fn take(&mut self, name: &ScopeName, path: &str, is_strict: bool) -> Result<()> {
-        let incoming = self.incoming;
-        let ours = incoming.here(path);
-        let is_sound = self.check(name, path, is_strict)?;
-        if !is_sound && ours.is_some() && !self.sides.crosses {
+    fn take(&mut self) -> Result<()> {
+        let (incoming, crosses) = (self.incoming, self.sides.crosses);
+        let is_sound = self.check()?;
+        if !is_sound && self.ours.is_some() && !crosses {
             return Ok(()); // What is here is the better one, and the next push puts it back.
         }
-        let theirs = incoming.their_bytes(path)?;
-        let before = match ours.filter(|_| self.sides.crosses && !self.sides.keeps_ours) {
-            None => None,
-            Some(_) => Some(self.bridge(name, incoming.bytes(ours), theirs)?),
-        };
-        self.change(path, before, Some(theirs.into()));
-        self.received.taken.push(path.to_string());
+        let theirs = incoming.their_bytes(self.path)?;
+        let ours = self.ours.filter(|_| crosses && !self.sides.keeps_ours);
+        let before = ours.map(|ours| self.bridge(incoming.bytes(Some(ours)), theirs));
+        self.change(before.transpose()?, Some(theirs.into()));
+        self.received.taken.push(self.path.to_string());
         Ok(())
     }
 
     /// False, and said, if the server's file does not open although its key is here.
-    fn check(&mut self, name: &ScopeName, path: &str, is_strict: bool) -> Result<bool> {
-        let theirs = self.sides.theirs.as_ref();
+    fn check(&mut self) -> Result<bool> {
+        let (theirs, name) = (self.sides.theirs.as_ref(), self.name);
         let Some(project) = theirs.filter(|project| project.scope_key(name).is_ok()) else {
             return Ok(true);
         };
         match project.read_scope(name) {
             Ok(Some((scope, _))) => {
                 if project.pin.sequences.get(&pinned_as(name)) > Some(&scope.sequence) {
-                    if is_strict {
-                        return Err(Error::new(Kind::RolledBack, project.shown(path))); // FORMAT 11.4
+                    if self.incoming.opening.is_strict {
+                        let shown = project.shown(self.path);
+                        return Err(Error::new(Kind::RolledBack, shown)); // FORMAT 11.4
                     }
-                    self.remark(Remark::Older(path.to_string()));
+                    self.remark(Remark::Older);
                 }
                 project.see(name, scope.sequence);
                 Ok(true)
@@ -242,16 +246,20 @@ impl<'a> Join<'a> {
             Ok(None) => Ok(true),
             // A box of an epoch that has ended too: nobody should be kept from the scope by that.
             Err(_) => {
-                let reason = "what the server has does not open".to_string();
-                self.remark(Remark::NotJoined(path.to_string(), reason));
+                self.remark_not_joined("what the server has does not open");
                 Ok(false)
             }
         }
     }
 
+    fn remark_not_joined(&mut self, reason: &str) {
+        self.remark(|path| Remark::NotJoined(path, reason.to_string()));
+    }
+
     /// What a scope's file holds while the roster is replaced: the boxes of the old epoch, and one of
     /// the new epoch that names them as its past. So readers of either roster are served.
-    fn bridge(&self, name: &ScopeName, ours: &[u8], theirs: &[u8]) -> Result<Vec<u8>> {
+    fn bridge(&self, ours: &[u8], theirs: &[u8]) -> Result<Vec<u8>> {
+        let name = self.name;
         let bridge = |project: &Project| {
             let mut scope = project.read(name, theirs)?;
             let sequence = scope.sequence;
@@ -268,107 +276,93 @@ impl<'a> Join<'a> {
     }
 
     /// Joins what both sides have made of a scope in one epoch.
-    fn join(&mut self, name: &ScopeName, path: &str, is_strict: bool) -> Result<()> {
-        let incoming = self.incoming;
-        let (ours, theirs) = (incoming.bytes(incoming.here(path)), incoming.their_bytes(path)?);
+    fn join(&mut self) -> Result<()> {
+        let (incoming, name) = (self.incoming, self.name);
+        let (ours, theirs) = (incoming.bytes(self.ours), incoming.their_bytes(self.path)?);
         let Some(target) = self.sides.target() else {
-            return self.keep_both(name, path, [ours, theirs]);
+            return self.keep_both([ours, theirs]);
         };
         // What others have set aside as stale may be a change of somebody's; what is damaged is none.
         let is_damaged =
             target.check_text(name, ours).is_err_and(|error| error.kind != Kind::StaleBox);
         if is_damaged && target.check_text(name, theirs).is_ok() {
-            self.remark(Remark::Damaged(path.to_string())); // PROTOCOL 12.9
-            return self.take(name, path, is_strict);
+            self.remark(Remark::Damaged); // PROTOCOL 12.9
+            return self.take();
         }
         match target.join(name, [ours, theirs]) {
-            Ok(None) => self.take(name, path, is_strict),
+            Ok(None) => self.take(),
             Ok(Some(Merged { text: None, .. })) => Ok(()),
             Ok(Some(Merged { text: Some(text), conflicts })) => {
-                self.change(path, None, Some(text.into_bytes().into()));
-                self.received.joined.push(path.to_string());
-                self.note_conflicts(path, conflicts);
+                self.change(None, Some(text.into_bytes().into()));
+                self.received.joined.push(self.path.to_string());
+                self.note_conflicts(conflicts);
                 Ok(())
             }
-            Err(error) => self.not_joined(name, path, [ours, theirs], error),
+            Err(error) => self.not_joined([ours, theirs], error),
         }
     }
 
     /// Carries what one side (`other`) has made of a scope under the keys of an epoch that has ended
     /// over to what the other one (`own`) has (PROTOCOL 12.9).
-    fn carry(
-        &mut self,
-        name: &ScopeName,
-        path: &str,
-        own: Option<Digest>,
-        other: Option<Digest>,
-        is_strict: bool,
-    ) -> Result<()> {
-        let (incoming, sides) = (self.incoming, self.sides);
+    fn carry(&mut self, own: Option<Digest>, other: Option<Digest>) -> Result<()> {
+        let (incoming, sides, name) = (self.incoming, self.sides, self.name);
         let texts = [incoming.bytes(own), incoming.bytes(other)];
         let (Some(target), Some(past)) = (sides.target(), sides.past()) else {
-            return self.set_aside(name, path, is_strict);
+            return self.set_aside();
         };
-        let base = incoming.bytes(incoming.based(path));
+        let base = incoming.bytes(incoming.based(self.path));
         match target.carry(name, texts[0], past, [base, texts[1]]) {
             Ok(Merged { text: None, .. }) if sides.keeps_ours => Ok(()),
-            Ok(Merged { text: None, .. }) if own.is_some() => self.take(name, path, is_strict),
+            Ok(Merged { text: None, .. }) if own.is_some() => self.take(),
             Ok(Merged { text: None, .. }) => {
-                self.delete(name, path);
+                self.delete();
                 Ok(())
             }
             Ok(Merged { text: Some(text), conflicts }) => {
-                let ours = incoming.here(path).filter(|_| !sides.keeps_ours);
+                let ours = self.ours.filter(|_| !sides.keeps_ours);
                 let before =
                     ours.map(|ours| both_texts(name, incoming.bytes(Some(ours)), text.as_bytes()));
-                self.change(path, before.transpose()?, Some(text.into_bytes().into()));
-                self.remark(Remark::CarriedOver(path.to_string()));
-                self.note_conflicts(path, conflicts);
+                self.change(before.transpose()?, Some(text.into_bytes().into()));
+                self.remark(Remark::CarriedOver);
+                self.note_conflicts(conflicts);
                 Ok(())
             }
-            Err(error) if sides.keeps_ours => self.not_joined(name, path, texts, error),
+            Err(error) if sides.keeps_ours => self.not_joined(texts, error),
             Err(error) if matches!(error.kind, Kind::TooLarge | Kind::Limit | Kind::Random) => {
                 Err(error)
             }
-            Err(_) => self.set_aside(name, path, is_strict),
+            Err(_) => self.set_aside(),
         }
     }
 
     /// Takes the server's file: what is here is under a key that has ended, and cannot be carried over.
     /// Beside the new box it would keep everybody from the scope.
-    fn set_aside(&mut self, name: &ScopeName, path: &str, is_strict: bool) -> Result<()> {
-        self.remark(Remark::SetAside(path.to_string()));
-        if self.incoming.theirs(path).is_some() {
-            return self.take(name, path, is_strict);
+    fn set_aside(&mut self) -> Result<()> {
+        self.remark(Remark::SetAside);
+        if self.theirs.is_some() {
+            return self.take();
         }
-        self.delete(name, path);
-        self.received.deleted.push(path.to_string());
+        self.delete();
+        self.received.deleted.push(self.path.to_string());
         Ok(())
     }
 
-    fn note_conflicts(&mut self, path: &str, conflicts: Vec<String>) {
+    fn note_conflicts(&mut self, conflicts: Vec<String>) {
         if !conflicts.is_empty() {
-            self.remark(Remark::Conflict(path.to_string(), conflicts));
+            self.remark(|path| Remark::Conflict(path, conflicts));
         }
     }
 
-    fn not_joined(
-        &mut self,
-        name: &ScopeName,
-        path: &str,
-        texts: [&[u8]; 2],
-        error: Error,
-    ) -> Result<()> {
+    fn not_joined(&mut self, texts: [&[u8]; 2], error: Error) -> Result<()> {
         match error.kind {
-            Kind::NoAccess => self.keep_both(name, path, texts),
+            Kind::NoAccess => self.keep_both(texts),
             // Which of the two is damaged does not matter: what is here stays.
             Kind::StaleBox
             | Kind::Unauthentic
             | Kind::Misplaced
             | Kind::NotCanonical
             | Kind::NoBox => {
-                let reason = "one of the two sides does not open".to_string();
-                self.remark(Remark::NotJoined(path.to_string(), reason));
+                self.remark_not_joined("one of the two sides does not open");
                 Ok(())
             }
             _ => Err(error),
@@ -376,13 +370,12 @@ impl<'a> Join<'a> {
     }
 
     /// Keeps the boxes of both sides in one file, as Git's union does.
-    fn keep_both(&mut self, name: &ScopeName, path: &str, [one, other]: [&[u8]; 2]) -> Result<()> {
-        let both = both_texts(name, one, other)?;
-        if both == one {
-            return Ok(());
+    fn keep_both(&mut self, [one, other]: [&[u8]; 2]) -> Result<()> {
+        let both = both_texts(self.name, one, other)?;
+        if both != one {
+            self.change(None, Some(both.into()));
+            self.remark_not_joined("");
         }
-        self.change(path, None, Some(both.into()));
-        self.remark(Remark::NotJoined(path.to_string(), String::new()));
         Ok(())
     }
 }

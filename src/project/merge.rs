@@ -38,20 +38,29 @@ impl Project {
             open(&mut ours.iter())?
         };
         let is_changed = merged.merge3(&old, &our, &their);
-        self.merged(name, merged, &key, is_changed)
+        self.merged(merged, &key, is_changed, Vec::new())
     }
 
-    /// What came of a merge of three.
+    /// What came of a merge: a box for each side of its conflicts, and those that stay beside them.
     fn merged(
         &self,
-        name: &ScopeName,
         scope: Scope,
         key: &ScopeKey,
         is_changed: bool,
+        mut boxes: Vec<SealedBox>,
     ) -> Result<Merged> {
         let conflicts = scope.conflicts().into_iter().map(String::from).collect();
-        let text = is_changed.then(|| self.seal_sides(name, scope, key, Vec::new())).transpose()?;
-        Ok(Merged { text, conflicts })
+        if !is_changed {
+            return Ok(Merged { text: None, conflicts });
+        }
+        let snapshots = scope.into_snapshots()?;
+        for snapshot in &snapshots {
+            boxes.push(seal(key, snapshot)?);
+        }
+        let no_box = || Error::new(Kind::NoBox, key.name.to_string());
+        let first = snapshots.first().ok_or_else(no_box)?;
+        let text = self.file_text(key.name, first, &boxes)?;
+        Ok(Merged { text: Some(text), conflicts })
     }
 
     /// Carries what was made of a scope under the keys of `past`, since `base`, over to what it is
@@ -81,7 +90,7 @@ impl Project {
         let is_changed = merged.merge3(&base, &before, &other);
         // Beside its box, those of the other epoch are read as replaced.
         merged.add_ancestors(&others.iter().map(SealedBox::id).collect::<Vec<_>>());
-        self.merged(name, merged, &key, is_changed)
+        self.merged(merged, &key, is_changed, Vec::new())
     }
 
     /// Joins two versions of a scope's file, as a merge in Git does; but what comes of it is one box,
@@ -116,12 +125,10 @@ impl Project {
             return Ok(Some(Merged { text: None, conflicts: Vec::new() }));
         }
         let scope = open(&our_boxes.iter().chain(&their_boxes).collect::<Vec<_>>())?;
-        let conflicts = scope.conflicts().into_iter().map(String::from).collect();
         // What waits for its roster waits on.
         let mut newer: Vec<_> = our_boxes.into_iter().chain(their_boxes).collect();
         newer.retain(|sealed| sealed.epoch.number > key.epoch.number);
-        let text = self.seal_sides(name, scope, &key, newer)?;
-        Ok(Some(Merged { text: Some(text), conflicts }))
+        self.merged(scope, &key, true, newer).map(Some)
     }
 
     /// Opens the text of a scope's file that is not in its place.
@@ -148,22 +155,6 @@ impl Project {
             return Ok(Vec::new());
         }
         Ok(scope_file::read(&name.to_string(), bytes, &self.config.project, name)?.boxes)
-    }
-
-    /// The text of a scope: a box for each side of its conflicts, and those that stay beside them.
-    fn seal_sides(
-        &self,
-        name: &ScopeName,
-        scope: Scope,
-        key: &ScopeKey,
-        mut boxes: Vec<SealedBox>,
-    ) -> Result<String> {
-        let snapshots = scope.into_snapshots()?;
-        for snapshot in &snapshots {
-            boxes.push(seal(key, snapshot)?);
-        }
-        let first = snapshots.first().ok_or_else(|| Error::new(Kind::NoBox, name.to_string()))?;
-        self.file_text(name, first, &boxes)
     }
 }
 

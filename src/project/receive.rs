@@ -12,7 +12,7 @@ use crate::format::message::manifest::Manifest;
 use crate::format::scope_file::{self, FILE_BYTES_MAX, ScopeName};
 use crate::format::snapshot::Entry;
 use crate::keys::Home;
-use crate::project::incoming::{Change, Changed, Incoming, Join};
+use crate::project::incoming::{Change, Changed, Incoming, join};
 use crate::project::{
     CONFIG_FILE, DIRECTORY, NEXT_CONFIG_FILE, Opening, Project, ROSTER_FILE, Site, State,
 };
@@ -60,23 +60,27 @@ pub enum Remark {
 /// What was done with a state that came.
 #[derive(Default)]
 pub struct Received {
-    /// The project as it is now; `None` if this device has no keys to it.
-    pub project: Option<Project>,
-    /// Files that were taken.
+    /// False if this device has no keys that could check the state: a newcomer, or the holder of
+    /// the key of one scope.
+    pub is_verified: bool,
+    /// Files below `.kagi/` that were taken from the server.
     pub taken: Vec<String>,
-    /// Files that were deleted.
+    /// Files that were deleted, as they were on the server.
     pub deleted: Vec<String>,
     /// Files that both sides had changed, and that were joined.
     pub joined: Vec<String>,
-    /// What a person should know.
+    /// What a person should know of them.
     pub remarks: Vec<Remark>,
-    /// Files that are not what the server has.
+    /// Files that are here and not on the server: what the next push sends.
     pub unpushed: usize,
     /// Where what was here lies, if the server's side was taken in place of it.
     pub backup: Option<PathBuf>,
+    /// Why this device cannot remember what it saw, if so.
+    pub unremembered: Option<Error>,
 }
 
 /// The projects of both sides, as far as this device can open them.
+#[derive(Default)]
 pub(super) struct Sides {
     pub theirs: Option<Project>,
     pub ours: Option<Project>,
@@ -102,8 +106,7 @@ impl Sides {
 }
 
 /// How what is here is opened beside what came: nothing is asked, and nothing pinned.
-const QUIET: Opening =
-    Opening { is_strict: false, remembers: false, forgets: false, confirm: &|_| false };
+const QUIET: Opening = Opening { remembers: false, ..Opening::OWN };
 
 /// Checks a state, joins it with what is here and writes that. Without a lock nothing is here, and
 /// the project is put into place as a whole (PROTOCOL 12.6).
@@ -111,65 +114,50 @@ const QUIET: Opening =
 /// # Errors
 /// Everything that makes a state or a project unacceptable; `BothChanged`; `TooLarge`, `Limit`: nothing
 /// was written. `Write`.
-pub fn receive(
-    site: &Site,
-    lock: Option<&Lock>,
-    incoming: &Incoming,
-    choice: Option<Choice>,
-    opening: &Opening,
-) -> Result<Received> {
+pub fn receive(incoming: &Incoming, lock: Option<&Lock>) -> Result<Received> {
+    let Incoming { site, opening, .. } = *incoming;
     let state = State::new(incoming.manifest, incoming.blobs.clone())?;
     let theirs = site.holding(state.clone());
+    let place = |project, backup: Option<PathBuf>, forgets| -> Result<Received> {
+        site.place(&state, backup.as_deref())?;
+        let taken = state.files.keys().cloned().collect();
+        let mut received = Received { taken, backup, ..Received::default() };
+        received.remember(project, &Opening { forgets, ..*opening });
+        Ok(received)
+    };
     if lock.is_none() {
-        let (project, forgets) = accept_chosen(&theirs, incoming, choice, opening)?;
-        return place(site, &state, project, None, &Opening { forgets, ..*opening });
+        let (project, forgets, _) = incoming.open_theirs(&theirs, None)?;
+        return place(project, None, forgets);
     }
-    let sides = open_sides(site, &theirs, incoming, choice, opening)?;
-    let choice = choice.filter(|_| incoming.unit_changed() == Changed::Both);
+    let sides = incoming.open_sides(&theirs)?;
+    let choice = incoming.choice.filter(|_| incoming.unit_changed() == Changed::Both);
     let lost = lost(&sides, incoming, sides.whole.or(choice));
     match sides.whole {
         Some(Choice::Theirs) => {
             let backup = disk::free_backup(&site.root.join(DIRECTORY));
-            let opening = Opening { forgets: true, ..*opening };
-            let mut received = place(site, &state, sides.theirs, Some(backup), &opening)?;
+            let mut received = place(sides.theirs, Some(backup), true)?;
             received.remarks = lost;
             return Ok(received);
         }
         Some(Choice::Ours) => {
             let unpushed = incoming.count_unpushed(&[], &[]);
-            let (project, remarks) = (sides.ours, lost);
-            return Ok(Received { project, remarks, unpushed, ..Received::default() });
+            let (is_verified, remarks) = (sides.ours.is_some(), lost);
+            return Ok(Received { is_verified, remarks, unpushed, ..Received::default() });
         }
         None => {}
     }
-    let (mut received, changes) = Join::new(incoming, &sides).all(opening.is_strict)?;
-    let unit = unit_to_write(incoming, &sides, choice)?;
+    let (mut received, changes) = join(incoming, &sides)?;
+    let unit = incoming.unit_to_write(&sides, choice)?;
     received.remarks.extend(lost);
     let is_aside = |remark: &Remark| matches!(remark, Remark::SetAside(_) | Remark::Damaged(_));
     if choice == Some(Choice::Theirs) || received.remarks.iter().any(is_aside) {
-        received.backup = Some(back_up(site, incoming)?);
+        received.backup = Some(incoming.back_up()?);
     }
     received.unpushed = incoming.count_unpushed(&changes, &unit);
     write(site, &changes, &unit)?;
     let is_taken = |_: &&(&str, Vec<u8>)| !sides.keeps_ours;
     received.taken.extend(unit.iter().filter(is_taken).map(|(path, _)| (*path).to_string()));
-    received.project = if sides.keeps_ours { sides.ours } else { sides.theirs };
-    received.remember(opening);
-    Ok(received)
-}
-
-/// Puts the whole state into place.
-fn place(
-    site: &Site,
-    state: &State,
-    project: Option<Project>,
-    backup: Option<PathBuf>,
-    opening: &Opening,
-) -> Result<Received> {
-    site.place(state, backup.as_deref())?;
-    let taken = state.files.keys().cloned().collect();
-    let mut received = Received { project, taken, backup, ..Received::default() };
-    received.remember(opening);
+    received.remember(if sides.keeps_ours { sides.ours } else { sides.theirs }, opening);
     Ok(received)
 }
 
@@ -185,23 +173,6 @@ fn accept(theirs: &Site, manifest: &Manifest, opening: &Opening) -> Result<Optio
         project => Some(project?),
     };
     check_maker(theirs, manifest, project)
-}
-
-/// The same; `true` if what this device knows of the project has to be forgotten for it, as a person
-/// chose.
-fn accept_chosen(
-    theirs: &Site,
-    incoming: &Incoming,
-    choice: Option<Choice>,
-    opening: &Opening,
-) -> Result<(Option<Project>, bool)> {
-    match accept(theirs, incoming.manifest, opening) {
-        Err(error) if is_of_another_rotation(&error) && choice == Some(Choice::Theirs) => {
-            let opening = Opening { forgets: true, ..*opening };
-            Ok((accept(theirs, incoming.manifest, &opening)?, true))
-        }
-        accepted => Ok((accepted?, false)),
-    }
 }
 
 /// The project, if a member of its epoch has made the manifest.
@@ -240,129 +211,8 @@ fn check_texts(theirs: &Site, manifest: &Manifest) -> Result<()> {
     Ok(())
 }
 
-/// Opens what came, for a device that may have rotated itself. And: whether what this device knows has
-/// to be forgotten for it; whether it is of a rotation that the device has gone on from.
-fn open_theirs(
-    theirs: &Site,
-    incoming: &Incoming,
-    choice: Option<Choice>,
-    opening: &Opening,
-    ours: Option<&Project>,
-) -> Result<(Option<Project>, bool, bool)> {
-    match (accept_chosen(theirs, incoming, choice, opening), ours) {
-        (Err(error), Some(ours)) if is_of_another_rotation(&error) => {
-            let their = match ours.at_site(theirs.clone()) {
-                Err(_) if choice.is_some() => {
-                    accept(theirs, incoming.manifest, &Opening { forgets: true, ..*opening })?
-                }
-                // The keys that were rotated here are those of what the server still has.
-                their => check_maker(theirs, incoming.manifest, Some(their?))?,
-            };
-            Ok((their, false, true))
-        }
-        (accepted, _) => accepted.map(|(their, forgets)| (their, forgets, false)),
-    }
-}
-
-/// Opens both sides, and decides whose roster and configuration stay (PROTOCOL 12.8).
-fn open_sides(
-    site: &Site,
-    theirs: &Site,
-    incoming: &Incoming,
-    choice: Option<Choice>,
-    opening: &Opening,
-) -> Result<Sides> {
-    let changed = incoming.unit_changed();
-    let both = |cause| Error::new(Kind::BothChanged, site.shown(ROSTER_FILE)).because(cause);
-    if changed == Changed::Both && choice.is_none() {
-        return Err(both("one of the two has to be taken as it is")); // PROTOCOL 12.8
-    }
-    let here = || Project::accept(site.clone(), &QUIET);
-    let mut ours = if changed == Changed::Here || choice.is_some() { here().ok() } else { None };
-    let (their, takes_all, is_behind) =
-        open_theirs(theirs, incoming, choice, opening, ours.as_ref())?;
-    let Some(their) = their else {
-        let whole = choice.filter(|choice| *choice == Choice::Theirs);
-        if whole.is_none() {
-            check_unchanged(site, incoming)?;
-        }
-        let (keeps_ours, crosses) = (false, false);
-        return Ok(Sides { theirs: None, ours: None, keeps_ours, crosses, whole });
-    };
-    // A server that was taken back behind a rotation has nothing that is newer than the base.
-    let is_base = |base: &Manifest| base.epoch == incoming.manifest.epoch;
-    let keeps_all = is_behind && !incoming.base.is_some_and(is_base);
-    if takes_all || keeps_all {
-        let whole = Some(if takes_all { Choice::Theirs } else { Choice::Ours });
-        return Ok(Sides {
-            theirs: Some(their),
-            ours,
-            keeps_ours: keeps_all,
-            crosses: true,
-            whole,
-        });
-    }
-    let choice = choice.filter(|_| changed == Changed::Both);
-    let epoch = site.claimed_roster().map(|roster| roster.epoch);
-    let crosses = epoch.is_ok_and(|epoch| epoch != their.roster.epoch);
-    if ours.is_none() && crosses {
-        // By the pin, or by what the newer roster gives.
-        ours = here().or_else(|_| their.at_site(site.clone())).ok();
-    }
-    let keeps_ours = changed == Changed::Here || choice == Some(Choice::Ours);
-    if keeps_ours && ours.is_none() {
-        here()?;
-    }
-    if crosses && !is_behind && choice == Some(Choice::Ours) {
-        return Err(both(ROTATED));
-    }
-    Ok(Sides { theirs: Some(their), ours, keeps_ours, crosses, whole: None })
-}
-
-const ROTATED: &str = "the project key was rotated there, so only the server's can be taken";
-
 fn is_of_another_rotation(error: &Error) -> bool {
     matches!(error.kind, Kind::OldEpoch | Kind::ForkedEpoch)
-}
-
-/// Without keys nothing can be joined: what came is taken only where nothing was changed.
-fn check_unchanged(site: &Site, incoming: &Incoming) -> Result<()> {
-    let paths = incoming.scopes().into_iter().chain([CONFIG_FILE.into(), ROSTER_FILE.into()]);
-    for path in paths {
-        let is_ours = match incoming.changed(&path) {
-            Changed::Here => true,
-            Changed::Both => incoming.base.is_some() || incoming.ours.contains_key(&path),
-            _ => false,
-        };
-        if is_ours {
-            let error = Error::new(Kind::BothChanged, site.shown(&path));
-            return Err(error.because("only a member can join that")); // PROTOCOL 12.4
-        }
-    }
-    Ok(())
-}
-
-/// What is to be written of roster and configuration, in this order.
-fn unit_to_write(
-    incoming: &Incoming,
-    sides: &Sides,
-    choice: Option<Choice>,
-) -> Result<Vec<(&'static str, Vec<u8>)>> {
-    let mut unit = Vec::new();
-    if !sides.keeps_ours {
-        for path in [CONFIG_FILE, ROSTER_FILE] {
-            if incoming.here(path) != incoming.theirs(path) {
-                unit.push((path, incoming.their_bytes(path)?.to_vec()));
-            }
-        }
-    } else if let (Some(_), Some(ours), Some(theirs)) = (choice, &sides.ours, &sides.theirs) {
-        // What replaces a roster that was written in parallel comes after it.
-        let sequence = ours.roster.sequence.max(theirs.roster.sequence).saturating_add(1);
-        let draft = Draft { sequence, ..ours.draft() };
-        ours.check_config()?;
-        unit.push((ROSTER_FILE, ours.compose(&ours.access, draft, &ours.config.envs)?.into()));
-    }
-    Ok(unit)
 }
 
 /// What only the side has that is given up: members, environments, and values that were set after a
@@ -394,17 +244,6 @@ fn lost(sides: &Sides, incoming: &Incoming, choice: Option<Choice>) -> Vec<Remar
         lines.extend(incoming.lost_values(lost, kept, choice));
     }
     lines.into_iter().map(Remark::Repeat).collect()
-}
-
-/// Copies what is here, for its roster will be replaced.
-fn back_up(site: &Site, incoming: &Incoming) -> Result<PathBuf> {
-    let backup = disk::free_backup(&site.root.join(DIRECTORY));
-    let name = backup.file_name().unwrap_or_default();
-    disk::make_directories(&site.root, name.as_ref(), Mode::Public)?;
-    for path in incoming.ours.keys() {
-        disk::replace_below(&backup, path, incoming.bytes(incoming.here(path)), Mode::Public)?;
-    }
-    Ok(backup)
 }
 
 /// Writes in an order that is safe to stop in (PROTOCOL 12.10): scope files that serve readers of
@@ -439,20 +278,151 @@ fn write(site: &Site, changes: &[Change], unit: &[(&str, Vec<u8>)]) -> Result<()
 impl Received {
     /// Pins what was accepted, after the files: a pull that was stopped before can be repeated
     /// (PROTOCOL 12.11).
-    fn remember(&mut self, opening: &Opening) {
-        if let Some(project) = &mut self.project {
+    fn remember(&mut self, project: Option<Project>, opening: &Opening) {
+        self.is_verified = project.is_some();
+        if let Some(project) = project {
             let mut gone: Vec<_> =
                 self.deleted.iter().filter_map(|path| ScopeName::of_file(path)).collect();
             // Any member can delete a file: what was seen of an environment that is there stays.
             gone.retain(|name| !project.config.is_env(&name.env)); // PROTOCOL 12.7
             let remembered = project.forget(&gone).and_then(|()| project.remember(opening));
             let remembered = remembered.and_then(|()| project.remember_seen());
-            project.unremembered = remembered.err();
+            self.unremembered = remembered.err();
         }
     }
 }
 
 impl Incoming<'_> {
+    /// Opens what came, for a device that may have rotated itself. And: whether what this device knows has
+    /// to be forgotten for it, as a person chose; whether it is of a rotation that the device has gone on from.
+    fn open_theirs(
+        &self,
+        theirs: &Site,
+        ours: Option<&Project>,
+    ) -> Result<(Option<Project>, bool, bool)> {
+        let Incoming { manifest, choice, opening, .. } = *self;
+        let anew = || accept(theirs, manifest, &Opening { forgets: true, ..*opening });
+        let (accepted, forgets) = match accept(theirs, manifest, opening) {
+            Err(error) if is_of_another_rotation(&error) && choice == Some(Choice::Theirs) => {
+                (anew(), true)
+            }
+            accepted => (accepted, false),
+        };
+        match (accepted, ours) {
+            (Err(error), Some(ours)) if is_of_another_rotation(&error) => {
+                let their = match ours.at_site(theirs.clone()) {
+                    Err(_) if choice.is_some() => anew()?,
+                    // The keys that were rotated here are those of what the server still has.
+                    their => check_maker(theirs, manifest, Some(their?))?,
+                };
+                Ok((their, false, true))
+            }
+            (accepted, _) => Ok((accepted?, forgets, false)),
+        }
+    }
+
+    /// Opens both sides, and decides whose roster and configuration stay (PROTOCOL 12.8).
+    fn open_sides(&self, theirs: &Site) -> Result<Sides> {
+        let Incoming { site, choice, .. } = *self;
+        let changed = self.unit_changed();
+        let both = |cause| Error::new(Kind::BothChanged, site.shown(ROSTER_FILE)).because(cause);
+        if changed == Changed::Both && choice.is_none() {
+            return Err(both("one of the two has to be taken as it is")); // PROTOCOL 12.8
+        }
+        let here = || Project::accept(site.clone(), &QUIET);
+        let mut ours =
+            if changed == Changed::Here || choice.is_some() { here().ok() } else { None };
+        let (their, takes_all, is_behind) = self.open_theirs(theirs, ours.as_ref())?;
+        let Some(their) = their else {
+            let whole = choice.filter(|choice| *choice == Choice::Theirs);
+            if whole.is_none() {
+                self.check_unchanged()?;
+            }
+            return Ok(Sides { whole, ..Sides::default() });
+        };
+        // A server that was taken back behind a rotation has nothing that is newer than the base.
+        let is_base = |base: &Manifest| base.epoch == self.manifest.epoch;
+        let keeps_all = is_behind && !self.base.is_some_and(is_base);
+        if takes_all || keeps_all {
+            let whole = Some(if takes_all { Choice::Theirs } else { Choice::Ours });
+            return Ok(Sides {
+                theirs: Some(their),
+                ours,
+                keeps_ours: keeps_all,
+                crosses: true,
+                whole,
+            });
+        }
+        let choice = choice.filter(|_| changed == Changed::Both);
+        let epoch = site.claimed_roster().map(|roster| roster.epoch);
+        let crosses = epoch.is_ok_and(|epoch| epoch != their.roster.epoch);
+        if ours.is_none() && crosses {
+            // By the pin, or by what the newer roster gives.
+            ours = here().or_else(|_| their.at_site(site.clone())).ok();
+        }
+        let keeps_ours = changed == Changed::Here || choice == Some(Choice::Ours);
+        if keeps_ours && ours.is_none() {
+            here()?;
+        }
+        if crosses && !is_behind && choice == Some(Choice::Ours) {
+            return Err(both(
+                "the project key was rotated there, so only the server's can be taken",
+            ));
+        }
+        Ok(Sides { theirs: Some(their), ours, keeps_ours, crosses, whole: None })
+    }
+
+    /// Without keys nothing can be joined: what came is taken only where nothing was changed.
+    fn check_unchanged(&self) -> Result<()> {
+        let paths = self.scopes().into_iter().chain([CONFIG_FILE.into(), ROSTER_FILE.into()]);
+        for path in paths {
+            let is_ours = match self.changed(&path) {
+                Changed::Here => true,
+                Changed::Both => self.base.is_some() || self.ours.contains_key(&path),
+                _ => false,
+            };
+            if is_ours {
+                let error = Error::new(Kind::BothChanged, self.site.shown(&path));
+                return Err(error.because("only a member can join that")); // PROTOCOL 12.4
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be written of roster and configuration, in this order.
+    fn unit_to_write(
+        &self,
+        sides: &Sides,
+        choice: Option<Choice>,
+    ) -> Result<Vec<(&'static str, Vec<u8>)>> {
+        let mut unit = Vec::new();
+        if !sides.keeps_ours {
+            for path in [CONFIG_FILE, ROSTER_FILE] {
+                if self.here(path) != self.theirs(path) {
+                    unit.push((path, self.their_bytes(path)?.to_vec()));
+                }
+            }
+        } else if let (Some(_), Some(ours), Some(theirs)) = (choice, &sides.ours, &sides.theirs) {
+            // What replaces a roster that was written in parallel comes after it.
+            let sequence = ours.roster.sequence.max(theirs.roster.sequence).saturating_add(1);
+            let draft = Draft { sequence, ..ours.draft() };
+            ours.check_config()?;
+            unit.push((ROSTER_FILE, ours.compose(&ours.access, draft, &ours.config.envs)?.into()));
+        }
+        Ok(unit)
+    }
+
+    /// Copies what is here, for its roster will be replaced.
+    fn back_up(&self) -> Result<PathBuf> {
+        let backup = disk::free_backup(&self.site.root.join(DIRECTORY));
+        let name = backup.file_name().unwrap_or_default();
+        disk::make_directories(&self.site.root, name.as_ref(), Mode::Public)?;
+        for path in self.ours.keys() {
+            disk::replace_below(&backup, path, self.bytes(self.here(path)), Mode::Public)?;
+        }
+        Ok(backup)
+    }
+
     /// Keys with another value on the side that is given up, also in a scope that only that one has.
     fn lost_values(&self, lost: &Project, kept: &Project, choice: Choice) -> Vec<String> {
         let mut lines = Vec::new();

@@ -3,18 +3,20 @@
 //!
 //! Promises: only the holder of the server's secret key opens a request, and only with it is a
 //! response made that the client opens; a response belongs to one request. Fresh keys for each, so
-//! the nonce is zero. Refuses to say why something does not open.
+//! the nonce is zero. Refuses to say why something does not open; of a pipe, frames over their limit.
 
 use crate::crypto::hash::{Digest, hash};
-use crate::crypto::wrap::{EPHEMERAL_BYTES, agree, public_key};
+use crate::crypto::wrap::{agree, public_key};
 use crate::crypto::{aead, kdf, length_prefixed, random};
 use crate::error::{Error, Kind, Result};
-use crate::format::bytes::{Reader, Writer};
+use crate::format::bytes::Writer;
 use crate::format::message::token::Credential;
+use crate::format::message::{Part, whole};
 use crate::secret::{Key, Secret};
+use std::io::{self, ErrorKind, Read};
 
-/// Bytes that the channel adds to a message.
-pub const CHANNEL_BYTES: usize = EPHEMERAL_BYTES + aead::TAG_BYTES;
+/// The first bytes on a pipe, before the server's public key (PROTOCOL 10.1).
+pub const GREETING: &[u8] = b"kagi-server 1\n";
 const NONCE: [u8; aead::NONCE_BYTES] = [0; aead::NONCE_BYTES];
 
 /// What a client needs to open the response to its request.
@@ -126,9 +128,33 @@ pub fn open_credential(
     let (head, text) = sealed.split_first_chunk()?;
     let key = kdf::token(&agree(secret, head)?, head, public, project);
     let aad = length_prefixed(&[project.as_bytes(), member.as_bytes()]);
-    let text = aead::open(&key, &NONCE, &aad, text)?;
-    let mut reader = Reader(text.expose());
-    let credential = Credential::read(&mut reader)?;
-    reader.end()?;
-    Some(credential)
+    whole(aead::open(&key, &NONCE, &aad, text)?.expose())
+}
+
+/// A frame of a pipe (PROTOCOL 10.2).
+#[must_use]
+pub fn frame(bytes: &[u8]) -> Vec<u8> {
+    length_prefixed(&[bytes])
+}
+
+/// The bytes of the next frame; `None` at the end of the input (PROTOCOL 10.2).
+///
+/// # Errors
+/// `InvalidData` for more than `bytes_max`, `UnexpectedEof`, and what the pipe says.
+pub fn read_frame(input: &mut dyn Read, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut length = [0; 4];
+    match input.read_exact(&mut length) {
+        Err(cause) if cause.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
+    let length = u32::from_le_bytes(length);
+    if usize::try_from(length).is_ok_and(|length| length > bytes_max) {
+        return Err(ErrorKind::InvalidData.into());
+    }
+    let mut bytes = Vec::new();
+    let read = input.take(u64::from(length)).read_to_end(&mut bytes)?;
+    if read as u64 != u64::from(length) {
+        return Err(ErrorKind::UnexpectedEof.into());
+    }
+    Ok(Some(bytes))
 }

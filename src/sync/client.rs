@@ -15,17 +15,14 @@ use crate::format::roster::Member;
 use crate::format::scope_file::{self, ScopeName, SealedBox};
 use crate::keys::Home;
 use crate::keys::remote::{KnownRemote, token_from_environment};
-use crate::project::{Blobs, DIRECTORY, Opening, Site, differing, listed};
+use crate::project::{Blobs, DIRECTORY, Opening, Received, Site, differing, listed};
 use crate::sync::protocol::{Operation, Refusal, Response};
 use crate::sync::remote::Server;
-use std::path::PathBuf;
 
 mod pull;
 mod push;
 
 pub use crate::project::{Choice, Remark};
-pub use pull::pull;
-pub use push::push;
 
 /// How a state is pulled.
 pub struct Options<'a> {
@@ -61,27 +58,12 @@ pub struct PullReport {
     pub revision: u64,
     /// True if `.kagi` was not here before.
     pub is_new: bool,
-    /// False if this device has no keys that could check the state: a newcomer, or the holder of
-    /// the key of one scope.
-    pub is_verified: bool,
-    /// Files below `.kagi/` that were taken from the server.
-    pub taken: Vec<String>,
-    /// Files that were deleted, as they were on the server.
-    pub deleted: Vec<String>,
-    /// Files that both sides have changed and that were joined.
-    pub joined: Vec<String>,
-    /// What a person should know of them.
-    pub remarks: Vec<Remark>,
-    /// Files that are here and not on the server: what the next push sends.
-    pub unpushed: usize,
+    /// What was done with the state that came.
+    pub received: Received,
     /// Requests to become a member that came with it.
     pub requests: Vec<Request>,
     /// True if the own token of this member came, and replaces the one that it had.
     pub has_own_token: bool,
-    /// Where what was here lies, if `Choice::Theirs` replaced it.
-    pub backup: Option<PathBuf>,
-    /// Why this device cannot remember what it saw, if so.
-    pub unremembered: Option<Error>,
 }
 
 /// What a push did.
@@ -109,7 +91,8 @@ pub struct PushReport {
 /// # Errors
 /// `NoRemote`; `BadText` for a token that is none, or is for another project; `Read`, `Exposed`.
 pub fn remote(home: Option<&Home>, project: Option<&str>) -> Result<Remote> {
-    let given = token_from_environment()?;
+    let names = ["KAGI_PROJECT_TOKEN", "KAGI_PROJECT_TOKEN_FILE"];
+    let given = token_from_environment(names, ProjectToken::from_text)?;
     let other = given.as_ref().filter(|token| project.is_some_and(|id| id != token.project));
     if let Some(token) = other {
         let cause = format!("it is for {}", token.project);
@@ -189,22 +172,21 @@ pub fn refused(address: &str, response: Response) -> Error {
     let Response::Refused(refusal, about) = response else {
         return fail(Kind::Unreachable).because("it answers another question");
     };
-    match refusal {
-        Refusal::Denied => fail(Kind::Denied),
-        Refusal::Conflict => fail(Kind::Behind),
-        Refusal::Forbidden => {
-            fail(Kind::Refused).because(format!("the token does not give {about}"))
-        }
-        Refusal::Missing => fail(Kind::Refused).because(format!("it has no such {about}")),
-        Refusal::Malformed => fail(Kind::Refused).because(format!("malformed: {about}")),
-        Refusal::Limit => fail(Kind::Refused).because(format!("a limit is reached: {about}")),
-        Refusal::Storage => fail(Kind::Refused).because(format!("it cannot write: {about}")),
-        Refusal::Replayed => fail(Kind::Refused).because("the request was there before"),
-    }
+    let why = match refusal {
+        Refusal::Denied => return fail(Kind::Denied),
+        Refusal::Conflict => return fail(Kind::Behind),
+        Refusal::Forbidden => format!("the token does not give {about}"),
+        Refusal::Missing => format!("it has no such {about}"),
+        Refusal::Malformed => format!("malformed: {about}"),
+        Refusal::Limit => format!("a limit is reached: {about}"),
+        Refusal::Storage => format!("it cannot write: {about}"),
+        Refusal::Replayed => "the request was there before".to_string(),
+    };
+    fail(Kind::Refused).because(why)
 }
 
 /// One pull or push: the server, and what is known of it.
-struct Exchange<'a> {
+pub struct Exchange<'a> {
     home: Option<&'a Home>,
     site: &'a Site,
     remote: &'a Remote,
@@ -217,7 +199,8 @@ struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    fn new(
+    /// Begins one. `site` is a project, or for a pull where one will be (`Site::at`).
+    pub fn new(
         home: Option<&'a Home>,
         site: &'a Site,
         remote: &'a Remote,
@@ -232,6 +215,11 @@ impl<'a> Exchange<'a> {
     fn call(&mut self, operation: Operation) -> Result<Response> {
         let credential = self.remote.known.token.as_ref().map(|token| &token.credential);
         self.server.call(credential, &self.remote.project, operation)
+    }
+
+    /// Asks, and gives back what the answer should hold.
+    fn ask<T: TryFrom<Response, Error = Response>>(&mut self, operation: Operation) -> Result<T> {
+        T::try_from(self.call(operation)?).map_err(|other| self.refused(other))
     }
 
     fn refused(&self, response: Response) -> Error {
@@ -269,16 +257,16 @@ impl<'a> Exchange<'a> {
         if is_verified {
             self.seen = (manifest.revision, manifest.id());
         }
-        let kept = self.keep(manifest).and_then(|()| self.keep_boxes(manifest, blobs));
+        let kept = self.home.map_or(Ok(()), |home| {
+            self.keep(home, manifest)?;
+            self.keep_boxes(home, manifest, blobs)
+        });
         let is_kept = self.home.is_some() && kept.is_ok();
         self.base = if is_kept { None } else { Some(manifest.clone()) };
         kept
     }
 
-    fn keep(&self, manifest: &Manifest) -> Result<()> {
-        let Some(home) = self.home else {
-            return Ok(());
-        };
+    fn keep(&self, home: &Home, manifest: &Manifest) -> Result<()> {
         let (remote, (revision, id)) = (self.remote, self.seen);
         let accepts_older = self.options.accepts_older;
         home.change_remote(&remote.project, |stored| match stored {
@@ -300,10 +288,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Remembers what boxes the files of the base have, for a push to contain them (PROTOCOL 12.14).
-    fn keep_boxes(&self, manifest: &Manifest, blobs: &Blobs) -> Result<()> {
-        let Some(home) = self.home else {
-            return Ok(());
-        };
+    fn keep_boxes(&self, home: &Home, manifest: &Manifest, blobs: &Blobs) -> Result<()> {
         let known = home.base_boxes(&self.site.root);
         let read = |path: &str, digest: &Digest| {
             let name = ScopeName::of_file(path)?;

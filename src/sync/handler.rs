@@ -45,17 +45,12 @@ pub fn exchange(
         None => Response::Refused(Refusal::Malformed, String::new()),
     };
     let plaintext = response.encode();
-    let (is_denied, trouble) = refusal(response);
+    let is_denied = matches!(response, Response::Refused(Refusal::Denied, _));
+    let trouble = match response {
+        Response::Refused(Refusal::Storage, about) => Some(about),
+        _ => None,
+    };
     Ok(Some(Exchange { bytes: answering.seal(&plaintext)?, is_denied, trouble }))
-}
-
-/// True if the token was not accepted; and what the store could not do.
-fn refusal(response: Response) -> (bool, Option<String>) {
-    match response {
-        Response::Refused(Refusal::Denied, _) => (true, None),
-        Response::Refused(Refusal::Storage, about) => (false, Some(about)),
-        _ => (false, None),
-    }
 }
 
 /// Does what somebody asks who has the store's directory anyway. A project that registers is taken in
@@ -75,61 +70,48 @@ fn response(answer: Answer<Response>) -> Response {
     answer.unwrap_or_else(|Refused(refusal, about)| Response::Refused(refusal, about))
 }
 
-/// The rights that allow an operation, each alone; none: no token is needed (PROTOCOL 8.2).
-fn needed(operation: &Operation) -> &'static [Rights] {
-    match operation {
-        Operation::Hello | Operation::Register { .. } => &[],
+/// What holds for an operation.
+struct Rule {
+    /// The rights that allow it, each alone; none: no token is needed.
+    needed: &'static [Rights],
+    /// True for what the same request may not do twice. Registrations and requests for the mailbox,
+    /// which those may send who can do nothing else, change nothing if they are there: they take no
+    /// place.
+    is_change: bool,
+    /// True for what is of no project.
+    is_of_server: bool,
+}
+
+/// PROTOCOL 8.2.
+fn rule(operation: &Operation) -> Rule {
+    let (needed, is_change, is_of_server): (&[Rights], _, _) = match operation {
+        Operation::Hello => (&[], false, true),
+        Operation::Register { .. } => (&[], false, false),
         Operation::Status | Operation::Pull { .. } | Operation::Fetch { .. } => {
-            &[Rights::PULL, Rights::JOIN]
+            (&[Rights::PULL, Rights::JOIN], false, false)
         }
-        Operation::Post { .. } => &[Rights::JOIN, Rights::PULL],
-        Operation::Push { .. } => &[Rights::PUSH],
-        Operation::Issue { .. } | Operation::Tokens | Operation::Revoke { .. } => &[Rights::ROTATE],
-        Operation::Projects
-        | Operation::Approve { .. }
-        | Operation::Delete
-        | Operation::Rollback { .. }
-        | Operation::Audit { .. } => &[Rights::ADMIN],
-    }
-}
-
-/// True for what the same request may not do twice. Registrations and requests for the mailbox, which
-/// those may send who can do nothing else, change nothing if they are there: they take no place.
-fn is_change(operation: &Operation) -> bool {
-    match operation {
-        Operation::Push { .. }
-        | Operation::Issue { .. }
-        | Operation::Revoke { .. }
-        | Operation::Approve { .. }
-        | Operation::Delete
-        | Operation::Rollback { .. } => true,
-        Operation::Hello
-        | Operation::Register { .. }
-        | Operation::Post { .. }
-        | Operation::Status
-        | Operation::Pull { .. }
-        | Operation::Fetch { .. }
-        | Operation::Tokens
-        | Operation::Projects
-        | Operation::Audit { .. } => false,
-    }
-}
-
-/// True for what is of no project.
-fn is_of_server(operation: &Operation) -> bool {
-    matches!(operation, Operation::Hello | Operation::Projects | Operation::Audit { .. })
+        Operation::Post { .. } => (&[Rights::JOIN, Rights::PULL], false, false),
+        Operation::Push { .. } => (&[Rights::PUSH], true, false),
+        Operation::Tokens => (&[Rights::ROTATE], false, false),
+        Operation::Issue { .. } | Operation::Revoke { .. } => (&[Rights::ROTATE], true, false),
+        Operation::Projects | Operation::Audit { .. } => (&[Rights::ADMIN], false, true),
+        Operation::Approve { .. } | Operation::Delete | Operation::Rollback { .. } => {
+            (&[Rights::ADMIN], true, false)
+        }
+    };
+    Rule { needed, is_change, is_of_server }
 }
 
 fn answer(store: &Store, request: Request, from: &str, now: u64) -> Answer<Response> {
     let denied = || Refused::new(Refusal::Denied, ""); // PROTOCOL 8.1
-    let needed = needed(&request.operation);
+    let Rule { needed, is_change, is_of_server } = rule(&request.operation);
     let token = match &request.credential {
         Some(credential) => store.token(credential, now).ok_or_else(denied)?,
         None if needed.is_empty() => Token::of_nobody("-", Rights(0)),
         None => return Err(denied()),
     };
     let is_meant = token.project == request.project
-        || (request.project.is_empty() && is_of_server(&request.operation))
+        || (request.project.is_empty() && is_of_server)
         || needed.is_empty() && request.credential.is_none();
     if !is_meant && !token.info.rights.has(Rights::ADMIN) {
         return Err(denied());
@@ -138,7 +120,7 @@ fn answer(store: &Store, request: Request, from: &str, now: u64) -> Answer<Respo
         let missing = needed.first().map(|right| right.words());
         return Err(Refused::new(Refusal::Forbidden, missing.unwrap_or_default()));
     }
-    if is_change(&request.operation) && !store.is_first(&request.id) {
+    if is_change && !store.is_first(&request.id) {
         return Err(Refused::new(Refusal::Replayed, "")); // PROTOCOL 8.6
     }
     let actor = Actor { token, from: from.to_string(), now };
@@ -146,8 +128,8 @@ fn answer(store: &Store, request: Request, from: &str, now: u64) -> Answer<Respo
 }
 
 fn perform(store: &Store, actor: &Actor, project: &str, operation: Operation) -> Answer<Response> {
-    if !is_of_server(&operation) && !is_id("kgp_", project) {
-        return Err(Refused::new(Refusal::Malformed, "the project id is malformed"));
+    if !rule(&operation).is_of_server && !is_id("kgp_", project) {
+        return Err(Refused::malformed("the project id is malformed"));
     }
     let done = |()| Response::Done;
     match operation {

@@ -5,13 +5,48 @@
 
 use crate::crypto::hash::Digest;
 use crate::format::bytes::{Reader, Writer};
-use crate::format::message::manifest::FILES_MAX;
 use crate::format::message::token::Credential;
+use crate::format::message::{Part, fixed, parts, whole};
 use crate::secret::Secret;
 
 const VERSION: u8 = 1;
-/// Items of any list in a message (PROTOCOL 5.3).
-const ITEMS_MAX: usize = FILES_MAX;
+
+/// Makes an enum of messages, each with its number and its fields in the order in which they are
+/// written.
+macro_rules! numbered {
+    ($(#[$about:meta])* $name:ident {
+        $($(#[$doc:meta])* $number:literal $variant:ident
+            $({ $($field:ident: $type:ty),* })? $(($($part:ident: $part_type:ty),*))?,)*
+    }) => {
+        $(#[$about])*
+        pub enum $name {
+            $($(#[$doc])* $variant $({ $($field: $type),* })? $(($($part_type),*))?,)*
+        }
+
+        impl Part for $name {
+            fn write(&self, out: &mut Writer) {
+                match self {
+                    $($name::$variant $({ $($field),* })? $(($($part),*))? => {
+                        out.raw(&[$number]);
+                        $($($field.write(out);)*)?
+                        $($($part.write(out);)*)?
+                    })*
+                }
+            }
+
+            fn read(reader: &mut Reader) -> Option<Self> {
+                Some(match reader.raw()? {
+                    $([$number] => {
+                        $($(let $field = Part::read(reader)?;)*)?
+                        $($(let $part = Part::read(reader)?;)*)?
+                        $name::$variant $({ $($field),* })? $(($($part),*))?
+                    })*
+                    _ => return None,
+                })
+            }
+        }
+    };
+}
 
 /// What a token allows, as a set of bits (PROTOCOL 5.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -64,6 +99,11 @@ impl Rights {
     }
 }
 
+fixed!(Rights, rights => [rights.0], bytes => {
+    let [bits] = bytes;
+    Some(Rights(bits)).filter(|rights| Rights::ALL.has(*rights)) // PROTOCOL 5.4
+});
+
 /// One request.
 pub struct Request {
     /// Who asks; `None` only for `Register` and `Hello`.
@@ -76,6 +116,7 @@ pub struct Request {
     /// What is asked for.
     pub operation: Operation,
 }
+parts!(Request { id, credential, project, operation });
 
 /// A token that is to be (PROTOCOL 5.6).
 pub struct NewToken {
@@ -92,42 +133,65 @@ pub struct NewToken {
     /// The credential sealed to the member, for it to fetch; empty: none.
     pub sealed: Vec<u8>,
 }
+parts!(NewToken { credential, rights, expires, member, name, sealed });
 
-/// What a request asks for (PROTOCOL 5.5).
-#[allow(missing_docs)] // Each variant says what its fields are.
-pub enum Operation {
-    /// Nothing: is this the server, and who am I there?
-    Hello,
-    /// Where the project stands.
-    Status,
-    /// The state, if it is newer than revision `since`; what waits in the mailbox; the credential
-    /// that was sealed to `member` (empty: nobody).
-    Pull { since: u64, member: String },
-    /// Blobs by their hashes.
-    Fetch { digests: Vec<Digest> },
-    /// The next state. `members` (id, most rights) are those that may have tokens of their own from
-    /// now on: tokens of others end; empty: no change. A token without member becomes `member`'s.
-    Push { manifest: Vec<u8>, blobs: Vec<Vec<u8>>, members: Vec<(String, Rights)>, member: String },
-    /// A request to become a member, for the mailbox.
-    Post { request: Vec<u8> },
-    /// Asks the administrator to take the project in, under a name for people.
-    Register { name: String },
-    /// Makes a token; one with a sealed credential takes its member's request out of the mailbox.
-    Issue { token: NewToken },
-    /// The tokens of the project.
-    Tokens,
-    /// Ends a token, or, with a member's id, takes its request out of the mailbox.
-    Revoke { token: String },
-    /// All projects, and those that ask to be taken in.
-    Projects,
-    /// Takes the project in, with its first token.
-    Approve { token: NewToken },
-    /// Gives the project up.
-    Delete,
-    /// Goes back to an older revision.
-    Rollback { revision: u64 },
-    /// Lines of the audit log from a number on.
-    Audit { from: u64 },
+impl NewToken {
+    /// One that never ends, and is nobody's.
+    #[must_use]
+    pub fn new(credential: &Credential, rights: Rights, name: &str) -> Self {
+        NewToken {
+            credential: credential.duplicate(),
+            rights,
+            expires: 0,
+            member: String::new(),
+            name: name.to_string(),
+            sealed: Vec::new(),
+        }
+    }
+}
+
+numbered! {
+    /// What a request asks for (PROTOCOL 5.5).
+    #[allow(missing_docs)] // Each variant says what its fields are.
+    Operation {
+        /// Nothing: is this the server, and who am I there?
+        0 Hello,
+        /// Where the project stands.
+        1 Status,
+        /// The state, if it is newer than revision `since`; what waits in the mailbox; the credential
+        /// that was sealed to `member` (empty: nobody).
+        2 Pull { since: u64, member: String },
+        /// Blobs by their hashes.
+        3 Fetch { digests: Vec<Digest> },
+        /// The next state. `members` (id, most rights) are those that may have tokens of their own from
+        /// now on: tokens of others end; empty: no change. A token without member becomes `member`'s.
+        4 Push {
+            manifest: Vec<u8>,
+            blobs: Vec<Vec<u8>>,
+            members: Vec<(String, Rights)>,
+            member: String
+        },
+        /// A request to become a member, for the mailbox.
+        5 Post { request: Vec<u8> },
+        /// Asks the administrator to take the project in, under a name for people.
+        6 Register { name: String },
+        /// Makes a token; one with a sealed credential takes its member's request out of the mailbox.
+        7 Issue { token: NewToken },
+        /// The tokens of the project.
+        8 Tokens,
+        /// Ends a token, or, with a member's id, takes its request out of the mailbox.
+        9 Revoke { token: String },
+        /// All projects, and those that ask to be taken in.
+        10 Projects,
+        /// Takes the project in, with its first token.
+        11 Approve { token: NewToken },
+        /// Gives the project up.
+        12 Delete,
+        /// Goes back to an older revision.
+        13 Rollback { revision: u64 },
+        /// Lines of the audit log from a number on.
+        14 Audit { from: u64 },
+    }
 }
 
 /// Where a project stands, and what the token that asked is (PROTOCOL 5.8).
@@ -146,6 +210,7 @@ pub struct Standing {
     /// Ids of those whose requests wait.
     pub waiting: Vec<String>,
 }
+parts!(Standing { revision, id, token, rights, member, waiting });
 
 /// What a `Pull` gives (PROTOCOL 5.9).
 #[derive(Default)]
@@ -164,6 +229,7 @@ pub struct Pulled {
     /// The credential that was sealed to the member; empty for none.
     pub sealed: Vec<u8>,
 }
+parts!(Pulled { standing, links, manifest, blobs, requests, sealed });
 
 /// A token, without what only its holder knows (PROTOCOL 5.10).
 #[derive(Clone)]
@@ -181,6 +247,7 @@ pub struct TokenInfo {
     /// For people.
     pub name: String,
 }
+parts!(TokenInfo { id, rights, issued, expires, member, name });
 
 /// A project on the server (PROTOCOL 5.10).
 pub struct ProjectInfo {
@@ -195,6 +262,7 @@ pub struct ProjectInfo {
     /// Bytes that it has on disk.
     pub bytes: u64,
 }
+parts!(ProjectInfo { id, name, is_approved, revision, bytes });
 
 /// Why a request was refused (PROTOCOL 5.7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -228,294 +296,76 @@ const REFUSALS: [Refusal; 8] = [
     Refusal::Replayed,
 ];
 
-/// What comes back.
-pub enum Response {
-    /// Nothing was done, and why; with what is known of it, for people.
-    Refused(Refusal, String),
-    /// Done.
-    Done,
-    /// Of `Hello`, `Status` and `Push`.
-    Standing(Standing),
-    /// Of `Pull`.
-    Pulled(Pulled),
-    /// Of `Fetch`, in the order of the request.
-    Blobs(Vec<Vec<u8>>),
-    /// Of `Tokens`.
-    Tokens(Vec<TokenInfo>),
-    /// Of `Projects`.
-    Projects(Vec<ProjectInfo>),
-    /// Of `Audit`: as many lines as fit.
-    Lines(Vec<String>),
-}
-
-fn list<T>(out: &mut Writer, items: &[T], write: impl Fn(&mut Writer, &T)) {
-    out.count(items.len());
-    for item in items {
-        write(out, item);
-    }
-}
-
-fn items<'a, T>(
-    reader: &mut Reader<'a>,
-    read: impl Fn(&mut Reader<'a>) -> Option<T>,
-) -> Option<Vec<T>> {
-    let count = usize::try_from(reader.count()?).ok().filter(|count| *count <= ITEMS_MAX)?;
-    (0..count).map(|_| read(reader)).collect()
-}
-
-fn text(reader: &mut Reader) -> Option<String> {
-    reader.text().map(str::to_string)
-}
-
-fn bytes(reader: &mut Reader) -> Option<Vec<u8>> {
-    reader.field().map(<[u8]>::to_vec)
-}
-
-fn rights(reader: &mut Reader) -> Option<Rights> {
-    let rights = Rights(u8::from_le_bytes(reader.raw()?));
-    Rights::ALL.has(rights).then_some(rights) // PROTOCOL 5.4
-}
-
-fn fields(out: &mut Writer, items: &[Vec<u8>]) {
-    list(out, items, |out, item| {
-        out.field(item);
-    });
-}
-
-impl NewToken {
+impl Part for Refusal {
     fn write(&self, out: &mut Writer) {
-        self.credential.write(out);
-        out.raw(&[self.rights.0])
-            .long(self.expires)
-            .field(self.member.as_bytes())
-            .field(self.name.as_bytes())
-            .field(&self.sealed);
+        out.count(REFUSALS.iter().position(|one| one == self).unwrap_or_default());
     }
 
     fn read(reader: &mut Reader) -> Option<Self> {
-        Some(NewToken {
-            credential: Credential::read(reader)?,
-            rights: rights(reader)?,
-            expires: reader.long()?,
-            member: text(reader)?,
-            name: text(reader)?,
-            sealed: bytes(reader)?,
-        })
+        REFUSALS.get(usize::try_from(reader.count()?).ok()?).copied()
     }
 }
 
-impl Request {
-    /// The bytes (PROTOCOL 5.1).
-    #[must_use]
-    pub fn encode(&self) -> Secret {
-        let mut out = Writer::with_capacity(512 + self.operation.size());
-        out.raw(&[VERSION]).raw(&self.id);
-        match &self.credential {
-            None => {
-                out.raw(&[0]);
-            }
-            Some(credential) => credential.write(out.raw(&[1])),
-        }
-        self.operation.write(out.field(self.project.as_bytes()));
-        out.0
-    }
-
-    /// Reads a request; `None` for anything that `encode` would not have written.
-    #[must_use]
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        let [version] = reader.raw()?;
-        let id = reader.raw()?;
-        let credential = match reader.raw()? {
-            [0] => None,
-            [1] => Some(Credential::read(&mut reader)?),
-            _ => return None,
-        };
-        let project = text(&mut reader)?;
-        let operation = Operation::read(&mut reader)?;
-        reader.end()?;
-        (version == VERSION).then_some(Request { credential, id, project, operation })
+numbered! {
+    /// What comes back.
+    Response {
+        /// Nothing was done, and why; with what is known of it, for people.
+        0 Refused(refusal: Refusal, about: String),
+        /// Done.
+        1 Done,
+        /// Of `Hello`, `Status` and `Push`.
+        2 Standing(standing: Standing),
+        /// Of `Pull`.
+        3 Pulled(pulled: Pulled),
+        /// Of `Fetch`, in the order of the request.
+        4 Blobs(blobs: Vec<Vec<u8>>),
+        /// Of `Tokens`.
+        5 Tokens(tokens: Vec<TokenInfo>),
+        /// Of `Projects`.
+        6 Projects(projects: Vec<ProjectInfo>),
+        /// Of `Audit`: as many lines as fit.
+        7 Lines(lines: Vec<String>),
     }
 }
 
-impl Operation {
-    fn size(&self) -> usize {
-        match self {
-            Operation::Push { manifest, blobs, members, .. } => {
-                manifest.len() + size(blobs) + 64 * members.len()
-            }
-            Operation::Fetch { digests, .. } => 32 * digests.len(),
-            _ => 1024,
-        }
-    }
+/// Says which answer holds what.
+macro_rules! answers {
+    ($($variant:ident($($value:ident)?): $type:ty),* $(,)?) => {
+        $(impl TryFrom<Response> for $type {
+            type Error = Response;
 
-    fn write(&self, out: &mut Writer) {
-        match self {
-            Operation::Hello => {
-                out.raw(&[0]);
+            fn try_from(response: Response) -> Result<Self, Response> {
+                match response {
+                    Response::$variant $(($value))? => Ok(($($value)?)),
+                    other => Err(other),
+                }
             }
-            Operation::Status => {
-                out.raw(&[1]);
-            }
-            Operation::Pull { since, member } => {
-                out.raw(&[2]).long(*since).field(member.as_bytes());
-            }
-            Operation::Fetch { digests } => {
-                list(out.raw(&[3]), digests, |out, digest| {
-                    out.raw(digest);
-                });
-            }
-            Operation::Push { manifest, blobs, members, member } => {
-                fields(out.raw(&[4]).field(manifest), blobs);
-                list(out, members, |out, (id, rights)| {
-                    out.field(id.as_bytes()).raw(&[rights.0]);
-                });
-                out.field(member.as_bytes());
-            }
-            Operation::Post { request } => {
-                out.raw(&[5]).field(request);
-            }
-            Operation::Register { name } => {
-                out.raw(&[6]).field(name.as_bytes());
-            }
-            Operation::Issue { token } => token.write(out.raw(&[7])),
-            Operation::Tokens => {
-                out.raw(&[8]);
-            }
-            Operation::Revoke { token } => {
-                out.raw(&[9]).field(token.as_bytes());
-            }
-            Operation::Projects => {
-                out.raw(&[10]);
-            }
-            Operation::Approve { token } => token.write(out.raw(&[11])),
-            Operation::Delete => {
-                out.raw(&[12]);
-            }
-            Operation::Rollback { revision } => {
-                out.raw(&[13]).long(*revision);
-            }
-            Operation::Audit { from } => {
-                out.raw(&[14]).long(*from);
-            }
-        }
-    }
-
-    fn read(reader: &mut Reader) -> Option<Self> {
-        let [number] = reader.raw()?;
-        Some(match number {
-            0 => Operation::Hello,
-            1 => Operation::Status,
-            2 => Operation::Pull { since: reader.long()?, member: text(reader)? },
-            3 => Operation::Fetch { digests: items(reader, Reader::raw)? },
-            4 => Operation::Push {
-                manifest: bytes(reader)?,
-                blobs: items(reader, bytes)?,
-                members: items(reader, |reader| Some((text(reader)?, rights(reader)?)))?,
-                member: text(reader)?,
-            },
-            5 => Operation::Post { request: bytes(reader)? },
-            6 => Operation::Register { name: text(reader)? },
-            7 => Operation::Issue { token: NewToken::read(reader)? },
-            8 => Operation::Tokens,
-            9 => Operation::Revoke { token: text(reader)? },
-            10 => Operation::Projects,
-            11 => Operation::Approve { token: NewToken::read(reader)? },
-            12 => Operation::Delete,
-            13 => Operation::Rollback { revision: reader.long()? },
-            14 => Operation::Audit { from: reader.long()? },
-            _ => return None,
-        })
-    }
+        })*
+    };
+}
+answers! {
+    Done(): (),
+    Standing(standing): Standing,
+    Pulled(pulled): Pulled,
+    Blobs(blobs): Vec<Vec<u8>>,
+    Tokens(tokens): Vec<TokenInfo>,
+    Projects(projects): Vec<ProjectInfo>,
+    Lines(lines): Vec<String>,
 }
 
-impl Standing {
-    fn write(&self, out: &mut Writer) {
-        out.long(self.revision)
-            .raw(&self.id)
-            .field(self.token.as_bytes())
-            .raw(&[self.rights.0])
-            .field(self.member.as_bytes());
-        list(out, &self.waiting, |out, id| {
-            out.field(id.as_bytes());
-        });
-    }
-
-    fn read(reader: &mut Reader) -> Option<Self> {
-        Some(Standing {
-            revision: reader.long()?,
-            id: reader.raw()?,
-            token: text(reader)?,
-            rights: rights(reader)?,
-            member: text(reader)?,
-            waiting: items(reader, text)?,
-        })
-    }
+/// The bytes of a message, about so many, in a buffer that does not move: that would take three times
+/// the place.
+fn encode(message: &impl Part, bytes: usize) -> Secret {
+    let mut out = Writer::with_capacity(1024 + bytes);
+    out.raw(&[VERSION]);
+    message.write(&mut out);
+    out.0
 }
 
-impl Pulled {
-    fn write(&self, out: &mut Writer) {
-        self.standing.write(out);
-        list(out, &self.links, |out, link| {
-            out.raw(link);
-        });
-        fields(out.field(&self.manifest), &self.blobs);
-        fields(out, &self.requests);
-        out.field(&self.sealed);
-    }
-
-    fn read(reader: &mut Reader) -> Option<Self> {
-        Some(Pulled {
-            standing: Standing::read(reader)?,
-            links: items(reader, Reader::raw)?,
-            manifest: bytes(reader)?,
-            blobs: items(reader, bytes)?,
-            requests: items(reader, bytes)?,
-            sealed: bytes(reader)?,
-        })
-    }
-}
-
-impl TokenInfo {
-    fn write(&self, out: &mut Writer) {
-        out.field(self.id.as_bytes())
-            .raw(&[self.rights.0])
-            .long(self.issued)
-            .long(self.expires)
-            .field(self.member.as_bytes())
-            .field(self.name.as_bytes());
-    }
-
-    fn read(reader: &mut Reader) -> Option<Self> {
-        Some(TokenInfo {
-            id: text(reader)?,
-            rights: rights(reader)?,
-            issued: reader.long()?,
-            expires: reader.long()?,
-            member: text(reader)?,
-            name: text(reader)?,
-        })
-    }
-}
-
-impl ProjectInfo {
-    fn write(&self, out: &mut Writer) {
-        out.field(self.id.as_bytes())
-            .field(self.name.as_bytes())
-            .raw(&[u8::from(self.is_approved)])
-            .long(self.revision)
-            .long(self.bytes);
-    }
-
-    fn read(reader: &mut Reader) -> Option<Self> {
-        let (id, name) = (text(reader)?, text(reader)?);
-        let is_approved = match reader.raw()? {
-            [0] => false,
-            [1] => true,
-            _ => return None,
-        };
-        Some(ProjectInfo { id, name, is_approved, revision: reader.long()?, bytes: reader.long()? })
-    }
+/// Reads a message, and nothing behind it.
+fn decode<T: Part>(bytes: &[u8]) -> Option<T> {
+    let ([version], message) = whole(bytes)?;
+    (version == VERSION).then_some(message)
 }
 
 /// Bytes of a list of fields.
@@ -523,68 +373,45 @@ fn size(fields: &[Vec<u8>]) -> usize {
     fields.iter().map(|field| field.len() + 4).sum()
 }
 
+impl Request {
+    /// The bytes (PROTOCOL 5.1).
+    #[must_use]
+    pub fn encode(&self) -> Secret {
+        let large = match &self.operation {
+            Operation::Push { manifest, blobs, members, .. } => {
+                manifest.len() + size(blobs) + 64 * members.len()
+            }
+            Operation::Fetch { digests } => 32 * digests.len(),
+            _ => 1024,
+        };
+        encode(self, large)
+    }
+
+    /// Reads a request; `None` for anything that `encode` would not have written.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        decode(bytes)
+    }
+}
+
 impl Response {
-    /// Bytes of what may be large: a buffer that has to move takes three times the place.
-    fn size(&self) -> usize {
-        match self {
+    /// The bytes (PROTOCOL 5.2).
+    #[must_use]
+    pub fn encode(&self) -> Secret {
+        let large = match self {
             Response::Pulled(pulled) => {
                 let lists = size(&pulled.blobs) + size(&pulled.requests);
                 lists + pulled.manifest.len() + 32 * pulled.links.len() + pulled.sealed.len()
             }
             Response::Blobs(blobs) => size(blobs),
             _ => 0,
-        }
-    }
-
-    /// The bytes (PROTOCOL 5.2).
-    #[must_use]
-    pub fn encode(&self) -> Secret {
-        let mut out = Writer::with_capacity(1024 + self.size());
-        out.raw(&[VERSION]);
-        match self {
-            Response::Refused(refusal, about) => {
-                let number = REFUSALS.iter().position(|one| one == refusal).unwrap_or_default();
-                out.raw(&[0]).count(number).field(about.as_bytes());
-            }
-            Response::Done => {
-                out.raw(&[1]);
-            }
-            Response::Standing(standing) => standing.write(out.raw(&[2])),
-            Response::Pulled(pulled) => pulled.write(out.raw(&[3])),
-            Response::Blobs(blobs) => fields(out.raw(&[4]), blobs),
-            Response::Tokens(tokens) => list(out.raw(&[5]), tokens, |out, one| one.write(out)),
-            Response::Projects(projects) => {
-                list(out.raw(&[6]), projects, |out, one| one.write(out));
-            }
-            Response::Lines(lines) => {
-                list(out.raw(&[7]), lines, |out, line| {
-                    out.field(line.as_bytes());
-                });
-            }
-        }
-        out.0
+        };
+        encode(self, large)
     }
 
     /// Reads a response; `None` for anything that `encode` would not have written.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        let [version, number] = reader.raw()?;
-        let response = match number {
-            0 => {
-                let refusal = REFUSALS.get(usize::try_from(reader.count()?).ok()?)?;
-                Response::Refused(*refusal, text(&mut reader)?)
-            }
-            1 => Response::Done,
-            2 => Response::Standing(Standing::read(&mut reader)?),
-            3 => Response::Pulled(Pulled::read(&mut reader)?),
-            4 => Response::Blobs(items(&mut reader, self::bytes)?),
-            5 => Response::Tokens(items(&mut reader, TokenInfo::read)?),
-            6 => Response::Projects(items(&mut reader, ProjectInfo::read)?),
-            7 => Response::Lines(items(&mut reader, text)?),
-            _ => return None,
-        };
-        reader.end()?;
-        (version == VERSION).then_some(response)
+        decode(bytes)
     }
 }

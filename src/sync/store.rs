@@ -58,6 +58,11 @@ impl Refused {
     pub fn new(refusal: Refusal, about: impl Into<String>) -> Self {
         Refused(refusal, about.into())
     }
+
+    /// A request that breaks a rule.
+    pub fn malformed(rule: impl Into<String>) -> Self {
+        Refused::new(Refusal::Malformed, rule)
+    }
 }
 
 impl From<Error> for Refused {
@@ -149,15 +154,8 @@ impl Store {
     ///
     /// # Errors
     /// `Write`.
-    pub fn add_admin(&self, credential: Credential, now: u64) -> Result<()> {
-        let new = NewToken {
-            credential,
-            rights: Rights::ADMIN,
-            expires: 0,
-            member: String::new(),
-            name: String::new(),
-            sealed: Vec::new(),
-        };
+    pub fn add_admin(&self, credential: &Credential, now: u64) -> Result<()> {
+        let new = NewToken::new(credential, Rights::ADMIN, "");
         let token = self.tokens.make("", &new, now);
         self.log(&[Actor::local(now).entry("admin", "", &token.info.id)])?;
         self.tokens.put(token)

@@ -63,7 +63,7 @@ impl Rig {
         let store = Store::open(&root, keys.pepper.duplicate(), false).unwrap();
         assert!(store.is_new());
         let admin = credential();
-        store.add_admin(admin.duplicate(), NOW).unwrap();
+        store.add_admin(&admin, NOW).unwrap();
         assert!(!store.is_new());
         Rig {
             root,

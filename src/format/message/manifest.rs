@@ -9,6 +9,7 @@ use crate::crypto::length_prefixed;
 use crate::error::{Error, Kind, Result};
 use crate::format::bytes::{Reader, Writer};
 use crate::format::config::CONFIG_BYTES_MAX;
+use crate::format::message::{Part, parts, whole};
 use crate::format::names::{Epoch, is_id};
 use crate::format::roster::ROSTER_BYTES_MAX;
 use crate::format::scope_file::{FILE_BYTES_MAX, ScopeName};
@@ -35,6 +36,7 @@ pub struct Listed {
     /// `H` of its bytes.
     pub digest: Digest,
 }
+parts!(Listed { path, size, digest });
 
 /// One state of a project.
 #[derive(Clone)]
@@ -52,6 +54,7 @@ pub struct Manifest {
     /// MAC of everything above, under `K_state`.
     pub mac: Digest,
 }
+parts!(Manifest { project, epoch, revision, previous, files, mac });
 
 /// The most bytes that a file of this path may have; `None` if it belongs to no state
 /// (PROTOCOL 3.3).
@@ -72,37 +75,29 @@ pub fn follow(previous: &Digest, link: &Digest) -> Digest {
 }
 
 impl Manifest {
-    /// Everything but the MAC (PROTOCOL 3.1).
-    fn body(&self) -> Writer {
-        let mut out = Writer::with_capacity(256 + 100 * self.files.len());
-        out.field(FORMAT)
-            .field(self.project.as_bytes())
-            .raw(&self.epoch.to_bytes())
-            .long(self.revision)
-            .raw(&self.previous)
-            .count(self.files.len());
-        for file in &self.files {
-            out.field(file.path.as_bytes()).raw(&file.size.to_le_bytes()).raw(&file.digest);
-        }
-        out
+    /// The MAC of everything but the MAC.
+    fn mac_under(&self, state_key: &Key) -> Digest {
+        let bytes = self.encode();
+        let (body, _) = bytes.split_at(bytes.len() - self.mac.len());
+        mac(state_key, body)
     }
 
     /// Makes the MAC.
     pub fn authenticate(&mut self, state_key: &Key) {
-        self.mac = mac(state_key, self.body().0.expose());
+        self.mac = self.mac_under(state_key);
     }
 
     /// True if a member of the epoch has made it (PROTOCOL 3.4).
     #[must_use]
     pub fn is_authentic(&self, state_key: &Key) -> bool {
-        same(&self.mac, &mac(state_key, self.body().0.expose()))
+        same(&self.mac, &self.mac_under(state_key))
     }
 
-    /// The bytes.
+    /// The bytes (PROTOCOL 3.1).
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = self.body();
-        out.raw(&self.mac);
+        let mut out = Writer::with_capacity(256 + 100 * self.files.len());
+        self.write(out.field(FORMAT));
         out.0.expose().to_vec()
     }
 
@@ -115,8 +110,8 @@ impl Manifest {
             return Err(Error::new(Kind::TooLarge, subject)); // PROTOCOL 3.2
         }
         let check = crate::format::rules_of(subject);
-        let manifest = Manifest::parse(bytes);
-        let manifest = manifest.ok_or_else(|| crate::format::key_text::malformed(subject))?;
+        let parsed = whole(bytes).filter(|(format, _): &(Vec<u8>, Self)| format == FORMAT);
+        let (_, manifest) = parsed.ok_or_else(|| crate::format::key_text::malformed(subject))?;
         check(is_id("kgp_", &manifest.project), "its project id is malformed")?; // PROTOCOL 3.2
         let is_numbered = (manifest.revision == 1) == (manifest.previous == [0; 32]);
         check(manifest.revision > 0 && is_numbered, "its revision is malformed")?; // PROTOCOL 3.2
@@ -140,29 +135,6 @@ impl Manifest {
         let has = |path: &str| manifest.find(path).is_some();
         check(has(CONFIG_FILE) && has(ROSTER_FILE), "it lists no kagi.json or no access.json")?; // PROTOCOL 3.3
         Ok(manifest)
-    }
-
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        if reader.field()? != FORMAT {
-            return None;
-        }
-        let mut manifest = Manifest {
-            project: reader.text()?.to_string(),
-            epoch: Epoch::from_bytes(reader.raw()?)?,
-            revision: reader.long()?,
-            previous: reader.raw()?,
-            files: Vec::new(),
-            mac: [0; 32],
-        };
-        let count = usize::try_from(reader.count()?).ok().filter(|count| *count <= FILES_MAX)?;
-        for _ in 0..count {
-            let path = reader.text()?.to_string();
-            manifest.files.push(Listed { path, size: reader.count()?, digest: reader.raw()? });
-        }
-        manifest.mac = reader.raw()?;
-        reader.end()?;
-        Some(manifest)
     }
 
     /// `H` of its bytes.

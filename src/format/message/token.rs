@@ -8,6 +8,7 @@ use crate::crypto::wrap::{is_canonical, public_key};
 use crate::error::Result;
 use crate::format::bytes::{Reader, Writer};
 use crate::format::key_text::{content_of, malformed, text_of};
+use crate::format::message::{Part, parts, whole};
 use crate::format::names::is_id;
 use crate::format::text::BASE32;
 use crate::secret::{Key, Secret};
@@ -45,17 +46,15 @@ impl Credential {
     pub fn duplicate(&self) -> Self {
         Credential { id: self.id.clone(), secret: self.secret.duplicate() }
     }
+}
 
-    /// Appends it to a message.
-    pub fn write(&self, out: &mut Writer) {
+impl Part for Credential {
+    fn write(&self, out: &mut Writer) {
         out.field(self.id.as_bytes()).raw(self.secret.expose());
     }
 
-    /// Takes it off a message.
-    #[must_use]
-    pub fn read(reader: &mut Reader) -> Option<Self> {
-        let id = reader.text()?;
-        let id = is_id("kgt_", id).then(|| id.to_string())?;
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let id = String::read(reader).filter(|id| is_id("kgt_", id))?;
         Some(Credential { id, secret: reader.key()? })
     }
 }
@@ -141,14 +140,14 @@ pub struct AdminToken {
     /// What the server knows the holder by.
     pub credential: Credential,
 }
+parts!(AdminToken { server, credential });
 
 impl AdminToken {
     /// `kagi_admin_v1_…` (PROTOCOL 4.3).
     #[must_use]
     pub fn to_text(&self) -> Secret {
         let mut out = Writer::with_capacity(256);
-        out.raw(&self.server);
-        self.credential.write(&mut out);
+        self.write(&mut out);
         text_of(ADMIN_PREFIX, out)
     }
 
@@ -158,14 +157,8 @@ impl AdminToken {
     /// `BadText` naming `subject`.
     pub fn from_text(subject: &str, text: &str) -> Result<Self> {
         let content = content_of(ADMIN_PREFIX, subject, text)?;
-        let parse = |content| {
-            let mut reader = Reader(content);
-            let token =
-                AdminToken { server: reader.raw()?, credential: Credential::read(&mut reader)? };
-            reader.end()?;
-            is_canonical(&token.server).then_some(token)
-        };
-        parse(content.expose()).ok_or_else(|| malformed(subject))
+        let token = whole(content.expose()).filter(|token: &Self| is_canonical(&token.server));
+        token.ok_or_else(|| malformed(subject))
     }
 }
 

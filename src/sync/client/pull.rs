@@ -12,9 +12,8 @@ use crate::keys::remote::KnownRemote;
 use crate::keys::{Holder, Home, holder_from_environment};
 use crate::project::{Blobs, Files, Incoming, Received, Site, differing, listed, receive};
 use crate::sync::channel::open_credential;
-use crate::sync::client::{Choice, Exchange, Options, PullReport, Remark, Remote};
-use crate::sync::protocol::{Operation, Pulled, Response};
-use crate::sync::remote::Server;
+use crate::sync::client::{Choice, Exchange, PullReport, Remark};
+use crate::sync::protocol::{Operation, Pulled};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -22,22 +21,6 @@ use std::rc::Rc;
 const TRIES_MAX: usize = 10;
 /// Revisions that a device may be behind without agreeing to another history.
 const BEHIND_MAX: usize = 1_000_000;
-
-/// Brings what is here in step with the server (PROTOCOL 12). `site` is a project, or where it will
-/// be (`Site::at`).
-///
-/// # Errors
-/// Those of `Server::call`; `Denied`, `Refused`; `ServerOlder`, `ServerForked`; `BothChanged`;
-/// everything that makes a project unacceptable: nothing was written then. `Write`.
-pub fn pull(
-    home: Option<&Home>,
-    site: &Site,
-    remote: &Remote,
-    options: &Options,
-    server: &mut dyn Server,
-) -> Result<PullReport> {
-    Exchange::new(home, site, remote, options, server).pull()
-}
 
 /// What came, before anything of it is believed.
 struct Fetched {
@@ -48,9 +31,13 @@ struct Fetched {
 }
 
 impl Exchange<'_> {
-    /// One pull, again if what is here was changed meanwhile: nobody waits for a network with the
-    /// lock.
-    pub(super) fn pull(&mut self) -> Result<PullReport> {
+    /// Brings what is here in step with the server (PROTOCOL 12); again if what is here was changed
+    /// meanwhile: nobody waits for a network with the lock.
+    ///
+    /// # Errors
+    /// Those of `Server::call`; `Denied`, `Refused`; `ServerOlder`, `ServerForked`; `BothChanged`;
+    /// everything that makes a project unacceptable: nothing was written then. `Write`.
+    pub fn pull(&mut self) -> Result<PullReport> {
         check_place(self.site, &self.remote.project)?;
         self.trust_anchors();
         let is_damaged = self.home.is_some_and(|home| home.base(&self.site.root).is_err());
@@ -61,7 +48,7 @@ impl Exchange<'_> {
                 return Ok(PullReport::default());
             };
             if let Some(mut report) = self.take(fetched, identity.as_ref())? {
-                report.remarks.extend(is_damaged.then_some(Remark::BaseDamaged));
+                report.received.remarks.extend(is_damaged.then_some(Remark::BaseDamaged));
                 return Ok(report);
             }
         }
@@ -133,10 +120,7 @@ impl Exchange<'_> {
     }
 
     fn ask_for(&mut self, since: u64, member: &str) -> Result<Pulled> {
-        match self.call(Operation::Pull { since, member: member.to_string() })? {
-            Response::Pulled(pulled) => Ok(pulled),
-            other => Err(self.refused(other)),
-        }
+        self.ask(Operation::Pull { since, member: member.to_string() })
     }
 
     /// Refuses a state that does not follow from the newest one that this device has seen
@@ -208,14 +192,10 @@ impl Exchange<'_> {
             let Some(first) = wanted.first().copied() else {
                 return Ok(());
             };
-            match self.call(Operation::Fetch { digests: wanted.clone() })? {
-                Response::Blobs(fetched) => {
-                    let fetched = fetched.into_iter().map(|blob| (hash(&blob), blob));
-                    // Nobody asked for others, of which there could be any number.
-                    blobs.extend(fetched.filter(|(digest, _)| asked.contains(digest)));
-                }
-                other => return Err(self.refused(other)),
-            }
+            let fetched: Vec<Vec<u8>> = self.ask(Operation::Fetch { digests: wanted.clone() })?;
+            let fetched = fetched.into_iter().map(|blob| (hash(&blob), blob));
+            // Nobody asked for others, of which there could be any number.
+            blobs.extend(fetched.filter(|(digest, _)| asked.contains(digest)));
             if !blobs.contains_key(&first) {
                 let error = Error::new(Kind::Unauthentic, self.server.address());
                 return Err(error.because("a file is not what the manifest lists")); // PROTOCOL 12.2
@@ -241,12 +221,11 @@ impl Exchange<'_> {
         }
         let mut report =
             PullReport { revision: manifest.revision, is_new, ..PullReport::default() };
-        let opening = self.opening();
         let is_verified = self.seen()?.0 >= manifest.revision;
         let unpushed = differing(&ours, &listed(&manifest));
         let blobs = Rc::new(blobs);
         if pulled.manifest.is_empty() && (unpushed == 0 || !is_verified) {
-            (report.is_verified, report.unpushed) = (is_verified, unpushed);
+            (report.received.is_verified, report.received.unpushed) = (is_verified, unpushed);
         } else {
             // What came after an older state is kept where that is asked for (PROTOCOL 12.5).
             let keeps = self.options.accepts_older && self.options.choice == Some(Choice::Ours);
@@ -254,24 +233,24 @@ impl Exchange<'_> {
                 .as_ref()
                 .filter(|base| !is_new && (!keeps || base.revision < manifest.revision));
             let blobs = blobs.clone();
-            let incoming = Incoming { manifest: &manifest, base, ours: &ours, blobs };
-            let received =
-                receive(self.site, lock.as_ref(), &incoming, self.options.choice, &opening)?;
-            report.fill(received);
+            let (manifest, ours, opening) = (&manifest, &ours, &self.opening());
+            let (site, choice) = (self.site, self.options.choice);
+            let incoming = Incoming { site, choice, opening, manifest, base, ours, blobs };
+            report.received = receive(&incoming, lock.as_ref())?;
         }
         if lock.is_none() {
             lock = Some(self.site.lock(self.options.waiting)?);
         }
         let mut failed = None;
-        if let Some(lock) = lock.filter(|_| report.is_verified) {
+        if let Some(lock) = lock.filter(|_| report.received.is_verified) {
             let taken = self.take_requests(&lock, &pulled.requests, &mut report.requests);
             failed = taken.err();
         }
         let own = identity.and_then(|own| self.take_credential(own, &pulled.sealed).transpose());
         report.has_own_token = matches!(own, Some(Ok(())));
         let failed = failed.or(own.and_then(Result::err));
-        let failed = failed.or(self.remember(&manifest, &blobs, report.is_verified).err());
-        report.unremembered = report.unremembered.or(failed);
+        let failed = failed.or(self.remember(&manifest, &blobs, report.received.is_verified).err());
+        report.received.unremembered = report.received.unremembered.or(failed);
         Ok(Some(report))
     }
 
@@ -350,15 +329,8 @@ pub(super) fn own_identity(home: Option<&Home>) -> Result<Option<Identity>> {
 impl PullReport {
     /// True if there is something to tell.
     pub(super) fn has_news(&self) -> bool {
-        let files = self.taken.len() + self.deleted.len() + self.joined.len();
-        files + self.remarks.len() + self.requests.len() > 0 || self.has_own_token
-    }
-
-    fn fill(&mut self, received: Received) {
-        let Received { project, taken, deleted, joined, remarks, unpushed, backup } = received;
-        self.is_verified = project.is_some();
-        self.unremembered = project.and_then(|project| project.unremembered);
-        (self.taken, self.deleted, self.joined) = (taken, deleted, joined);
-        (self.remarks, self.unpushed, self.backup) = (remarks, unpushed, backup);
+        let Received { taken, deleted, joined, remarks, .. } = &self.received;
+        let files = taken.len() + deleted.len() + joined.len();
+        files + remarks.len() + self.requests.len() > 0 || self.has_own_token
     }
 }

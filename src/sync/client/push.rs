@@ -5,16 +5,13 @@ use crate::crypto::random;
 use crate::error::{Error, Kind, Result};
 use crate::format::message::manifest::{Listed, Manifest};
 use crate::format::message::token::Credential;
-use crate::format::roster::{Member, Roster};
+use crate::format::roster::Member;
 use crate::format::scope_file::{self, ScopeName};
 use crate::format::snapshot::SnapshotId;
-use crate::keys::Home;
-use crate::keys::remote::KnownBoxes;
-use crate::project::{Blobs, Files, Project, Site, differing, listed};
+use crate::project::{Blobs, Files, Project, differing, listed};
 use crate::sync::channel::seal_credential;
-use crate::sync::client::{Exchange, Options, PullReport, PushReport, Remote};
+use crate::sync::client::{Exchange, PullReport, PushReport};
 use crate::sync::protocol::{NewToken, Operation, Refusal, Response, Rights, Standing};
-use crate::sync::remote::Server;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -23,22 +20,6 @@ const TRIES_MAX: u32 = 100;
 /// The longest pause before the next try, in milliseconds, grows by this with every try.
 const PAUSE_STEP: u32 = 10;
 const PAUSE_MAX: u32 = 250;
-
-/// Brings the server in step with what is here; if others have pushed, pulls and tries again. Issues
-/// tokens to members that wait for theirs.
-///
-/// # Errors
-/// As `pull`; `NotFull` for who holds the key of one scope; `Unmerged`, `ConfigBehind`; `Behind` if
-/// others are always faster.
-pub fn push(
-    home: Option<&Home>,
-    site: &Site,
-    remote: &Remote,
-    options: &Options,
-    server: &mut dyn Server,
-) -> Result<PushReport> {
-    Exchange::new(home, site, remote, options, server).push()
-}
 
 /// A state that is ready to go.
 struct Outgoing {
@@ -54,7 +35,13 @@ struct Outgoing {
 }
 
 impl Exchange<'_> {
-    fn push(mut self) -> Result<PushReport> {
+    /// Brings the server in step with what is here; if others have pushed, pulls and tries again.
+    /// Issues tokens to members that wait for theirs.
+    ///
+    /// # Errors
+    /// As `pull`; `NotFull` for who holds the key of one scope; `Unmerged`, `ConfigBehind`; `Behind`
+    /// if others are always faster.
+    pub fn push(mut self) -> Result<PushReport> {
         let mut report = PushReport::default();
         let (mut sends_all, mut has_pulled) = (false, false);
         // Only a pull does without a damaged one.
@@ -107,16 +94,11 @@ impl Exchange<'_> {
         let mut blobs = Blobs::new();
         let files = self.site.files(&mut blobs)?;
         let base = self.base();
-        let boxes = self.home.map(|home| home.base_boxes(&self.site.root)).unwrap_or_default();
-        let may_lack =
-            check_changed(&project, &files, &blobs, base.as_ref(), &boxes, self.options.progress)?;
+        let may_lack = self.check_changed(&project, &files, &blobs, base.as_ref())?;
         let list = |(path, digest): (&String, &Digest)| {
             let size = blobs.get(digest).map_or(0, Vec::len);
-            Listed {
-                path: path.clone(),
-                size: u32::try_from(size).unwrap_or(u32::MAX),
-                digest: *digest,
-            }
+            let size = u32::try_from(size).unwrap_or(u32::MAX);
+            Listed { path: path.clone(), size, digest: *digest }
         };
         let mut manifest = Manifest {
             project: project.config.project.clone(),
@@ -130,6 +112,46 @@ impl Exchange<'_> {
         Manifest::decode("the state", &manifest.encode())?;
         let changes = base.as_ref().map_or(files.len(), |base| differing(&files, &listed(base)));
         Ok(Outgoing { project, manifest, base, blobs, changes, may_lack })
+    }
+
+    /// Refuses half of a merge, which whoever pulls it could not see, and a changed scope that does not
+    /// open. `true` if one may not contain what the base's has, or the roster is another one.
+    fn check_changed(
+        &self,
+        project: &Project,
+        files: &Files,
+        blobs: &Blobs,
+        base: Option<&Manifest>,
+    ) -> Result<bool> {
+        let boxes = self.home.map(|home| home.base_boxes(&self.site.root)).unwrap_or_default();
+        let mut may_lack = false;
+        for (at, (path, digest)) in files.iter().enumerate() {
+            (self.options.progress)(at + 1, files.len());
+            let based = base.and_then(|base| base.find(path)).map(|file| file.digest);
+            let is_new = based != Some(*digest);
+            let (Some(name), Some(bytes)) = (ScopeName::of_file(path), blobs.get(digest)) else {
+                may_lack |= is_new && base.is_some();
+                continue;
+            };
+            let shown = project.shown(path);
+            let file = scope_file::read(&shown, bytes, &project.config.project, &name)?;
+            if file.has_markers {
+                return Err(Error::new(Kind::Unmerged, shown)); // PROTOCOL 12.13
+            }
+            if is_new && project.config.is_env(&name.env) {
+                let found = match project.load(&name) {
+                    Err(error) if error.kind != Kind::NoAccess => return Err(error),
+                    found => found.ok().flatten(),
+                };
+                let has = |id: &SnapshotId| {
+                    found.as_ref().is_some_and(|found| found.scope.contains(*id))
+                        || file.boxes.iter().any(|sealed| sealed.id() == *id)
+                };
+                let has_all = |based| boxes.get(&based).is_some_and(|ids| ids.iter().all(has));
+                may_lack |= based.is_some_and(|based| !has_all(based));
+            }
+        }
+        Ok(may_lack)
     }
 
     /// What follows a push that was taken, or one that was not needed.
@@ -175,10 +197,8 @@ impl Exchange<'_> {
         for id in &standing.waiting {
             let Some(member) = outgoing.project.roster.member(id) else { continue };
             let token = new_token(member, &self.remote.project)?;
-            match self.call(Operation::Issue { token })? {
-                Response::Done => issued.push(id.clone()),
-                other => return Err(self.refused(other)),
-            }
+            self.ask::<()>(Operation::Issue { token })?;
+            issued.push(id.clone());
         }
         Ok(())
     }
@@ -191,7 +211,8 @@ impl Outgoing {
         let missing = self.manifest.files.iter().filter(|file| sent.insert(file.digest));
         let blobs = missing.filter_map(|file| self.blobs.get(&file.digest).cloned()).collect();
         let access = self.project.access();
-        let members = if access.is_full() { rights(&self.project.roster) } else { Vec::new() };
+        let members = self.project.roster.members.iter().filter(|_| access.is_full());
+        let members = members.map(|member| (member.id.clone(), rights_of(member))).collect();
         let member = access.member().to_string();
         Operation::Push { manifest: self.manifest.encode(), blobs, members, member }
     }
@@ -201,61 +222,11 @@ fn rights_of(member: &Member) -> Rights {
     if member.is_full() { Rights::MEMBER } else { Rights::LIMITED }
 }
 
-fn rights(roster: &Roster) -> Vec<(String, Rights)> {
-    roster.members.iter().map(|member| (member.id.clone(), rights_of(member))).collect()
-}
-
 fn new_token(member: &Member, project: &str) -> Result<NewToken> {
     let credential = Credential::new(random::bytes()?, random::key()?);
     let sealed = seal_credential(&member.id, &member.public, project, &credential)?;
-    Ok(NewToken {
-        credential,
-        rights: rights_of(member),
-        expires: 0,
-        member: member.id.clone(),
-        name: member.name.clone(),
-        sealed,
-    })
-}
-
-/// Refuses half of a merge, which whoever pulls it could not see, and a changed scope that does not
-/// open. `true` if one may not contain what the base's has, or the roster is another one.
-fn check_changed(
-    project: &Project,
-    files: &Files,
-    blobs: &Blobs,
-    base: Option<&Manifest>,
-    boxes: &KnownBoxes,
-    progress: &dyn Fn(usize, usize),
-) -> Result<bool> {
-    let mut may_lack = false;
-    for (at, (path, digest)) in files.iter().enumerate() {
-        progress(at + 1, files.len());
-        let based = base.and_then(|base| base.find(path)).map(|file| file.digest);
-        let is_new = based != Some(*digest);
-        let (Some(name), Some(bytes)) = (ScopeName::of_file(path), blobs.get(digest)) else {
-            may_lack |= is_new && base.is_some();
-            continue;
-        };
-        let shown = project.shown(path);
-        let file = scope_file::read(&shown, bytes, &project.config.project, &name)?;
-        if file.has_markers {
-            return Err(Error::new(Kind::Unmerged, shown)); // PROTOCOL 12.13
-        }
-        if is_new && project.config.is_env(&name.env) {
-            let found = match project.load(&name) {
-                Err(error) if error.kind != Kind::NoAccess => return Err(error),
-                found => found.ok().flatten(),
-            };
-            let has = |id: &SnapshotId| {
-                found.as_ref().is_some_and(|found| found.scope.contains(*id))
-                    || file.boxes.iter().any(|sealed| sealed.id() == *id)
-            };
-            let has_all = |based| boxes.get(&based).is_some_and(|ids| ids.iter().all(has));
-            may_lack |= based.is_some_and(|based| !has_all(based));
-        }
-    }
-    Ok(may_lack)
+    let new = NewToken::new(&credential, rights_of(member), &member.name);
+    Ok(NewToken { member: member.id.clone(), sealed, ..new })
 }
 
 /// Waits for some time, so that many who push at once come one after the other.

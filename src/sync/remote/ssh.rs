@@ -5,6 +5,7 @@
 
 use crate::error::Result;
 use crate::process::{self, Running};
+use crate::sync::channel::{GREETING, frame, read_frame};
 use crate::sync::remote::address::{Address, Place};
 use crate::sync::remote::{ANSWER_BYTES_MAX, EXCHANGE_MAX};
 use std::io::{ErrorKind, Read, Result as IoResult, Write};
@@ -12,8 +13,6 @@ use std::time::Duration;
 
 /// What a person may take to answer what `ssh` asks; servers give two minutes.
 const LOGIN_MAX: Duration = Duration::from_secs(180);
-/// What a server writes first, before its public key (PROTOCOL 10.1).
-const GREETING: &[u8] = b"kagi-server 1\n";
 /// The code of a shell that does not find a program.
 const NOT_FOUND: i32 = 127;
 
@@ -62,10 +61,10 @@ impl Session {
     /// `Unreachable`.
     pub(super) fn exchange(&mut self, address: &Address, request: Vec<u8>) -> Result<Vec<u8>> {
         self.converse(address, EXCHANGE_MAX, move |(to, from)| {
-            let length = u32::try_from(request.len()).map_err(|_| ErrorKind::InvalidData)?;
-            to.write_all(&[&length.to_le_bytes(), request.as_slice()].concat())?;
+            to.write_all(&frame(&request))?;
             to.flush()?;
-            read_frame(from)
+            // PROTOCOL 11.4
+            read_frame(from, ANSWER_BYTES_MAX)?.ok_or(ErrorKind::UnexpectedEof.into())
         })
     }
 
@@ -93,17 +92,6 @@ impl Session {
             })),
         }
     }
-}
-
-fn read_frame(from: &mut dyn Read) -> IoResult<Vec<u8>> {
-    let mut length = [0; 4];
-    from.read_exact(&mut length)?;
-    let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
-    // PROTOCOL 11.4
-    if length > ANSWER_BYTES_MAX {
-        return Err(ErrorKind::InvalidData.into());
-    }
-    read(from, length)
 }
 
 fn read(from: &mut dyn Read, length: usize) -> IoResult<Vec<u8>> {

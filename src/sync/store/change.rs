@@ -17,12 +17,8 @@ use crate::sync::store::{
 use std::path::Path;
 use std::sync::Arc;
 
-fn malformed(rule: &str) -> Refused {
-    Refused::new(Refusal::Malformed, rule)
-}
-
 fn check_name(name: &str) -> Answer<()> {
-    check_text("the name", name, NAME_BYTES_MAX).map_err(|error| malformed(&error.cause))
+    check_text("the name", name, NAME_BYTES_MAX).map_err(|error| Refused::malformed(error.cause))
 }
 
 impl Store {
@@ -41,7 +37,7 @@ impl Store {
     ) -> Answer<Standing> {
         let mut ids = members.iter().map(|(id, _)| id.as_str());
         if !ids.all(|id| is_id("kgm_", id)) || !(member.is_empty() || is_id("kgm_", member)) {
-            return Err(malformed("a member id is malformed"));
+            return Err(Refused::malformed("a member id is malformed"));
         }
         self.on(id, |project| {
             project.check_push(&push)?;
@@ -78,17 +74,15 @@ impl Store {
 
     fn limit_members(&self, actor: &Actor, id: &str, members: &[(String, Rights)]) -> Answer<()> {
         let (mut ended, mut narrowed) = (Vec::new(), Vec::new());
-        for token in self.tokens.of(id) {
+        let tokens = self.tokens.of(id);
+        for token in tokens.iter().filter(|token| !token.info.member.is_empty()) {
             let of_token = |(id, _): &&(String, Rights)| *id == token.info.member;
             let most = members.iter().find(of_token).map_or(Rights(0), |(_, most)| *most);
             let rights = Rights(token.info.rights.0 & most.0);
-            if token.info.member.is_empty() || rights == token.info.rights {
-                continue;
-            }
             if rights == Rights(0) {
                 ended.push(token.info.id.clone());
-            } else {
-                let mut token = Token::clone(&token);
+            } else if rights != token.info.rights {
+                let mut token = Token::clone(token);
                 token.info.rights = rights;
                 narrowed.push(token);
             }
@@ -194,7 +188,7 @@ impl Store {
         let is_member = new.member.is_empty() || is_id("kgm_", &new.member);
         let is_sealed = new.sealed.is_empty() || !new.member.is_empty();
         if !is_for_project || !is_member || !is_sealed || new.sealed.len() > SEALED_BYTES_MAX {
-            return Err(malformed("the token is malformed"));
+            return Err(Refused::malformed("the token is malformed"));
         }
         // PROTOCOL 8.3
         let own = actor.token.info.rights;
@@ -309,9 +303,7 @@ impl Store {
         let place = places.find(|place| !disk::exists(place)).unwrap_or_default();
         *memory = None;
         disk::rename(&self.directory(id), &place)?;
-        let tokens = self.tokens.of(id);
-        let tokens: Vec<_> = tokens.iter().map(|token| token.info.id.clone()).collect();
-        Ok(self.tokens.remove(&tokens)?)
+        Ok(self.tokens.remove_all(id)?)
     }
 
     /// Goes back to a revision that is kept, also if a newer one is damaged.

@@ -75,11 +75,10 @@ impl Push {
     /// # Errors
     /// `Malformed` with the rule that is broken.
     pub fn new(project: &str, bytes: Vec<u8>, blobs: Vec<Vec<u8>>) -> Answer<Self> {
-        let malformed = |rule: &str| Refused::new(Refusal::Malformed, rule);
         let manifest = Manifest::decode("the manifest", &bytes);
-        let manifest = manifest.map_err(|error| malformed(&error.cause))?;
+        let manifest = manifest.map_err(|error| Refused::malformed(error.cause))?;
         if manifest.project != project {
-            return Err(malformed("the manifest is of another project"));
+            return Err(Refused::malformed("the manifest is of another project"));
         }
         let listed: BTreeMap<_, _> =
             manifest.files.iter().map(|file| (file.digest, file)).collect();
@@ -89,7 +88,7 @@ impl Push {
             let is_listed =
                 listed.get(&digest).is_some_and(|file| file.size as usize == blob.len());
             if !is_listed || sent.insert(digest, blob).is_some() {
-                return Err(malformed("a blob was sent that is not listed"));
+                return Err(Refused::malformed("a blob was sent that is not listed"));
             }
         }
         Ok(Push { manifest, bytes, blobs: sent })
@@ -207,7 +206,7 @@ impl Project {
             let known = self.index.get(&file.digest).map(|place| place.size as usize);
             let sent = push.blobs.get(&file.digest).map(Vec::len);
             if known.or(sent) != Some(file.size as usize) {
-                return Err(Refused::new(Refusal::Malformed, "a listed blob is not there"));
+                return Err(Refused::malformed("a listed blob is not there"));
             }
         }
         Ok(())
@@ -218,11 +217,9 @@ impl Project {
     /// # Errors
     /// `Write`.
     pub fn push(&mut self, push: Push, actor: &Actor) -> Result<()> {
-        let is_new = |digest: &Digest| !self.index.contains_key(digest);
-        let order = digests(&push.manifest);
-        let blobs: Vec<_> = order.iter().filter(|digest| is_new(digest)).collect();
-        let blobs: Vec<_> =
-            blobs.into_iter().filter_map(|one| push.blobs.get_key_value(one)).collect();
+        let mut order = digests(&push.manifest);
+        order.retain(|digest| !self.index.contains_key(digest));
+        let blobs: Vec<_> = order.iter().filter_map(|one| push.blobs.get_key_value(one)).collect();
         // Far below 4 GiB: the manifest lists the sizes, and they were compared.
         let size = |blob: &Vec<u8>| u32::try_from(blob.len()).unwrap_or(u32::MAX);
         let header = Header {
@@ -242,12 +239,11 @@ impl Project {
         Ok(())
     }
 
-    /// Blobs that lie at these places, in order, as many as fit, at least one. Each file is opened once.
-    fn read_blobs(
-        &self,
-        digests: &[Digest],
-        first: Option<(u64, Revision)>,
-    ) -> Answer<Vec<Vec<u8>>> {
+    /// Blobs by their hashes, in order, as many as fit, at least one. Each file is opened once.
+    ///
+    /// # Errors
+    /// `Missing` with the hash that is not there; `Storage`.
+    pub fn fetch(&self, digests: &[Digest]) -> Answer<Vec<Vec<u8>>> {
         let mut places = Vec::new();
         let mut total = 0;
         for (at, digest) in digests.iter().enumerate() {
@@ -259,10 +255,9 @@ impl Project {
             }
             places.push((at, *digest, *place));
         }
-        let number = first.as_ref().map_or(0, |(number, _)| *number);
-        places.sort_by_key(|(_, _, place)| (place.revision != number, place.revision));
+        places.sort_by_key(|(_, _, place)| place.revision);
         let mut blobs = vec![Vec::new(); places.len()];
-        let mut open = first;
+        let mut open: Option<(u64, Revision)> = None;
         for (at, digest, place) in places {
             let mut file = match open.take() {
                 Some((number, file)) if number == place.revision => file,
@@ -274,14 +269,6 @@ impl Project {
             open = Some((place.revision, file));
         }
         Ok(blobs)
-    }
-
-    /// Blobs by their hashes, in order, as many as fit, at least one.
-    ///
-    /// # Errors
-    /// `Missing` with the hash that is not there; `Storage`.
-    pub fn fetch(&self, digests: &[Digest]) -> Answer<Vec<Vec<u8>>> {
-        self.read_blobs(digests, None)
     }
 
     /// The state, for who has revision `since`. What it does not know of the project is left open.
@@ -297,15 +284,13 @@ impl Project {
         pulled.links = self.links(since)?;
         pulled.manifest.clone_from(&self.head.bytes);
         let mut wanted = self.head.files.clone();
-        let mut first = None;
         if since > self.dropped && since < self.head.revision {
             let revision = Revision::open(&revision::path(&self.directory, since))?;
             let manifest = revision.manifest(&self.id, since)?;
             let known: BTreeSet<_> = manifest.files.iter().map(|file| file.digest).collect();
             wanted.retain(|digest| !known.contains(digest));
-            first = Some((since, revision));
         }
-        pulled.blobs = self.read_blobs(&wanted, first)?;
+        pulled.blobs = self.fetch(&wanted)?;
         Ok(pulled)
     }
 
@@ -344,7 +329,7 @@ impl Project {
     /// `Malformed`, `Limit`.
     pub fn check_request(&self, bytes: &[u8]) -> Answer<(String, bool)> {
         let request = Request::read("the request", bytes);
-        let request = request.map_err(|error| Refused::new(Refusal::Malformed, error.cause))?;
+        let request = request.map_err(|error| Refused::malformed(error.cause))?;
         let there = self.mailbox.get(&request.id);
         if there.is_none() && self.mailbox.len() >= REQUESTS_MAX {
             return Err(Refused::new(Refusal::Limit, "requests in the mailbox"));

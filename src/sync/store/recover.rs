@@ -83,8 +83,7 @@ fn read(directory: &Path, project: &str, number: u64) -> Result<(Header, Digest)
 pub fn tokens(root: &Path, tokens: &Tokens) -> Result<()> {
     for project in tokens.projects() {
         if !disk::is_directory(&root.join("projects").join(&project)) {
-            let ids: Vec<_> = tokens.of(&project).iter().map(|one| one.info.id.clone()).collect();
-            tokens.remove(&ids)?;
+            tokens.remove_all(&project)?;
         }
     }
     Ok(())

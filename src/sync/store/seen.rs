@@ -6,7 +6,7 @@
 
 use crate::disk::{self, Mode, Pieces};
 use crate::error::Result;
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 /// Ids that are remembered.
@@ -17,8 +17,7 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The ids, the oldest of which are forgotten.
 pub struct Seen {
-    ids: HashSet<[u8; 16]>,
-    order: VecDeque<[u8; 16]>,
+    ids: VecDeque<[u8; 16]>,
     path: PathBuf,
     file: Pieces,
 }
@@ -36,21 +35,18 @@ impl Seen {
         }
         let begin = ID_BYTES * whole.saturating_sub(SEEN_MAX as u64);
         let bytes = file.read(begin, usize::try_from(file.length() - begin).unwrap_or(0))?;
-        let order: VecDeque<_> = bytes.as_chunks::<16>().0.iter().copied().collect();
-        let ids = order.iter().copied().collect();
-        Ok(Seen { ids, order, path: path.into(), file })
+        let ids = bytes.as_chunks::<16>().0.iter().copied().collect();
+        Ok(Seen { ids, path: path.into(), file })
     }
 
     /// True if the id was not there before.
     pub fn is_first(&mut self, id: &[u8; 16]) -> bool {
-        if !self.ids.insert(*id) {
+        if self.ids.contains(id) {
             return false;
         }
-        self.order.push_back(*id);
-        if self.order.len() > SEEN_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
+        self.ids.push_back(*id);
+        if self.ids.len() > SEEN_MAX {
+            self.ids.pop_front();
         }
         let _ = self.write(id);
         true
@@ -60,7 +56,7 @@ impl Seen {
         if self.file.length() < FILE_BYTES_MAX {
             return self.file.append(id);
         }
-        let ids: Vec<_> = self.order.iter().copied().collect();
+        let ids: Vec<_> = self.ids.iter().copied().collect();
         disk::replace(&self.path, ids.as_flattened(), Mode::Private)?;
         self.file = Pieces::growing(&self.path)?;
         Ok(())

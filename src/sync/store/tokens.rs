@@ -212,19 +212,11 @@ impl Tokens {
     /// What a new token is to be in the store.
     #[must_use]
     pub fn make(&self, project: &str, new: &NewToken, now: u64) -> Token {
-        Token {
-            verifier: self.verifier(&new.credential),
-            project: project.into(),
-            info: TokenInfo {
-                id: new.credential.id.clone(),
-                rights: new.rights,
-                issued: now,
-                expires: new.expires,
-                member: new.member.clone(),
-                name: new.name.clone(),
-            },
-            sealed: new.sealed.clone(),
-        }
+        let NewToken { credential, rights, expires, member, name, sealed } = new;
+        let (id, member, name) = (credential.id.clone(), member.clone(), name.clone());
+        let info = TokenInfo { id, rights: *rights, issued: now, expires: *expires, member, name };
+        let verifier = self.verifier(credential);
+        Token { verifier, project: project.into(), info, sealed: sealed.clone() }
     }
 
     /// Refuses a token that cannot be added.
@@ -233,7 +225,7 @@ impl Tokens {
     /// `Malformed` for an id that is there, `Limit` for too many.
     pub fn check_room(&self, token: &Token) -> Answer<()> {
         if self.held().by_id.contains_key(&token.info.id) {
-            return Err(Refused::new(Refusal::Malformed, "the token id is taken"));
+            return Err(Refused::malformed("the token id is taken"));
         }
         let tokens = self.of(&token.project);
         if tokens.iter().filter(|one| one.is_open(token.info.issued)).count() >= TOKENS_MAX {
@@ -250,6 +242,15 @@ impl Tokens {
         disk::replace(&self.directory.join(&token.info.id), &token.encode(), Mode::Private)?;
         self.held_mut().put(token);
         Ok(())
+    }
+
+    /// Ends all tokens of a project, durably.
+    ///
+    /// # Errors
+    /// `Write`.
+    pub fn remove_all(&self, project: &str) -> Result<()> {
+        let ids: Vec<_> = self.of(project).iter().map(|token| token.info.id.clone()).collect();
+        self.remove(&ids)
     }
 
     /// Ends tokens, durably.
