@@ -1,7 +1,20 @@
 //! The commands for values.
 
-use crate::cli::command::{Command, ENV, JSON, SERVICE, STRICT, UNSAFE_NAME, YES, flag, short};
+use crate::cli::command::{
+    Command, ENV, Flag, JSON, SERVICE, STRICT, UNSAFE_NAME, YES, flag, short,
+};
 use crate::cli::{diff, edit, get, log, resolve, restore, transfer, values};
+
+/// The flags of `copy` and of `move`.
+const TRANSFER: &[Flag] = &[
+    flag("to", "PLACE", "SERVICE/ENV, or an environment, or a service"),
+    flag("as", "NAME", "the name there, for one key"),
+    flag("all", "", "all keys of the scope"),
+    flag("force", "", "overwrite keys that have another value"),
+    UNSAFE_NAME,
+    SERVICE,
+    ENV,
+];
 
 /// In the order of the overview.
 pub static VALUES: &[Command] = &[
@@ -61,15 +74,7 @@ pub static VALUES: &[Command] = &[
             "kagi copy api development DATABASE_URL --to api/staging",
             "kagi copy api OLD_NAME --as NEW_NAME",
         ],
-        flags: &[
-            flag("to", "PLACE", "SERVICE/ENV, or an environment, or a service"),
-            flag("as", "NAME", "the name there, for one key"),
-            flag("all", "", "all keys of the scope"),
-            flag("force", "", "overwrite keys that have another value"),
-            UNSAFE_NAME,
-            SERVICE,
-            ENV,
-        ],
+        flags: TRANSFER,
         run: transfer::transfer,
     },
     Command {
@@ -85,15 +90,7 @@ pub static VALUES: &[Command] = &[
             "kagi move api OLD_NAME --as NEW_NAME",
             "kagi move api production TOKEN --to web/production",
         ],
-        flags: &[
-            flag("to", "PLACE", "SERVICE/ENV, or an environment, or a service"),
-            flag("as", "NAME", "the name there, for one key"),
-            flag("all", "", "all keys of the scope"),
-            flag("force", "", "overwrite keys that have another value"),
-            UNSAFE_NAME,
-            SERVICE,
-            ENV,
-        ],
+        flags: TRANSFER,
         run: transfer::transfer,
     },
     Command {
