@@ -149,20 +149,18 @@ const NO_FOLLOW: i32 = if cfg!(any(target_vendor = "apple", target_os = "freebsd
     0x2_0000
 };
 
-/// Reads exactly the bytes that the file has. Where it says that it has less, it is written to now, or
-/// none of a disk's.
+/// Reads exactly the bytes that the file has. One that says that it has none may be none of a disk's, and
+/// have some all the same.
 fn read_plain(path: &Path, mut file: File, info: &Metadata, bytes_max: usize) -> Result<Vec<u8>> {
     let length = usize::try_from(info.len()).ok().filter(|length| *length <= bytes_max);
     let too_large = || Error::new(Kind::TooLarge, path.to_string_lossy());
     let mut bytes = vec![0; length.ok_or_else(too_large)?];
     file.read_exact(&mut bytes).map_err(failed(Kind::Read, path))?;
-    match file.read(&mut [0]) {
-        Ok(0) => Ok(bytes),
-        Ok(_) => {
-            Err(Error::new(Kind::Read, path.to_string_lossy()).because("it has more than it says"))
-        }
-        Err(cause) => Err(failed(Kind::Read, path)(cause)),
+    if bytes.is_empty() && file.read(&mut [0]).map_err(failed(Kind::Read, path))? > 0 {
+        let error = Error::new(Kind::Read, path.to_string_lossy());
+        return Err(error.because("it has more than it says"));
     }
+    Ok(bytes)
 }
 
 fn is_absent(cause: &std::io::Error) -> bool {
