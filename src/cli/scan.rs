@@ -78,7 +78,7 @@ pub fn scan(input: &mut Input) -> Result<u8, Failure> {
         }
     }
     if others > 0 {
-        terminal::note(&format!("note: {} not followed", counted(others, "link or submodule")));
+        terminal::note(&format!("note: links and submodules that were not followed: {others}"));
         report.files -= others;
     }
     for error in errors.into_iter().chain(wanted.errors) {
