@@ -239,7 +239,7 @@ pub fn export(input: &mut Input) -> Result<u8, Failure> {
         (None, None) => {
             let text = plain_text(&scope_of(&project, &target)?, &project, &target, format)?;
             may_reveal(&format!("all values of {target}"))?;
-            print_revealed(&text)?;
+            print_revealed(text.expose(), "")?;
         }
     }
     Ok(0)

@@ -5,12 +5,12 @@
 
 use crate::cli::args::Input;
 use crate::cli::dotenv::note_if_not_ignored;
-use crate::cli::get::{list_scopes, print_value};
+use crate::cli::get::list_scopes;
 use crate::cli::report::{Failure, quoted, shell_word};
 use crate::cli::words::{Words, check_new_service, did_you_mean, nearest};
 use crate::cli::{
-    author, load, may_show, missing_key, open, open_to_write, remember, set_key, single, values,
-    working_directory,
+    author, load, may_show, missing_key, open, open_to_write, print_revealed, remember, set_key,
+    single, values, working_directory,
 };
 use crate::disk;
 use crate::error::{Error, Kind};
@@ -212,7 +212,7 @@ pub fn show(input: &mut Input) -> Result<u8, Failure> {
         return Err(Failure::new(message).hint(to_file));
     }
     may_show(&format!("{} of {target}", quoted(&name)), &to_file)?;
-    print_value(entry, if bytes.ends_with(b"\n") { "" } else { "\n" })?;
+    print_revealed(bytes, if bytes.ends_with(b"\n") { "" } else { "\n" })?;
     remember(&project);
     Ok(0)
 }

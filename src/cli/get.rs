@@ -5,7 +5,7 @@ use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::words::{Words, did_you_mean, near_place, nearest};
 use crate::cli::{
     GONE, MASK, author_name, counted, may_reveal, missing_key, note_remarks, open, print_lines,
-    remember, single,
+    print_revealed, remember, single,
 };
 use crate::format::json::{self, Serialize};
 use crate::format::scope_file::{ScopeKind, ScopeName};
@@ -14,7 +14,6 @@ use crate::project::{Found, Project};
 use crate::secret::Secret;
 use crate::terminal::{self, CYAN};
 use std::fmt::Write;
-use std::io::IsTerminal;
 
 /// `kagi get [service] [env] [KEY]`.
 ///
@@ -44,21 +43,8 @@ fn get_key(project: &Project, words: &Words, key: &str) -> Result<u8, Failure> {
         return Err(not_found(project, words, &target, &found, key));
     };
     may_reveal(&format!("{} of {target}", quoted(key)))?;
-    print_value(entry, "\n")?;
+    print_revealed(entry.value.expose(), "\n")?;
     Ok(0)
-}
-
-/// Prints a value: as it is; on a terminal as that may show it, and then `end`.
-///
-/// # Errors
-/// `Write`.
-pub fn print_value(entry: &Entry, end: &str) -> Result<(), Failure> {
-    if !std::io::stdout().is_terminal() {
-        return Ok(terminal::print(entry.value.expose())?);
-    }
-    let mut text = shown_value(entry, "");
-    text.push(end.as_bytes());
-    Ok(terminal::print(text.expose())?)
 }
 
 fn not_found(

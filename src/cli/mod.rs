@@ -431,14 +431,16 @@ pub fn may_show(what: &str, hint: &str) -> Result<(), Failure> {
     }
 }
 
-/// Prints a text that holds values, after a y: as it is, but on a terminal as a terminal may show it.
+/// Prints values after a y: as they are; on a terminal as that may show them, and then `end`.
 ///
 /// # Errors
 /// `Write`.
-pub fn print_revealed(text: &Secret) -> Result<(), Failure> {
-    if std::io::stdout().is_terminal() {
-        return Ok(terminal::print(get::shown_bytes(text.expose(), "").expose())?);
+pub fn print_revealed(bytes: &[u8], end: &str) -> Result<(), Failure> {
+    if !std::io::stdout().is_terminal() {
+        return Ok(terminal::print(bytes)?);
     }
+    let mut text = get::shown_bytes(bytes, "");
+    text.push(end.as_bytes());
     Ok(terminal::print(text.expose())?)
 }
 

@@ -43,7 +43,7 @@ pub fn render(input: &mut Input) -> Result<u8, Failure> {
         if std::io::stdout().is_terminal() {
             may_reveal(&format!("{} with its values", quoted(template)))?;
         }
-        print_revealed(&filled)?;
+        print_revealed(filled.expose(), "")?;
     }
     remember(&project);
     Ok(0)
