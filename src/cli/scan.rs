@@ -24,6 +24,7 @@ use crate::project::{DIRECTORY, Project};
 use crate::secret::Secret;
 use crate::terminal;
 use reading::{Place, search_files, search_objects};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Shorter values are not looked for: they are in many files by chance.
@@ -185,14 +186,17 @@ impl Wanted {
         let mut wanted = Wanted::default();
         let mut scopes = project.all_scopes()?;
         scopes.retain(|name| project.access().scope_key(name).is_some());
+        let mut all_examples = BTreeMap::new();
         for target in scopes {
             match project.load(&target) {
                 Err(error) => wanted.errors.push(error),
                 Ok(found) => {
                     let scope = found.unwrap_or_default().scope;
-                    let examples = examples(project, &target.service);
+                    let examples = all_examples
+                        .entry(target.service.clone())
+                        .or_insert_with(|| examples(project, &target.service));
                     for entry in scope.iter().flat_map(|(_, entries)| entries) {
-                        wanted.add(&target, entry, &examples);
+                        wanted.add(&target, entry, examples);
                     }
                 }
             }
