@@ -6,12 +6,11 @@
 //! `--force`.
 
 use crate::cli::args::Input;
+use crate::cli::dotenv::check_new_names;
 use crate::cli::exposure::exposures;
 use crate::cli::report::{Failure, quoted};
-use crate::cli::words::{
-    Words, check_new_service, check_no_place, near_place, unknown_env, unknown_key,
-};
-use crate::cli::{author, check_names, load, open_to_write, remember, save, single};
+use crate::cli::words::{Words, check_new_service, near_place, unknown_env, unknown_key};
+use crate::cli::{author, load, open_to_write, remember, save, single};
 use crate::error::{Error, Kind};
 use crate::format::names::{check_key, check_place};
 use crate::format::scope_file::ScopeName;
@@ -170,8 +169,7 @@ fn steps(
             return Err(usage("neither --to names another scope nor --as another name"));
         }
         check_key(new)?;
-        check_names(input, std::iter::once(new))?;
-        check_no_place(project, to, new)?;
+        check_new_names(project, input, to, std::iter::once(new))?;
     }
     let step = |key: String| {
         let new = new_name.unwrap_or(&key).to_string();
