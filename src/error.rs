@@ -117,9 +117,14 @@ pub enum Kind {
     Busy,
 }
 
-/// A failure: its kind, the object it concerns (a path or a name), and its cause if one is known.
+/// A failure. One pointer wide, since nearly every function hands one on.
 #[derive(Debug)]
-pub struct Error {
+pub struct Error(Box<Parts>);
+
+/// What a failure says: its kind, the object it concerns (a path or a name), and its cause if one is
+/// known.
+#[derive(Debug)]
+pub struct Parts {
     /// Which sentence applies.
     pub kind: Kind,
     /// The path or name, not yet made safe for a terminal.
@@ -131,10 +136,38 @@ pub struct Error {
 /// The result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
+impl std::ops::Deref for Error {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Error {
+    fn deref_mut(&mut self) -> &mut Parts {
+        &mut self.0
+    }
+}
+
 impl Error {
     /// A failure without a further cause.
     pub fn new(kind: Kind, subject: impl Into<String>) -> Self {
-        Error { kind, subject: subject.into(), cause: String::new() }
+        Error(Box::new(Parts { kind, subject: subject.into(), cause: String::new() }))
+    }
+
+    /// The same failure as another kind.
+    #[must_use]
+    pub fn with_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// The same failure of another object.
+    #[must_use]
+    pub fn with_subject(mut self, subject: impl Into<String>) -> Self {
+        self.subject = subject.into();
+        self
     }
 
     /// The same failure with the system's reason, without its number.

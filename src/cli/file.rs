@@ -98,7 +98,7 @@ fn read_source(input: &Input, base: &Path, source: &Path, given: &str) -> Result
         bytes.map(Secret::from_vec).ok_or_else(|| Error::new(Kind::Missing, given))
     });
     read.map_err(|error| {
-        let error = Error { subject: given.to_string(), ..error };
+        let error = error.with_subject(given);
         match error.kind {
             Kind::TooLarge => nothing(error.because("1 MiB is the most, 5 MiB with --allow-large")),
             _ => nothing(error),

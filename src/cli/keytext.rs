@@ -9,7 +9,7 @@ use crate::cli::report::{Failure, quoted};
 use crate::cli::words::Words;
 use crate::cli::{may_delete, may_show, open};
 use crate::disk;
-use crate::error::{Error, Kind};
+use crate::error::Kind;
 use crate::format::key_text::{IDENTITY_BYTES_MAX, Identity, paper};
 use crate::format::text::HEX;
 use crate::keys::{Brought, Home, identity_given};
@@ -98,8 +98,8 @@ pub fn bring(
     may_replace: &dyn Fn(&str) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let brought = match home.bring_identity(identity, false) {
-        Err(Error { kind: Kind::Exists, subject, .. }) => {
-            may_replace(&quoted(&subject))?;
+        Err(error) if error.kind == Kind::Exists => {
+            may_replace(&quoted(&error.subject))?;
             home.bring_identity(identity, true)?
         }
         brought => brought?,

@@ -92,7 +92,7 @@ pub fn main() -> u8 {
         Ok(code) => code,
         Err(failure) => {
             failure.report();
-            failure.code
+            failure.code()
         }
     }
 }

@@ -92,7 +92,7 @@ impl Filling<'_> {
         while !rest.is_empty() {
             let failed = |failure: Failure| {
                 let message = format!("{} line {line}: {}", quoted(template), failure.message());
-                Failure::new(message).hint(failure.hint_text()).with_code(failure.code)
+                Failure::new(message).hint(failure.hint_text()).with_code(failure.code())
             };
             let unclosed = || failed(Failure::new("a {{ without }} on its line"));
             match next_piece(&mut rest).ok_or_else(unclosed)? {

@@ -13,11 +13,14 @@ const FAILED: u8 = 1;
 /// Exit code of a command line that cannot be understood.
 const USAGE: u8 = 2;
 
-/// A command that failed: exit code, message and hint.
+/// A command that failed. One pointer wide, as an `Error` is.
 #[derive(Debug)]
-pub struct Failure {
-    /// Exit code.
-    pub code: u8,
+pub struct Failure(Box<Report>);
+
+/// Exit code, message and hint.
+#[derive(Debug)]
+struct Report {
+    code: u8,
     message: String,
     hint: String,
 }
@@ -26,54 +29,60 @@ impl Failure {
     /// A failure with its message.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Failure { code: FAILED, message: message.into(), hint: String::new() }
+        Failure(Box::new(Report { code: FAILED, message: message.into(), hint: String::new() }))
     }
 
     /// A command line that cannot be understood.
     #[must_use]
     pub fn usage(message: impl Into<String>) -> Self {
-        Failure { code: USAGE, ..Failure::new(message) }
+        Failure::new(message).with_code(USAGE)
     }
 
     /// The same with a hint: a command to paste, or one fact.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = hint.into();
+        self.0.hint = hint.into();
         self
     }
 
     /// The same with another exit code.
     #[must_use]
     pub fn with_code(mut self, code: u8) -> Self {
-        self.code = code;
+        self.0.code = code;
         self
     }
 
     /// The same with what was left undone.
     #[must_use]
     pub fn and(mut self, outcome: &str) -> Self {
-        let _ = write!(self.message, "; {outcome}");
+        let _ = write!(self.0.message, "; {outcome}");
         self
+    }
+
+    /// The exit code.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        self.0.code
     }
 
     /// The message without its hint.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The hint alone; empty if there is none.
     #[must_use]
     pub fn hint_text(&self) -> &str {
-        &self.hint
+        &self.0.hint
     }
 
     /// Prints the failure to standard error.
     pub fn report(&self) {
         let word = |colour, word| terminal::tinted(&std::io::stderr(), colour, word);
-        terminal::note(&format!("{} {}", word(RED, "error:"), safe(&self.message)));
-        if !self.hint.is_empty() {
-            terminal::note(&format!("{} {}", word(CYAN, "hint:"), safe(&self.hint)));
+        terminal::note(&format!("{} {}", word(RED, "error:"), safe(&self.0.message)));
+        if !self.0.hint.is_empty() {
+            terminal::note(&format!("{} {}", word(CYAN, "hint:"), safe(&self.0.hint)));
         }
     }
 }
@@ -95,11 +104,10 @@ impl From<lexopt::Error> for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let Error { kind, subject, cause } = &error;
-        let (subject, cause) = (quoted(subject), safe(cause));
+        let (subject, cause) = (quoted(&error.subject), safe(&error.cause));
         let because = if cause.is_empty() { String::new() } else { format!(": {cause}") };
-        let message = sentence(*kind, &subject, &cause, &because);
-        Failure::new(message).hint(hint(*kind, &error.subject))
+        let message = sentence(error.kind, &subject, &cause, &because);
+        Failure::new(message).hint(hint(error.kind, &error.subject))
     }
 }
 

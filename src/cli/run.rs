@@ -183,7 +183,7 @@ fn lacking_keys(path: &Path, variables: &[(&str, &[u8])]) -> Result<Vec<String>,
 /// A program that is there and yet is not found lacks what its first line names.
 fn with_interpreter(path: &Path, error: Error) -> Error {
     if error.kind == Kind::Missing && disk::exists(path) {
-        return Error::new(Kind::NotStarted, error.subject).because("its interpreter is missing");
+        return error.with_kind(Kind::NotStarted).because("its interpreter is missing");
     }
     error
 }

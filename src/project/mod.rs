@@ -246,7 +246,7 @@ impl Site {
             #[cfg(feature = "server")]
             Source::State(state) => Ok(state.read(name).map(<[u8]>::to_vec)),
         };
-        bytes.map_err(|error| Error { subject: self.shown(name), ..error })
+        bytes.map_err(|error| error.with_subject(self.shown(name)))
     }
 
     /// A directory below `.kagi/`, there or not; but no link to another place.
@@ -510,6 +510,6 @@ fn accept(
     };
     team::accept(shown, roster, config, identity, &known).map_err(|error| {
         let was_removed = error.kind == Kind::NotMember && roster.removed.contains(&identity.id);
-        if was_removed { Error { kind: Kind::WasRemoved, ..error } } else { error }
+        if was_removed { error.with_kind(Kind::WasRemoved) } else { error }
     })
 }

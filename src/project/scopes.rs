@@ -236,7 +236,7 @@ impl Project {
             Kind::NoBox | Kind::StaleBox
                 if self.site.claimed_roster().is_ok_and(|roster| is_other(roster.epoch)) =>
             {
-                Error { kind: Kind::Changed, ..error }
+                error.with_kind(Kind::Changed)
             }
             _ => error,
         })

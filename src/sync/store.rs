@@ -67,7 +67,7 @@ impl Refused {
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
-        Refused(Refusal::Storage, error.cause)
+        Refused(Refusal::Storage, error.cause.clone())
     }
 }
 

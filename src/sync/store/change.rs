@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 fn check_name(name: &str) -> Answer<()> {
-    check_text("the name", name, NAME_BYTES_MAX).map_err(|error| Refused::malformed(error.cause))
+    check_text("the name", name, NAME_BYTES_MAX).map_err(|error| Refused::malformed(&error.cause))
 }
 
 impl Store {

@@ -76,7 +76,7 @@ impl Push {
     /// `Malformed` with the rule that is broken.
     pub fn new(project: &str, bytes: Vec<u8>, blobs: Vec<Vec<u8>>) -> Answer<Self> {
         let manifest = Manifest::decode("the manifest", &bytes);
-        let manifest = manifest.map_err(|error| Refused::malformed(error.cause))?;
+        let manifest = manifest.map_err(|error| Refused::malformed(&error.cause))?;
         if manifest.project != project {
             return Err(Refused::malformed("the manifest is of another project"));
         }
@@ -329,7 +329,7 @@ impl Project {
     /// `Malformed`, `Limit`.
     pub fn check_request(&self, bytes: &[u8]) -> Answer<(String, bool)> {
         let request = Request::read("the request", bytes);
-        let request = request.map_err(|error| Refused::malformed(error.cause))?;
+        let request = request.map_err(|error| Refused::malformed(&error.cause))?;
         let there = self.mailbox.get(&request.id);
         if there.is_none() && self.mailbox.len() >= REQUESTS_MAX {
             return Err(Refused::new(Refusal::Limit, "requests in the mailbox"));
