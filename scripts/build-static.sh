@@ -12,9 +12,10 @@
 # give the same bytes anywhere. What it was built from and by goes to standard output, to be kept as
 # BUILDINFO; everything else to standard error. It fails if the file is not static or does not run.
 #
-# Writes below target/ and nowhere else. Without a network it needs the crates of Cargo.lock (`cargo
-# vendor`, or a cache that `cargo fetch --locked` filled), and for aarch64 in the second way arm64's
-# musl-dev: installed, or taken apart by `dpkg-deb -x musl-dev_VERSION_arm64.deb target/musl-aarch64`.
+# Writes below target/, and fills cargo's own cache. Without a network it needs the crates of Cargo.lock
+# (carried by `cargo vendor`, or in a cache that `cargo fetch --locked` filled; those of std come with
+# rust-web-src), and for aarch64 in the second way arm64's musl-dev: installed, or taken apart by
+# `dpkg-deb -x musl-dev_VERSION_arm64.deb target/musl-aarch64`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fail() {
@@ -97,9 +98,17 @@ TRAP(_Unwind_FindEnclosingFunction) TRAP(_Unwind_GetCFA)
 C
     (cd "$lib" && $gcc -O2 -ffreestanding -c unwind.c && ar rcsD libunwind.a unwind.o)
 
+    # The crates of std in its own versions, and ours: one directory, and no registry beside it.
+    $cargo vendor --locked --versioned-dirs --respect-source-config "$work/vendor" >/dev/null 2>"$work/vendor.log" ||
+        fail "the crates of Cargo.lock are not here: $(cat "$work/vendor.log")" "cargo fetch --locked, with a network"
+    rm -rf "$work/crates"
+    mkdir "$work/crates"
+    ln -s "$PWD/$work"/vendor/* "$sources"/library/vendor/* "$work/crates"
+    options+=(--config 'source.crates-io.replace-with="carried"' --config "source.carried.directory=\"$PWD/$work/crates\"")
+
     # Not musl-gcc, whose result is dynamic.
     flags="-C linker=$gcc -L native=$lib"
-    options+=(-Z build-std=std,panic_abort -Z build-std-features=optimize_for_size)
+    options+=(-Z "build-std=std,panic_abort" -Z build-std-features=optimize_for_size)
     tools+=("std: of rust-web-src $(version_of rust-web-src)" "musl: ${musl_version:-$(version_of "musl-dev:$debian")}"
         "gcc: $($gcc --version | head -n 1)" "ld: $($($gcc -print-prog-name=ld) --version | head -n 1)")
 }
@@ -113,7 +122,7 @@ foreign_musl() {
         (
             cd "$apart"
             own=(-q -o "Dir::State::Lists=$PWD/apt/lists" -o "Dir::Cache=$PWD/apt" -o Dir::State::status=/dev/null
-                -o APT::Architecture=$debian -o APT::Architectures=$debian -o "APT::Sandbox::User=$(id -un)")
+                -o "APT::Architecture=$debian" -o "APT::Architectures=$debian" -o "APT::Sandbox::User=$(id -un)")
             apt-get "${own[@]}" update && apt-get "${own[@]}" download musl-dev && dpkg-deb -x musl-dev_*.deb .
         ) >"$work/apt.log" 2>&1 || { cat "$work/apt.log" >&2; fail "no musl for $arch could be fetched" \
             "dpkg-deb -x musl-dev_VERSION_$debian.deb $apart"; }
