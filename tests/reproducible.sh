@@ -46,7 +46,10 @@ cd "$work/made"
 cp "$OLDPWD/scripts/verify-release.sh" scripts
 cat >scripts/build-static.sh <<'SH'
 #!/bin/sh
-cd "$(dirname "$0")/.." && mkdir -p target/static && cp result target/static/kagi
+set -e
+cd "$(dirname "$0")/.."
+mkdir -p target/static
+cp result target/static/kagi
 printf '%s\n' 'file: kagi' "sha256: $(sha256sum result | cut -d' ' -f1)" 'commit: its own' "rustc: $(cat tools)"
 SH
 chmod +x scripts/build-static.sh
