@@ -122,14 +122,18 @@ fn reached(address: &str) -> String {
         Ok(bound) if bound.ip().is_unspecified() => {
             format!("{}:{}", if bound.is_ipv6() { "[::1]" } else { "127.0.0.1" }, bound.port())
         }
-        _ => address.to_string(),
+        _ => numbered(address),
     }
 }
 
+/// `localhost` as its number: where there is no `/etc/hosts`, nothing else knows it.
+fn numbered(address: &str) -> String {
+    let port = address.strip_prefix("localhost:");
+    port.map_or(address.to_string(), |port| format!("127.0.0.1:{port}"))
+}
+
 fn listen(input: &Input, bind: &str) -> Result<TcpListener, Failure> {
-    let bind = bind
-        .strip_prefix("localhost:")
-        .map_or(bind.to_string(), |port| format!("127.0.0.1:{port}"));
+    let bind = numbered(bind);
     let address: SocketAddr = bind.parse().map_err(|_| {
         Failure::usage(format!("{} is not an address to bind", quoted(&bind)))
             .hint("an IP address and a port, as in --bind 127.0.0.1:8787")

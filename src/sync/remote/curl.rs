@@ -28,7 +28,11 @@ pub(super) fn fetch(address: &Address, path: &str, body: Option<&[u8]>) -> Resul
     let held;
     if let Some(body) = body {
         let number = u128::from_le_bytes(crate::crypto::random::bytes()?);
-        held = disk::hold(&format!("kagi-{number:032x}.tmp"), body)?;
+        held = disk::hold(&format!("kagi-{number:032x}.tmp"), body).or_else(|error| {
+            // Where there is no place for it, there may be no curl to make one for.
+            let said = process::ask("curl", &["-V"], b"", GRACE, ANSWER_BYTES_MAX);
+            said.map_err(|error| address.needs(error)).and(Err(error))
+        })?;
         settings += &body_settings(held.path())?;
     }
     let bytes_max = ANSWER_BYTES_MAX + CODE_BYTES;
