@@ -19,6 +19,7 @@
 //! + BEGIN                   the lines after it are about the block's next command that begins so (before
 //!                           stand-ins): < > ! ? ~ %pty as in transcripts, and:
 //! %stdin WORD               its standard input is that file
+//! %in PROGRAM               that shell runs it
 //! %first SHELL              runs before it
 //! %then SHELL               runs after it
 //! %starts TEXT              it goes on beside what follows, which begins when $T/started holds that text

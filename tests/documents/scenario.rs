@@ -1,7 +1,7 @@
 //! Makes a transcript of a scenario and of the blocks that it names; `tests/documents.rs` says what stands in one.
 
 use crate::markdown::Block;
-use crate::transcript::{Step, Transcript, command};
+use crate::transcript::{Step, Transcript, command, quoted};
 use std::collections::BTreeSet;
 
 /// What is to be run, and the blocks that are in it.
@@ -20,6 +20,7 @@ struct Item {
     first: Vec<String>,
     then: Vec<String>,
     input: Option<String>,
+    shell: Option<String>,
     started: Option<String>,
 }
 
@@ -166,6 +167,7 @@ impl Reader {
             match mark {
                 "%first" => item.first.push(rest.into()),
                 "%then" => item.then.push(rest.into()),
+                "%in" => item.shell = Some(rest.into()),
                 "%stdin" => item.input = Some(rest.into()),
                 "%starts" => item.started = Some(rest.into()),
                 _ => item
@@ -188,6 +190,9 @@ impl Reader {
                 ..Step::default()
             };
             let mut step = item.step;
+            if let Some(shell) = item.shell {
+                step.command = format!("{shell} -c {}", quoted(&step.command));
+            }
             if let Some(path) = item.input {
                 step.command = format!("{{ {}\n}} <{path}", step.command);
             }
