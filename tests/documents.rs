@@ -256,7 +256,11 @@ fn not_run(block: &Block, why: &str) -> Option<String> {
             .commands()
             .into_iter()
             .map(|(_, command)| without_comment(&command));
-        let mut missing = commands.filter(|command| !text.contains(command.as_str()));
+        let holds = |command: &str| {
+            let mut after = text.split(command).skip(1);
+            after.any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-'))
+        };
+        let mut missing = commands.filter(|command| !holds(command));
         return missing
             .next()
             .map(|command| format!("{script} does not run `{command}`"));
