@@ -111,7 +111,7 @@ def overview():
     p.box("bad", 20, 20, 160, "*.env files", "plain values", "on every disk")
     p.arrow((180, 64), (310, 64), label="`kagi import")
     p.box("safe", 310, 20, 310, "*.kagi/ in Git, or on a server",
-          "`api/development   encrypted", "`api/production    encrypted", "`web/production    encrypted")
+          "`api/development: encrypted", "`api/production: encrypted", "`web/production: encrypted")
     p.arrow((465, 130), (465, 210), label="`kagi run api production ./server")
     p.box("plain", 310, 210, 310, "*your program", "values in its environment,", "no plain file on disk")
     p.words(20, 330, "*Who can open a scope")
@@ -127,11 +127,11 @@ def git():
         "Two branches write the same scope; each leaves its own encrypted box. Git's union merge keeps "
         "both boxes. The next read joins them: different keys are both there; two values for one key "
         "are a conflict that run and get refuse until kagi resolve chooses.")
-    p.box("safe", 160, 20, 320, "*api/production.enc", "`box 1    PORT=80, TOKEN=old")
+    p.box("safe", 160, 20, 320, "*api/production.enc", "`box 1: PORT=80, TOKEN=old")
     p.arrow((230, 84), (230, 124))
     p.arrow((410, 84), (410, 124))
-    p.box("who", 20, 124, 290, "*branch main", "`kagi set api ... PORT 81", "`box 2    after box 1")
-    p.box("who", 330, 124, 290, "*branch feature", "`kagi set api ... TOKEN new", "`box 3    after box 1")
+    p.box("who", 20, 124, 290, "*branch main", "`kagi set api ... PORT 81", "`box 2, after box 1")
+    p.box("who", 330, 124, 290, "*branch feature", "`kagi set api ... TOKEN new", "`box 3, after box 1")
     p.arrow((230, 211), (230, 251))
     p.arrow((410, 211), (410, 251))
     p.box("plain", 80, 251, 480, "*git merge: the built-in union keeps both lines",
@@ -177,7 +177,7 @@ def server():
     p.arrow((member, 558), (box, 558))
     p.box("safe", 20, 590, 290, "*what the server sees", "names of members, services,",
           "environments and keys; sizes,", "times, and hashes of tokens")
-    p.box("key", 330, 590, 290, "*what it never has", "a value, the content of a file,",
+    p.box("key", 330, 590, 290, "*what it never has", "a value or a file's content,",
           "the project key, or any other", "that opens a scope")
     return p
 
@@ -199,7 +199,7 @@ def team():
     p.words(350, 208, "`kagi member approve kgm_...")
     p.words(350, 230, "-wraps the keys for that id")
     p.arrow((old, 242), (repo, 242))
-    p.words(20, 276, "`git pull    or kagi pull")
+    p.words(20, 276, "`git pull, or kagi pull")
     p.arrow((repo, 288), (new, 288))
     p.words(20, 322, "`kagi get")
     p.words(20, 344, "-shows Ann's id once: compare, y")
@@ -237,7 +237,7 @@ def keys():
     p.arrow((320, 462), (320, 526), label="`kagi 2026 v1 witness")
     p.arrow((525, 462), (525, 526))
     p.box("key", 20, 526, 190, "*K_scope", "service, env, and", "values or files")
-    p.box("key", 225, 526, 190, "*W, of a member", "-also in its wrap;", "-W of no name: the seal")
+    p.box("key", 225, 526, 190, "*W, of a member", "-also in its wrap;", "-W of no one: seal")
     p.box("safe", 430, 526, 190, "*MAC of manifests", "-what a server has,", "-as one state")
     p.arrow((115, 613), (115, 648))
     p.arrow((320, 613), (320, 648))
