@@ -237,7 +237,7 @@ def keys():
     p.arrow((320, 462), (320, 526), label="`kagi 2026 v1 witness")
     p.arrow((525, 462), (525, 526))
     p.box("key", 20, 526, 190, "*K_scope", "service, env, and", "values or files")
-    p.box("key", 225, 526, 190, "*W, of a member", "-also in its wrap;", "-W of no one: seal")
+    p.box("key", 225, 526, 190, "*W, of a member", "-also in its wrap;", '-W of "": the seal')
     p.box("safe", 430, 526, 190, "*MAC of manifests", "-what a server has,", "-as one state")
     p.arrow((115, 613), (115, 648))
     p.arrow((320, 613), (320, 648))
@@ -245,9 +245,9 @@ def keys():
     p.box("safe", 225, 648, 190, "*MAC of the roster", "-witnesses and seal", "-of access.json")
     p.words(20, 766, "*From Diffie-Hellman alone, without PK")
     for y, label, what in ((776, "intro", "introduction: author and member"),
-                           (817, "token", "a server's token, sealed to a member"),
-                           (858, "request", "to a server: its pinned key, ephemeral"),
-                           (899, "response", "as before, and both ephemeral keys")):
+                           (825, "token", "a server's token, sealed to a member"),
+                           (874, "request", "to a server: its pinned key, ephemeral"),
+                           (923, "response", "as before, and both ephemeral keys")):
         p.box("plain", 20, y, 230, f"`kagi 2026 v1 {label}")
         p.words(265, y + 27, what, room=WIDTH - 285)
     return p
