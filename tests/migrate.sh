@@ -127,7 +127,9 @@ else
             jq 'with_entries(select(.key | test("^(PATH|HOME|DOTENV_.*)$") | not))' >"$dir/want$env"
     done
     [ "$(jq -r .C "$dir/want")" = run ] || fail 'dotenvx did not open its own file'
-    [ "$(jq -cS . "$dir/want.production")" = "$(jq -cS . "$values")" ] || fail 'dotenvx gives other values'
+    # dotenvx runs the $(id) of SINGLE.
+    [ "$(jq -cS 'del(.SINGLE)' "$dir/want.production")" = "$(jq -cS 'del(.SINGLE)' "$values")" ] ||
+        fail 'dotenvx gives other values'
     follow 'From dotenvx' 1
     holds "$dir/want" api development
     holds "$dir/want.production" api production
