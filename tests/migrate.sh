@@ -104,7 +104,7 @@ follow 'From `.env` files' 2
 echo '-- dotenvx'
 dotenvx=${DOTENVX_BIN:-}
 if [ -z "$dotenvx" ] && command -v npm >/dev/null &&
-    (cd "$dir/tools" && HOME=$dir timeout 60 npm install --silent --no-audit --no-fund @dotenvx/dotenvx@2.38.2 >/dev/null 2>&1); then
+    (cd "$dir/tools" && HOME=$dir timeout 60 npm install --silent --ignore-scripts --no-audit --no-fund @dotenvx/dotenvx@2.38.2 >/dev/null 2>&1); then
     dotenvx=$dir/tools/node_modules/.bin/dotenvx
 fi
 if [ -z "$dotenvx" ]; then
