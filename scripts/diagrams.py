@@ -49,36 +49,35 @@ class Picture:
         return needs
 
     def box(self, kind, x, y, width, *lines):
-        """A box as high as its lines; gives the y of its lower edge."""
+        """A box as high as its lines."""
         height = LINE * len(lines) + 18
         self.parts.append(
             f'<rect class="{kind}" x="{x}" y="{y}" width="{width}" height="{height}" rx="8"/>')
         for number, line in enumerate(lines):
             self.words(x + 12, y + 27 + LINE * number, line, room=width - 24)
         self.bottom = max(self.bottom, y + height)
-        return y + height
 
-    def arrow(self, *points, label="", dashed=False):
-        """A line through the points with a head at the last; the label stands on its longest part."""
-        (x1, y1), (x, y) = points[-2:]
+    def arrow(self, start, end, label="", dashed=False):
+        """A level or upright line with a head at its end, and the label above or across it."""
+        (x1, y1), (x, y) = start, end
         dx, dy = (x > x1) - (x < x1), (y > y1) - (y < y1)
-        path = "M" + "L".join(f"{a} {b}" for a, b in (*points[:-1], (x - 8 * dx, y - 8 * dy)))
+        path = f"M{x1} {y1}L{x - 8 * dx} {y - 8 * dy}"
         self.parts.append(f'<path class="l{" d" if dashed else ""}" d="{path}"/>')
-        left, right = (x - 10 * dx - 6 * dy, y - 10 * dy - 6 * dx), (x - 10 * dx + 6 * dy, y - 10 * dy + 6 * dx)
-        self.parts.append(f'<path class="h" d="M{x} {y}L{left[0]} {left[1]}L{right[0]} {right[1]}z"/>')
-        if label:
-            longest = max(zip(points, points[1:]), key=lambda p: abs(p[0][0] - p[1][0]) + abs(p[0][1] - p[1][1]))
-            (ax, ay), (bx, by) = longest
-            if ay == by:
-                self.words((ax + bx) // 2, ay - 9, label, True, abs(ax - bx))
-            else:
-                self.on_line(ax, (ay + by) // 2, label)
+        back, side = (x - 10 * dx, y - 10 * dy), (6 * dy, 6 * dx)
+        self.parts.append(
+            f'<path class="h" d="M{x} {y}L{back[0] - side[0]} {back[1] - side[1]}'
+            f'L{back[0] + side[0]} {back[1] + side[1]}z"/>')
+        if label and y1 == y:
+            self.words((x1 + x) // 2, y - 9, label, True, abs(x - x1))
+        elif label:
+            self.on_line(x, (y1 + y) // 2, label)
 
     def on_line(self, x, y, label):
         """A label across a vertical line, on a piece of background."""
         place = len(self.parts)
         needs = int(self.words(x, y + 5, label, True)) + 8
-        self.parts.insert(place, f'<rect class="bg" x="{x - needs // 2}" y="{y - 12}" width="{needs}" height="24"/>')
+        self.parts.insert(
+            place, f'<rect class="bg" x="{x - needs // 2}" y="{y - 12}" width="{needs}" height="24"/>')
 
     def lanes(self, y, end, *heads):
         """The heads of a sequence of steps, each over its own line down to `end`."""
@@ -176,7 +175,7 @@ def server():
     p.words(350, 546, "`kagi push")
     p.arrow((member, 558), (box, 558))
     p.box("safe", 20, 590, 290, "*what the server sees", "names of members, services,",
-          "environments and keys; sizes,", "times, and hashes of tokens")
+          "environments, keys and files;", "sizes, times, token hashes")
     p.box("key", 330, 590, 290, "*what it never has", "a value or a file's content,",
           "the project key, or any other", "that opens a scope")
     return p
