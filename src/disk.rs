@@ -37,7 +37,7 @@ pub enum Mode {
 /// Begins and ends the name of a file that is being written.
 const TEMP_PREFIX: &str = ".kagi-";
 const TEMP_SUFFIX: &str = ".tmp";
-/// Holds the lock where a directory cannot be opened.
+/// Holds the lock where a directory cannot.
 const LOCK_FILE: &str = ".kagi-lock";
 
 fn failed(kind: Kind, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
@@ -286,15 +286,15 @@ pub fn check_directories(root: &Path, below: &Path) -> Result<()> {
 }
 
 fn make_directory(path: &Path, mode: Mode) -> std::io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
-    {
+    let result = {
         use std::os::unix::fs::DirBuilderExt;
-        builder.mode(if mode == Mode::Private { 0o700 } else { 0o755 });
-    }
+        let bits = if mode == Mode::Private { 0o700 } else { 0o755 };
+        fs::DirBuilder::new().mode(bits).create(path)
+    };
     #[cfg(not(unix))]
-    let _ = mode;
-    match builder.create(path) {
+    let result = (fs::create_dir(path), mode).0;
+    match result {
         Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(()),
         result => result,
     }
@@ -418,18 +418,31 @@ pub fn is_directory(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|info| info.is_dir())
 }
 
+/// What Windows leaves out at the end of a program's name, in its order.
+const ENDINGS: &[&str] = if cfg!(windows) { &["", ".com", ".exe", ".bat", ".cmd"] } else { &[""] };
+
 /// Where a program is: a name with a separator is a path already, others are looked up in the
 /// directories of `PATH`. `None` if none of them has it.
 #[must_use]
 pub fn find_program(program: &OsStr, path: &OsStr) -> Option<PathBuf> {
-    if program.as_encoded_bytes().contains(&b'/') || cfg!(windows) {
+    let is_separator = |byte: &u8| std::path::is_separator(char::from(*byte));
+    let has_place = program.as_encoded_bytes().iter().any(is_separator);
+    if has_place && !cfg!(windows) {
         return Some(PathBuf::from(program));
     }
-    let path = if path.is_empty() { OsStr::new("/usr/bin:/bin") } else { path };
+    let usual = OsStr::new(if has_place { "" } else { "/usr/bin:/bin" });
+    let path = if has_place || path.is_empty() { usual } else { path };
     // An empty entry means the working directory, which must stay a path when it is joined.
     let here =
         |directory: PathBuf| if directory.as_os_str().is_empty() { ".".into() } else { directory };
-    let mut candidates = std::env::split_paths(path).map(|directory| here(directory).join(program));
+    let mut candidates = std::env::split_paths(path).flat_map(|directory| {
+        let place = here(directory).join(program).into_os_string();
+        ENDINGS.iter().map(move |ending| {
+            let mut place = place.clone();
+            place.push(ending);
+            PathBuf::from(place)
+        })
+    });
     candidates.find(|candidate| is_program(candidate))
 }
 
@@ -441,7 +454,8 @@ fn is_program(path: &Path) -> bool {
 
 #[cfg(not(unix))]
 fn is_program(path: &Path) -> bool {
-    path.is_file()
+    let end = path.extension().map(|end| end.to_ascii_lowercase()).unwrap_or_default();
+    ["com", "exe", "bat", "cmd"].iter().any(|one| end == *one) && path.is_file()
 }
 
 /// One entry of a directory.

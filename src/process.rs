@@ -25,8 +25,24 @@ const OWN_VARIABLES: [&str; 8] = [
     "KAGI_ADMIN_TOKEN_FILE",
 ];
 
-/// What a program inherits of kagi's environment with `--clean`.
-const CLEAN_VARIABLES: [&str; 4] = ["PATH", "HOME", "TERM", "LANG"];
+/// What a program inherits of kagi's environment with `--clean`: on Windows, what no program starts
+/// without as well.
+const CLEAN_VARIABLES: &[&str] = if cfg!(windows) {
+    &[
+        "PATH",
+        "PATHEXT",
+        "COMSPEC",
+        "SYSTEMROOT",
+        "TEMP",
+        "TMP",
+        "USERPROFILE",
+        "HOME",
+        "TERM",
+        "LANG",
+    ]
+} else {
+    &["PATH", "HOME", "TERM", "LANG"]
+};
 
 /// A program that `run` starts.
 pub struct Launch<'a> {
@@ -50,6 +66,7 @@ impl Launch<'_> {
     /// `Missing` or `NotStarted` naming the program; `Unholdable` naming the largest variable if all
     /// of them together, or one, are more than the system hands over.
     pub fn replace_kagi(&self) -> Result<u8> {
+        check_holdable(self.variables)?;
         replace(&mut self.command()).map_err(|cause| self.not_started(&cause))
     }
 
@@ -64,6 +81,7 @@ impl Launch<'_> {
         stdout: impl FnOnce(&mut dyn Read) + Send,
         stderr: impl FnOnce(&mut dyn Read) + Send,
     ) -> Result<u8> {
+        check_holdable(self.variables)?;
         let mut command = self.command();
         let spawned = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|cause| self.not_started(&cause))?;
@@ -115,6 +133,21 @@ fn replace(command: &mut Command) -> std::io::Result<u8> {
     command.status().map(exit_code)
 }
 
+/// Refuses what would be another value there, or another variable's: Windows takes text, and does not
+/// tell upper case from lower.
+fn check_holdable(variables: &[(&str, &[u8])]) -> Result<()> {
+    let mut names = std::collections::BTreeSet::new();
+    for (name, value) in variables.iter().filter(|_| cfg!(windows)) {
+        let is_text = std::str::from_utf8(value).is_ok();
+        if !is_text || !names.insert(name.to_ascii_uppercase()) {
+            let cause =
+                if is_text { "another key has its name in another case" } else { "it is no text" };
+            return Err(Error::new(Kind::Unholdable, *name).because(cause));
+        }
+    }
+    Ok(())
+}
+
 /// As a shell gives it.
 fn exit_code(status: ExitStatus) -> u8 {
     #[cfg(unix)]
@@ -146,6 +179,7 @@ pub fn os_string(bytes: &[u8]) -> OsString {
     OsString::from_vec(bytes.to_vec())
 }
 
+/// The bytes as the platform's string.
 #[cfg(not(unix))]
 #[must_use]
 pub fn os_string(bytes: &[u8]) -> OsString {
@@ -387,9 +421,25 @@ pub fn edit(editor: &OsStr, path: &Path) -> Result<Option<String>> {
     let mut line = editor.to_os_string();
     line.push(" \"$@\"");
     let mut command = without_own_variables("sh");
-    let status = command.arg("-c").arg(line).arg(editor).arg(path).status();
-    let status = status.map_err(|cause| not_started("sh".as_ref(), &[], &cause))?;
+    command.arg("-c").arg(line).arg(editor).arg(path);
+    #[cfg(windows)]
+    let mut command = in_cmd(editor, path);
+    let status = command.status();
+    let status = status.map_err(|cause| not_started(command.get_program(), &[], &cause))?;
     Ok((!status.success()).then(|| status.to_string()))
+}
+
+/// A command line of the user's and the path of a file, for the shell of Windows: it takes the outer quotes
+/// away, and nothing else. Quotes cannot be in a path.
+#[cfg(windows)]
+fn in_cmd(line: &OsStr, path: &Path) -> Command {
+    let mut whole = OsString::from("/d /s /c \"");
+    for part in [line, " \"".as_ref(), path.as_os_str(), "\"\"".as_ref()] {
+        whole.push(part);
+    }
+    let mut command = without_own_variables("cmd");
+    std::os::windows::process::CommandExt::raw_arg(&mut command, whole);
+    command
 }
 
 /// The columns of the terminal; `None` without one.
@@ -437,6 +487,9 @@ pub fn read_hidden_lines(is_complete: &dyn Fn(&Secret) -> bool) -> Result<Secret
 }
 
 fn without_echo(read: impl FnOnce() -> Result<Secret>) -> Result<Secret> {
+    if cfg!(windows) {
+        return read();
+    }
     let failed = |cause: &str| Error::new(Kind::Read, "the terminal").because(cause);
     let mut guard = Command::new("sh")
         .args(["-c", NO_ECHO])
@@ -454,8 +507,43 @@ fn without_echo(read: impl FnOnce() -> Result<Secret>) -> Result<Secret> {
     typed
 }
 
+/// What reads a line on Windows, and gives it back by its standard output.
+#[cfg(windows)]
+const READ_HIDDEN: &str = "$ErrorActionPreference = 'Stop'; $line = Read-Host -AsSecureString; \
+    $at = [Runtime.InteropServices.Marshal]::SecureStringToBSTR($line); \
+    $text = [Runtime.InteropServices.Marshal]::PtrToStringBSTR($at); \
+    $bytes = [Text.Encoding]::UTF8.GetBytes($text + [char]10); \
+    [Console]::OpenStandardOutput().Write($bytes, 0, $bytes.Length)";
+
+/// Nothing here has the echo of a console in its hand: PowerShell reads the line itself. In a terminal that is
+/// a pipe to it, as those of Git Bash are, it would not hide it.
+#[cfg(windows)]
+fn read_line() -> Result<Secret> {
+    let failed = |cause: &str| Error::new(Kind::Read, "the terminal").because(cause);
+    if std::env::var_os("TERM").is_some() {
+        return Err(failed(
+            "its echo cannot be turned off; PowerShell and cmd have one that can, or --stdin",
+        ));
+    }
+    let mut child = without_own_variables("powershell")
+        .args(["-NoProfile", "-Command", READ_HIDDEN])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|_| failed("powershell is missing"))?;
+    let typed = child.stdout.take().and_then(|out| read_capped(out, PIPE_BYTES_MAX));
+    let mut line = typed.map(Secret::from_vec).unwrap_or_default();
+    let is_well = child.wait().is_ok_and(|status| status.success());
+    if !is_well || !line.expose().ends_with(b"\n") {
+        return Err(failed("powershell does not read it"));
+    }
+    line.trim_line_end();
+    Ok(line)
+}
+
 /// A terminal gives one line a read, and cuts a line that is longer than it can edit. The buffer
 /// is larger than that of standard input, which is passed by then and keeps no copy.
+#[cfg(not(windows))]
 fn read_line() -> Result<Secret> {
     const TERMINAL_LINE_BYTES_MAX: usize = 4094;
     let failed = |cause: &str| Error::new(Kind::Read, "the terminal").because(cause);

@@ -27,6 +27,9 @@ use std::time::Duration;
 /// What a text was before the user changed it, beside it.
 const BEGAN: &str = ".kagi-began";
 
+/// What there is where the user names none.
+const EDITOR: &str = if cfg!(windows) { "notepad" } else { "vi" };
+
 /// `kagi edit [service] [env]`.
 ///
 /// # Errors
@@ -151,7 +154,7 @@ fn edited(
 ) -> Result<Parsed, Failure> {
     loop {
         let editor = ["VISUAL", "EDITOR"].into_iter().filter_map(std::env::var_os);
-        let editor = editor.into_iter().find(|editor| !editor.is_empty()).unwrap_or("vi".into());
+        let editor = editor.into_iter().find(|editor| !editor.is_empty()).unwrap_or(EDITOR.into());
         if let Some(how) = process::edit(&editor, &desk.path.join(&desk.name))? {
             let editor = quoted(&editor.to_string_lossy());
             let message = format!("the editor {editor} failed ({how}); nothing was written");
@@ -231,11 +234,15 @@ struct Desk {
     /// True once the text is not needed any more.
     is_done: bool,
     /// Held as long as this kagi lives.
-    _lock: Lock,
+    lock: Option<Lock>,
 }
 
 impl Drop for Desk {
     fn drop(&mut self) {
+        if cfg!(windows) {
+            // No directory is removed there with an open file in it.
+            self.lock = None;
+        }
         if (self.is_done || !self.is_touched())
             && let Err(error) = disk::wipe(&self.path)
         {
@@ -260,7 +267,7 @@ impl Desk {
         disk::make_private(&path)?;
         let name = format!("{}-{}.env", target.service, target.env);
         Ok(Desk {
-            _lock: disk::lock_within(&path, Duration::ZERO)?,
+            lock: Some(disk::lock_within(&path, Duration::ZERO)?),
             path,
             of_project,
             name,
@@ -314,7 +321,7 @@ impl Desk {
                 lock => lock?,
             };
             let (of_project, name) = (self.of_project.clone(), self.name.clone());
-            let mut desk = Desk { path, of_project, name, is_done: false, _lock: lock };
+            let mut desk = Desk { path, of_project, name, is_done: false, lock: Some(lock) };
             if !is_ours || !desk.is_touched() {
                 continue;
             }

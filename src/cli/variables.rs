@@ -10,7 +10,7 @@ const UNSAFE_PREFIXES: [&str; 8] = [
 ];
 /// Variables that load code, start programs or change how a shell reads its script.
 #[rustfmt::skip]
-const UNSAFE_NAMES: [&str; 74] = [
+const UNSAFE_NAMES: [&str; 78] = [
     // Shells.
     "PATH", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND", "CDPATH",
     "GLOBIGNORE", "ZDOTDIR", "FPATH",
@@ -33,6 +33,8 @@ const UNSAFE_NAMES: [&str; 74] = [
     "BUNDLE_GEMFILE", "MAVEN_OPTS",
     "GRADLE_OPTS", "GCONV_PATH", "LOCPATH", "NLSPATH", "OPENSSL_CONF", "OPENSSL_MODULES",
     "OPENSSL_ENGINES",
+    // Windows.
+    "PATHEXT", "SYSTEMROOT", "WINDIR", "PSMODULEPATH",
 ];
 
 /// True for a name that a value should not be injected under unless somebody insists.

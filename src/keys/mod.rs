@@ -68,7 +68,7 @@ impl Home {
             return Ok(Home(home));
         }
         let data = if cfg!(windows) {
-            directory("APPDATA")
+            directory("LOCALAPPDATA")
         } else if cfg!(target_os = "macos") {
             directory("HOME").map(|home| home.join("Library/Application Support"))
         } else {

@@ -35,7 +35,8 @@ impl Address {
     /// # Errors
     /// `BadText` with the rule. What was typed is named only where it cannot be a token or hold a password.
     pub fn parse(text: &str) -> Result<Self> {
-        let is_path = ["/", "./", "../"].iter().any(|begin| text.starts_with(begin));
+        let is_path = ["/", "./", "../"].iter().any(|begin| text.starts_with(begin))
+            || (cfg!(windows) && Path::new(text).is_absolute());
         let is_shown = is_path || (text.contains("://") && !text.contains('@'));
         let failed = |rule| {
             Error::new(Kind::BadText, if is_shown { text } else { "the address" }).because(rule)
