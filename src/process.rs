@@ -271,12 +271,15 @@ pub fn within<T: Send + 'static>(
     deadline: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        // The receiver is gone only when nobody wants the result any more.
-        let _ = sender.send(work());
+    let (running, ended) = mpsc::channel::<()>();
+    let worker = std::thread::spawn(move || {
+        let _running = running;
+        work()
     });
-    receiver.recv_timeout(deadline).ok()
+    match ended.recv_timeout(deadline) {
+        Err(mpsc::RecvTimeoutError::Disconnected) => worker.join().ok(),
+        _ => None,
+    }
 }
 
 /// What a program has said.

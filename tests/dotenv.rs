@@ -51,7 +51,7 @@ fn written(format: Format, name: &str, value: &[u8]) -> Result<String, String> {
                 (error.kind, error.subject.as_str()),
                 (Kind::Unholdable, name)
             );
-            Err(error.cause)
+            Err(error.cause.clone())
         }
     }
 }
@@ -963,7 +963,7 @@ fn agrees_with_the_fixtures_of_others() {
         }
     }
     for (path, line) in REFUSED {
-        let cause = fails(&file(path)).cause;
+        let cause = fails(&file(path)).cause.clone();
         assert!(
             cause.starts_with(&format!("line {line}: ")),
             "{path}: {cause}"
