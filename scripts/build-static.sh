@@ -53,13 +53,15 @@ version_of() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || echo unknown; }
 # The toolchain has std for musl, with all that linking takes, and a linker.
 own_target() {
     cargo=cargo rustc=rustc
-    local host
+    local host linker
     host=$(rustc -vV | sed -n 's/^host: //p')
     flags="-C target-feature=+crt-static"
     if [ -x "$(rustc --print sysroot)/lib/rustlib/$host/bin/rust-lld" ]; then
-        flags="$flags -C linker=rust-lld"
+        flags="$flags -C linker=rust-lld" linker='ld: rust-lld of the toolchain'
+    else
+        linker="cc: $(cc --version | head -n 1)"
     fi
-    tools+=("std: of the toolchain")
+    tools+=('std: of the toolchain' "$linker")
 }
 
 # Debian's compiler builds std from the sources of the same version, against Debian's musl.
