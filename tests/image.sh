@@ -54,9 +54,9 @@ container() {
     python3 tests/image.py run "$@" >"$log" 2>&1 &
     started=$!
 }
-# until_true COMMAND...: within 5 seconds.
+# until_true COMMAND...: within 30 seconds.
 until_true() {
-    left=50
+    left=300
     until "$@" >/dev/null 2>&1; do
         left=$((left - 1))
         [ "$left" -gt 0 ] || fail "never: $*"
