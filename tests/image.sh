@@ -56,10 +56,9 @@ container() {
 }
 # until_true COMMAND...: within 30 seconds.
 until_true() {
-    left=300
+    end=$(($(date +%s) + 30))
     until "$@" >/dev/null 2>&1; do
-        left=$((left - 1))
-        [ "$left" -gt 0 ] || fail "never: $*"
+        [ "$(date +%s)" -lt $end ] || fail "never: $*"
         sleep 0.1
     done
 }
