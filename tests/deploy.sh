@@ -38,7 +38,7 @@ if have systemd-analyze systemd; then
         port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
         strace -f -o "$dir/trace" "$kagi" serve --store "$dir/store" --bind "127.0.0.1:$port" >"$dir/served" 2>&1 &
         served=$!
-        left=50
+        left=300
         until "$kagi" serve --health="127.0.0.1:$port"; do
             left=$((left - 1))
             [ $left -gt 0 ] || fail 'the server under strace'
@@ -73,6 +73,7 @@ git config user.email ada@example.org
         "$kagi" member add --name ci --only api/production >"$dir/identity"
 } >"$dir/said" 2>&1 || fail 'a project'
 echo 'DATABASE_URL=' >.env.example
+# shellcheck disable=SC2016 # for the program to expand
 printf '#!/bin/sh\n! env | grep ^KAGI_I && echo "deployed to $DATABASE_URL"\n' >deploy
 chmod +x deploy
 git add -A
@@ -100,7 +101,7 @@ lines() { (cd "$here" && python3 tests/deploy.py script "$@"); }
 # --- GitHub Actions: a step is a process of its own; what it hands on is in files -------------------
 yaml=docs/deploy/github-actions.yml
 github="GITHUB_ACTIONS=true RUNNER_TEMP=$dir/job-temp GITHUB_ENV=$dir/github-env GITHUB_PATH=$dir/github-path"
-: >"$dir/github-env" >"$dir/github-path"
+touch "$dir/github-env" "$dir/github-path"
 # shellcheck disable=SC2086
 runner "$(lines $yaml deploy 'install kagi')" $github "KAGI_SHA256=$sum" || fail 'GitHub: install'
 path="PATH=$(cat "$dir/github-path"):/usr/bin:/bin"

@@ -54,12 +54,11 @@ container() {
     python3 tests/image.py run "$@" >"$log" 2>&1 &
     started=$!
 }
-# until_true COMMAND...: within 5 seconds.
+# until_true COMMAND...: within 30 seconds.
 until_true() {
-    left=50
+    end=$(($(date +%s) + 30))
     until "$@" >/dev/null 2>&1; do
-        left=$((left - 1))
-        [ "$left" -gt 0 ] || fail "never: $*"
+        [ "$(date +%s)" -lt $end ] || fail "never: $*"
         sleep 0.1
     done
 }
@@ -77,7 +76,7 @@ image assemble docs/deploy/Dockerfile "$dir/server" . build="$dir/build"
 server() { image run "$dir/server" "$@"; }
 # A volume that is new takes owner and mode of the image's directory.
 cp -a "$dir/server/data" "$dir/volume"
-first=$(sed -n 's/^#  *docker compose run --rm kagi //p' docs/deploy/compose.yaml)
+init=$(sed -n 's/^#  *docker compose run --rm kagi //p' docs/deploy/compose.yaml)
 health() {
     # shellcheck disable=SC2046 # words of one image
     server -- $(image show "$dir/server" healthcheck | cut -d ' ' -f 2-)
@@ -89,7 +88,7 @@ serve() {
 
 refused 'no server yet' '' health
 # shellcheck disable=SC2086
-server -v "$dir/volume:/data" -- $first >"$dir/made" 2>"$dir/said" || fail 'first start'
+server -v "$dir/volume:/data" -- $init >"$dir/made" 2>"$dir/said" || fail 'first start'
 serve "$dir/volume"
 [ "$(sed -n 's/^\(Uid\|Groups\|Cap...\|NoNewPrivs\|NSpid\)://p' "/proc/$(first_process)/status" | tr -s '\t ' ' ' | tr -d '\n')" = \
     " 65532 65532 65532 65532  $(first_process) 1 0000000000000000 0000000000000000 0000000000000000 0000000000000000 0000000000000000 1" ] ||
@@ -113,7 +112,9 @@ ada token issue --only pull --name ci >"$dir/ci-token"
 kill -TERM "$(first_process)"
 sleep 0.5
 health || fail 'SIGTERM ended the first process: STOPSIGNAL is not needed any more'
-kill -"$(image show "$dir/server" stopsignal | sed 's/^SIG//')" "$(first_process)"
+first=$(first_process)
+kill -"$(image show "$dir/server" stopsignal | sed 's/^SIG//')" "$first"
+until_true test ! -d "/proc/$first"
 wait "$started" 2>/dev/null || true
 started=
 refused 'a server that was stopped' '' health
@@ -134,7 +135,7 @@ mkdir -m 2770 "$dir/claim"
 chgrp 65532 "$dir/claim"
 chmod g+s "$dir/claim"
 # shellcheck disable=SC2086
-server -v "$dir/claim:/data" -- $first >/dev/null 2>"$dir/said" || fail 'first start on a claim'
+server -v "$dir/claim:/data" -- $init >/dev/null 2>"$dir/said" || fail 'first start on a claim'
 serve "$dir/claim"
 stop
 chmod g+rw "$dir/claim/server.key"
@@ -169,7 +170,9 @@ app "$dir/identity" -- ./server once >"$dir/app.out" 2>&1 || code=$?
 [ "$code $(cat "$dir/app.out")" = '3 at postgres://db, process 1' ] || fail "an application: exit $code"
 container app.out "$dir/app" -v /usr:/usr:ro -v "$dir/identity:$to:ro"
 until_true grep -q process "$dir/app.out"
-kill -TERM "$(first_process)"
+first=$(first_process)
+kill -TERM "$first"
+until_true test ! -d "/proc/$first"
 code=0
 wait "$started" || code=$?
 started=
