@@ -100,9 +100,10 @@ fn check_bytes(text: &str, bytes_max: usize, is_first: fn(&u8) -> bool, rule: &s
 }
 
 /// Names that Windows keeps for devices, whatever follows a dot.
-const DEVICES: [&str; 22] = [
+const DEVICES: [&str; 24] = [
     "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8",
-    "com9", "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
+    "com9", "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9", "conin$",
+    "conout$",
 ];
 
 /// A service or environment name (FORMAT 3.4): a letter or digit, then letters, digits, `_`, `-`, `.`.

@@ -286,6 +286,7 @@ fn file_names() -> Vec<Vector> {
         bad("kagi", ".kagi/kagi.json", "a part of kagi's"),
         bad("kagi_short", "Kagi~1/kagi.json", "a part of kagi's, as Windows shortens it"),
         bad("device", "certs/COM1", "a device of Windows"),
+        bad("device_console", "CONOUT$", "the console of Windows"),
         bad("device_ending", "nul.txt", "a device of Windows with an ending"),
         bad("device_blank", "aux .txt", "a device of Windows with a blank before its ending"),
         bad("tilde", "~", "the home directory itself"),
