@@ -258,9 +258,7 @@ kagi pull
 kagi run api -- cmd /c 'echo %PORT%'
 gives 3
 
-# A directory as a remote, and the end.
-kagi project join --remote "$win\\disk"
-kagi push
+# The end.
 kagi backup -o "$win\\backup"
 kagi uninit --yes
 [ ! -e .kagi ] && [ -z "$(ls -A | grep -i kagi)" ] || fail 'something is left'
