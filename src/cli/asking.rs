@@ -115,7 +115,7 @@ pub fn given_address(input: &Input) -> Result<Option<String>, Failure> {
 /// True for a remote without a server.
 #[must_use]
 pub fn is_directory(address: &str) -> bool {
-    address.starts_with('/')
+    std::path::Path::new(address).is_absolute()
 }
 
 /// A token that was given as a word, or with `-` read: the first line of standard input, or what is
