@@ -265,11 +265,16 @@ fn not_run(block: &Block, why: &str) -> Option<String> {
             .next()
             .map(|command| format!("{script} does not run `{command}`"));
     }
+    if let Some(script) = why.strip_prefix("by ") {
+        let text = fs::read_to_string(root().join(script)).unwrap_or_default();
+        let is_named = text.contains(&block.file);
+        return (!is_named).then(|| format!("{script} does not take commands from {}", block.file));
+    }
     match why.strip_prefix("because ") {
         Some(_) if block.kind == "console" => None,
         Some(_) => Some("a block that nothing runs is marked `console`".into()),
         None => Some(format!(
-            "{ELSEWHERE} has neither `in SCRIPT` nor `because REASON`"
+            "{ELSEWHERE} has none of `in SCRIPT`, `by SCRIPT`, `because REASON`"
         )),
     }
 }
