@@ -29,7 +29,7 @@ tag=v$version
 out=target/release-$version
 
 check() {
-    local changed branch heading
+    local changed branch
     changed=$(git status --porcelain)
     [ -z "$changed" ] || fail "there are changes that are not committed:
 $changed"
@@ -39,17 +39,17 @@ $changed"
         fail "there is a tag $tag already" 'a version that was published is never changed: take the next one'
     fi
     versions
-    heading=$(grep -m 1 '^## ' docs/CHANGELOG.md || true)
-    [[ $heading =~ ^'## '${version//./\\.}' ('[0-9]{4}-[0-9]{2}-[0-9]{2}')'$ ]] ||
-        fail "the newest heading of docs/CHANGELOG.md is \"$heading\"" "## $version ($(date -u +%F))"
 }
 
 versions() {
-    local file found
+    local file found heading
     for file in Cargo.toml Cargo.lock; do
         found=$(grep -m 1 -A 1 '^name = "kagi-vault"' $file | sed -n 's/^version = "\(.*\)"$/\1/p')
         [ "$found" = "$version" ] || fail "$file says version $found, not $version"
     done
+    heading=$(grep -m 1 '^## ' docs/CHANGELOG.md || true)
+    [[ $heading =~ ^'## '${version//./\\.}' ('[0-9]{4}-[0-9]{2}-[0-9]{2}')'$ ]] ||
+        fail "the newest heading of docs/CHANGELOG.md is \"$heading\"" "## $version ($(date -u +%F))"
 }
 
 # .ci/run leaves nothing behind that says it passed: noted here, for the commit and no other.

@@ -69,6 +69,7 @@ for heading in "## Unreleased ($version)" "## $version" "## 9$version (2026-01-3
     sed -i "0,/^## .*/s//$heading/" docs/CHANGELOG.md
     git commit --quiet --all --message 'Another heading'
     refused "the heading $heading" "\"$heading\"" "$version"
+    refused "the heading $heading, to build" "\"$heading\"" "$version" --build
     git reset --quiet --hard HEAD~1
 done
 

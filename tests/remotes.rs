@@ -2,7 +2,7 @@
 //! wrong one and a broken one. The servers are fakes in this process that use the channel of the
 //! library; `curl` and `ssh` are the real ones, before a real nginx and a real sshd, where they
 //! are installed, and else scripts that note what they were given.
-#![cfg(feature = "server")]
+#![cfg(all(unix, feature = "server"))]
 
 mod common;
 
