@@ -293,7 +293,10 @@ fn make_directory(path: &Path, mode: Mode) -> std::io::Result<()> {
         fs::DirBuilder::new().mode(bits).create(path)
     };
     #[cfg(not(unix))]
-    let result = (fs::create_dir(path), mode).0;
+    let result = {
+        let _ = mode;
+        fs::create_dir(path)
+    };
     match result {
         Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(()),
         result => result,
