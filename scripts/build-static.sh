@@ -109,7 +109,10 @@ C
     options+=(--config 'source.crates-io.replace-with="carried"' --config "source.carried.directory=\"$PWD/$work/crates\"")
 
     # Not musl-gcc, whose result is dynamic.
-    flags="-C linker=$gcc -L native=$lib"
+    flags="-C linker=$gcc -L native=$lib -C force-unwind-tables=no"
+    # std for size, as our own code; the tables are for unwinding, which a panic does not do here.
+    local crate
+    for crate in std core alloc; do options+=(--config "profile.release.package.$crate.opt-level=\"s\""); done
     options+=(-Z "build-std=std,panic_abort" -Z build-std-features=optimize_for_size)
     tools+=("std: of rust-web-src $(version_of rust-web-src)" "musl: ${musl_version:-$(version_of "musl-dev:$debian")}"
         "gcc: $($gcc --version | head -n 1)" "ld: $($($gcc -print-prog-name=ld) --version | head -n 1)")
