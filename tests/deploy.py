@@ -56,6 +56,12 @@ def check():
     health = server["containers"][0]["readinessProbe"]["exec"]["command"]
     assert health == ["/kagi", "serve", "--health", "--bind", "127.0.0.1:8787"], health
     assert json.dumps(health) in open("docs/deploy/Dockerfile").read()
+    policy = load("docs/deploy/kubernetes-server.yaml")[-1]["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"] and "egress" not in policy and len(policy["ingress"]) == 1
+    assert [port["port"] for port in policy["ingress"][0]["ports"]] == [server["containers"][0]["ports"][0]["containerPort"]]
+    # In an example that is copied, nothing hands values to all later steps.
+    steps = load("docs/deploy/github-actions.yml")[0]["jobs"]["deploy"]["steps"]
+    assert all(step.get("if") is False for step in steps if "export" in step.get("run", ""))
     compose = load("docs/deploy/compose.yaml")[0]["services"]["kagi"]
     assert compose["read_only"] and compose["cap_drop"] == ["ALL"] and "ports" not in compose
     print("deploy: YAML: " + " ".join(path.split("/")[-1] for path in sorted(glob.glob("docs/deploy/*.y*ml"))))

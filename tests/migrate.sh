@@ -11,6 +11,7 @@ kagi=$(realpath "${KAGI_BIN:-target/debug/kagi}")
 command -v jq >/dev/null || { echo 'skipped: migrations (no jq)'; exit 0; }
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM HUP
 mkdir "$dir/bin" "$dir/tools"
 ln -s "$kagi" "$dir/bin/kagi"
 export PATH="$dir/bin:$PATH" GIT_CONFIG_GLOBAL="$dir/gitconfig"

@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 command -v python3 >/dev/null || { echo 'skipped: pictures (no python3)'; exit 0; }
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM HUP
 scripts/diagrams.py "$dir"
 diff -r "$dir" docs/pictures >/dev/null || {
     echo 'pictures: docs/pictures is not what scripts/diagrams.py draws; run it' >&2

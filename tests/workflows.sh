@@ -1,8 +1,8 @@
 #!/bin/sh
 # The workflows in .github, as far as they can be tried without GitHub: they are YAML; nothing of
 # anybody's is used; what a job may do is written down; a token is only in steps that call gh or
-# publish; no text of an event gets into a script; each script is one that shellcheck has no word
-# against. Needs python3 with PyYAML, and shellcheck; a second. Takes no argument.
+# publish; nothing is compiled where a secret is; no text of an event gets into a script; each script
+# is one that shellcheck has no word against. Needs python3 with PyYAML, and shellcheck; a second. Takes no argument.
 set -eu
 cd "$(dirname "$0")/.."
 for python in python3 /usr/bin/python3 none; do ! $python -c 'import yaml' 2>/dev/null || break; done
@@ -36,6 +36,10 @@ for path in sys.argv[1:]:
             token = "token" in str(step.get("env", "")).lower()
             if token != bool(re.search(r"^\s*(gh |cargo publish)", step["run"], re.MULTILINE)):
                 fail(*where, "a token, or none, where it should not be")
+            if "secrets." in str(job) and re.search(r"^\s*cargo (?!publish .*--no-verify)", step["run"], re.MULTILINE):
+                fail(*where, "code of others runs where a secret is")
+            if token and "target/" in step["run"] and "realpath" not in step["run"]:
+                fail(*where, "what a container left is taken with its links")
             script = "#!/bin/bash\nset -eo pipefail\n" + step["run"]
             found = subprocess.run(["shellcheck", "-"], input=script, text=True, capture_output=True)
             if found.returncode:

@@ -10,6 +10,6 @@ COPY .kagi .kagi
 COPY server server
 USER 65532:65532
 ENV KAGI_IDENTITY_FILE=/run/secrets/kagi_identity
-# kagi becomes the server, which gets the signals itself and is told of no key.
+# kagi becomes the server, which gets the signals itself and is told of no key; but the file stays readable to it.
 ENTRYPOINT ["/kagi", "run", "api", "production", "--"]
 CMD ["/app/server"]
