@@ -41,19 +41,32 @@ for variable in $(compgen -e); do
     case $variable in
     RUSTFLAGS | RUSTC | RUSTC_* | CARGO_ENCODED_RUSTFLAGS | CARGO_INCREMENTAL | CARGO_BUILD_* | CARGO_PROFILE_* | CARGO_TARGET_* | CARGO_UNSTABLE_*)
         unset "$variable" ;;
+    CPATH | C_INCLUDE_PATH | LIBRARY_PATH | COMPILER_PATH | GCC_EXEC_PREFIX | LD_RUN_PATH) unset "$variable" ;;
     esac
 done
-# For `trim-paths`, which takes paths out; nothing else that is unstable is used but to build std.
-export RUSTC_BOOTSTRAP=1
+# For `trim-paths`, which takes paths out; nothing else that is unstable is used but to build std. No
+# wrapper, whatever a configuration says.
+export RUSTC_BOOTSTRAP=1 RUSTC_WRAPPER='' RUSTC_WORKSPACE_WRAPPER=''
 options=(-Z trim-paths --config 'profile.release.trim-paths="all"')
 # What decides about the bytes, for BUILDINFO.
 tools=()
 version_of() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || echo unknown; }
 
+# cargo reads a configuration of the user's, and one in each directory above this one.
+check_settings() {
+    local section found
+    for section in env patch paths profile.release unstable; do
+        if found=$($cargo -Z unstable-options config get --show-origin $section 2>/dev/null); then
+            fail "a configuration of cargo's would change the bytes: $found" 'take it out of that file for this build'
+        fi
+    done
+}
+
 # The toolchain has std for musl, with all that linking takes, and a linker.
 own_target() {
     cargo=cargo rustc=rustc
     local host linker
+    check_settings
     host=$(rustc -vV | sed -n 's/^host: //p')
     flags="-C target-feature=+crt-static"
     if [ -x "$(rustc --print sysroot)/lib/rustlib/$host/bin/rust-lld" ]; then
@@ -79,6 +92,7 @@ debian_target() {
     if [ ! -f "$musl/libc.a" ] && [ "$arch" = "$machine" ]; then missing="$missing musl-dev"; fi
     [ -z "$missing" ] || fail "this cargo has no target $target, and of Debian's is missing:$missing" \
         "rustup target add $target, or apt-get install$missing"
+    check_settings
     release=$($rustc -vV | sed -n 's/^release: //p')
     [ "$release" = "$(cat "$sources/src/version" 2>/dev/null)" ] ||
         fail "$rustc is $release, the sources in $sources are not" "apt-get install rustc-web rust-web-src"
@@ -154,8 +168,10 @@ fi
 mv "$built" "$out"
 
 commit=unknown
-if [ -e .git ] && commit=$(git rev-parse HEAD); then
-    [ -z "$(git status --porcelain)" ] || commit="$commit and changes"
+if [ -e .git ] && named=$(git rev-parse HEAD); then
+    commit=$named
+    changes=$(git status --porcelain --untracked-files=all)
+    [ -z "$changes" ] || commit="$commit and changes"
 fi
 printf '%s\n' "file: $name" "sha256: $(sha256sum "$out" | cut -d' ' -f1)" "bytes: $(wc -c <"$out")" "commit: $commit" \
     "target: $target" "rustc: $($rustc --version)" "cargo: $($cargo --version)" "${tools[@]}"

@@ -30,7 +30,7 @@ out=target/release-$version
 
 check() {
     local changed branch
-    changed=$(git status --porcelain)
+    changed=$(git status --porcelain --untracked-files=all)
     [ -z "$changed" ] || fail "there are changes that are not committed:
 $changed"
     branch=$(git symbolic-ref --quiet --short HEAD || echo 'no branch')
@@ -64,7 +64,9 @@ tested() {
 }
 
 build() {
-    rm -rf "$out"
+    local changed
+    # From nothing: cargo does not see that a linker or a libc is another than the last time.
+    rm -rf "$out" target/static-build
     mkdir -p "$out"
     scripts/build-static.sh x86_64 >"$out/BUILDINFO"
     scripts/build-static.sh aarch64 >"$out/info"
@@ -74,7 +76,8 @@ build() {
     cp target/static/kagi-aarch64 "$out/kagi-$version-aarch64-linux-musl"
     (cd "$out" && sha256sum kagi-* >SHA256SUMS)
     awk -v start="## $version (" '/^## / { on = index($0, start) == 1; next } on' docs/CHANGELOG.md >"$out/NOTES.md"
-    [ "$(git status --porcelain)" = '' ] || fail 'the build has changed the tree, or it was not clean'
+    changed=$(git status --porcelain --untracked-files=all)
+    [ -z "$changed" ] || fail 'the build has changed the tree, or it was not clean'
 }
 
 make_tag() {

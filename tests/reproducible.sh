@@ -7,7 +7,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(realpath "$(mktemp -d)")
-trap 'rm -rf "$work"' EXIT
+second=''
+# What is still being built ends with this.
+trap '[ -z "$second" ] || kill -- "-$second" 2>/dev/null; rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 fail() {
     echo "FAILED: $*" >&2
@@ -28,11 +30,20 @@ if [ "$(id -u)" = 0 ]; then
         other+=(setpriv --reuid nobody --clear-groups)
     fi
 fi
+# What would change the bytes is refused, and named with its place.
+mkdir "$work/settings"
+printf '[profile.release]\nopt-level = 3\n' >"$work/settings/config.toml"
+if CARGO_HOME=$work/settings scripts/build-static.sh x86_64 >"$work/said" 2>&1; then fail 'a profile of the user is taken'; fi
+grep -q "would change the bytes: profile.release.opt-level = 3 # $work/settings" "$work/said" || fail "$(cat "$work/said")"
+
 mkdir -p target/static
-(umask 077 && "${other[@]}" "$far/scripts/build-static.sh" x86_64 >"$work/second" 2>"$work/second.log") &
+set -m
+(umask 077 && "${other[@]}" "$far/scripts/build-static.sh" x86_64 >"$work/second" 2>"$work/second.log" </dev/null) &
 second=$!
+set +m
 scripts/build-static.sh x86_64 >target/static/BUILDINFO 2>"$work/first.log" || { wait; fail "$(tail -n 30 "$work/first.log")"; }
-wait $second || fail "the second build: $(tail -n 30 "$work/second.log")"
+wait "$second" || fail "the second build: $(tail -n 30 "$work/second.log")"
+second=''
 cat target/static/BUILDINFO
 cmp target/static/kagi "$far/target/static/kagi" || fail 'two builds, two programs'
 for text in "$PWD" "$HOME" "$work" static-build .cargo; do
@@ -48,6 +59,8 @@ cat >scripts/build-static.sh <<'SH'
 #!/bin/sh
 set -e
 cd "$(dirname "$0")/.."
+# Not below a directory in which anybody could leave a configuration of cargo's.
+case $PWD in */made/target/verify.*) ;; *) exit 1 ;; esac
 mkdir -p target/static
 cp result target/static/kagi
 printf '%s\n' 'file: kagi' "sha256: $(sha256sum result | cut -d' ' -f1)" 'commit: its own' "rustc: $(cat tools)"
@@ -98,7 +111,17 @@ info "$(git rev-parse HEAD)" 1.96.0
 expect 2 'does not name' "$released" tools
 expect 2 'not a program for' tools
 expect 2 'there is no file' nosuch
+expect 2 'there is no file' /no/such/directory/kagi
 expect 2 'usage'
+# What is not what sha256sum writes names no file; what BUILDINFO says is no word of a terminal's, nor a branch.
+sed -i 's/$/\r/' "$work/release/SHA256SUMS"
+expect 2 'does not name' "$released" "$work/release/SHA256SUMS"
+: >"$work/release/SHA256SUMS"
+expect 2 'does not name' "$released" "$work/release/SHA256SUMS"
+info HEAD 1.96.0
+expect 2 'names no commit for it, but: HEAD' "$released"
+info "$(git rev-parse HEAD)" "$(printf '\033[2K1.97.0')"
+expect 3 'it was: rustc: [2K1.97.0' "$released"
 git rm -q result
 git commit -qm gone
 info "$(git rev-parse HEAD)" 1.96.0
