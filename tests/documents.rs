@@ -42,55 +42,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use transcript::{in_parallel, program, run_transcript, shown_name, transcript_files};
+use transcript::{in_parallel, program, run_transcript, shown_name, text_files, transcript_files};
 
 const ELSEWHERE: &str = "tests/documents/elsewhere.txt";
 
 /// Blocks of other languages, in which lines may look like commands.
-const CONFIGURATION: [&str; 8] = [
-    "yaml",
-    "toml",
-    "json",
-    "ini",
-    "nginx",
-    "dockerfile",
-    "scope",
-    "python",
-];
+const CONFIGURATION: [&str; 3] = ["dockerfile", "json", "scope"];
 
 /// Words that a command begins with.
-const PROGRAMS: [&str; 22] = [
-    "$",
-    "sudo",
-    "kagi",
-    "git",
-    "cargo",
-    "rustup",
-    "docker",
-    "podman",
-    "kubectl",
-    "systemctl",
-    "gh",
-    "npm",
-    "curl",
-    "ssh",
-    "scp",
-    "cp",
-    "mv",
-    "rm",
-    "tar",
-    "sha256sum",
-    "apt-get",
-    "eval",
-];
+const PROGRAMS: &str = "$ sudo kagi git cargo rustup docker podman kubectl systemctl gh npm curl ssh scp \
+    cp mv rm tar sha256sum apt-get eval";
 
 #[test]
 fn each_command_runs() {
     let blocks = all_blocks(documents());
-    let files: Vec<_> = transcript_files("tests/documents")
-        .into_iter()
-        .filter(|path| !path.ends_with(ELSEWHERE))
-        .collect();
+    let mut files = transcript_files("tests/documents");
+    files.retain(|path| !path.ends_with(ELSEWHERE));
     assert!(!files.is_empty(), "no scenario of that name");
     let problems = in_parallel(&files, |path| {
         let shown = shown_name(path);
@@ -107,7 +74,9 @@ fn each_block_has_its_scenario() {
     let blocks = all_blocks(documents());
     let mut run = BTreeSet::new();
     let mut problems = Vec::new();
-    for path in scenario_files() {
+    let mut files = text_files("tests/documents");
+    files.retain(|path| !path.ends_with(ELSEWHERE));
+    for path in files {
         match read_scenario(&path, &blocks) {
             Ok(scenario) => run.extend(scenario.blocks),
             Err(problem) => problems.push(problem),
@@ -182,19 +151,6 @@ fn all_blocks(documents: Vec<Document>) -> Vec<Block> {
     documents.into_iter().flat_map(|one| one.blocks).collect()
 }
 
-/// All of them, also where `KAGI_TRANSCRIPT` names one.
-fn scenario_files() -> Vec<PathBuf> {
-    let entries = fs::read_dir(root().join("tests/documents")).expect("a directory");
-    let paths = entries.map(|entry| entry.expect("a file").path());
-    let mut files: Vec<_> = paths
-        .filter(|path| {
-            path.extension().is_some_and(|end| end == "txt") && !path.ends_with(ELSEWHERE)
-        })
-        .collect();
-    files.sort();
-    files
-}
-
 fn read_scenario(path: &Path, blocks: &[Block]) -> Result<Scenario, String> {
     let text = fs::read_to_string(path).expect("a scenario can be read");
     scenario(&shown_name(path), &text, blocks)
@@ -250,30 +206,31 @@ fn not_run(block: &Block, why: &str) -> Option<String> {
     if block.kind == "console" && !prompts {
         return Some("a line does not begin with `$ `".into());
     }
-    if let Some(script) = why.strip_prefix("in ") {
-        let text = fs::read_to_string(root().join(script)).unwrap_or_default();
-        let commands = block
-            .commands()
-            .into_iter()
-            .map(|(_, command)| without_comment(&command));
-        let holds = |command: &str| {
-            let mut after = text.split(command).skip(1);
-            after.any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-'))
-        };
-        let mut missing = commands.filter(|command| !holds(command));
-        return missing
-            .next()
-            .map(|command| format!("{script} does not run `{command}`"));
-    }
-    if let Some(script) = why.strip_prefix("by ") {
-        let text = fs::read_to_string(root().join(script)).unwrap_or_default();
-        let is_named = text.contains(&block.file);
-        return (!is_named).then(|| format!("{script} does not take commands from {}", block.file));
-    }
-    match why.strip_prefix("because ") {
-        Some(_) if block.kind == "console" => None,
-        Some(_) => Some("a block that nothing runs is marked `console`".into()),
-        None => Some(format!(
+    let (way, rest) = why.split_once(' ').unwrap_or((why, ""));
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap_or_default();
+    let is_called = |script: &str| {
+        let first_word = |line: &str| line.split_whitespace().next() == Some(script);
+        script == ".ci/run" || read(".ci/run").lines().any(first_word)
+    };
+    match way {
+        "in" | "by" if !is_called(rest) => Some(format!(".ci/run does not call {rest}")),
+        "in" => {
+            let text = read(rest);
+            let holds = |command: &str| {
+                let mut after = text.split(command).skip(1);
+                after.any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-'))
+            };
+            let commands = block.commands().into_iter();
+            commands
+                .map(|(_, command)| without_comment(&command))
+                .find(|command| !holds(command))
+                .map(|command| format!("{rest} does not run `{command}`"))
+        }
+        "by" => (!read(rest).contains(&block.file))
+            .then(|| format!("{rest} does not take commands from {}", block.file)),
+        "because" => (block.kind != "console")
+            .then(|| "a block that nothing runs is marked `console`".into()),
+        _ => Some(format!(
             "{ELSEWHERE} has none of `in SCRIPT`, `by SCRIPT`, `because REASON`"
         )),
     }
@@ -289,16 +246,13 @@ fn without_comment(command: &str) -> String {
 }
 
 fn looks_like_a_command(block: &Block) -> Option<String> {
-    let first = |line: &str| {
-        line.split_whitespace()
-            .next()
-            .unwrap_or_default()
-            .to_string()
-    };
     let is_program = |word: &str| {
-        PROGRAMS.contains(&word) || word.starts_with("scripts/") || word.starts_with("./")
+        PROGRAMS.split(' ').any(|one| one == word)
+            || word.starts_with("scripts/")
+            || word.starts_with("./")
     };
-    let line = block.lines.iter().find(|line| is_program(&first(line)))?;
+    let mut lines = block.lines.iter();
+    let line = lines.find(|line| line.split_whitespace().next().is_some_and(is_program))?;
     Some(format!(
         "looks like a command, in a block that is not marked `sh`: {line}"
     ))
@@ -511,6 +465,9 @@ mod tests {
         }
         let gone = format!("{list}PAGE.md \"One\" 3 because of nothing\n");
         assert_eq!(uncovered(&blocks, &all, &gone).len(), 1);
+        blocks[0].file = "README.md".into();
+        let is_called = not_run(&blocks[0], "by tests/fresh.sh");
+        assert_eq!(is_called.unwrap(), ".ci/run does not call tests/fresh.sh");
     }
 
     #[test]

@@ -303,8 +303,8 @@ fn a_link_that_takes_the_place_of_a_file_while_it_is_opened_is_not_followed() {
     fs::write(team.world.root.join("outside"), "theirs").expect("a file");
     let path = team.at.join("key");
     let mut command = team.ada.command("strace", &team.at);
-    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=openat"]);
-    command.args(["-e", "inject=openat:delay_enter=1500000", "-P"]);
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=openat,?open"]);
+    command.args(["-e", "inject=openat,?open:delay_enter=1500000", "-P"]);
     command.arg(&path).arg(program());
     let child = command.args(["file", "add", "key", "--name", "key.new"]);
     let child = child.stderr(Stdio::piped()).spawn().expect("strace");
@@ -667,7 +667,7 @@ fn a_link_that_is_planted_leads_nowhere() {
 }
 
 /// What changes something, or makes that last.
-const CALLS: &str = "trace=openat,write,fsync,rename,unlink,mkdir";
+const CALLS: &str = "trace=openat,?open,write,fsync,rename,unlink,mkdir";
 
 #[test]
 fn a_restore_that_is_killed_anywhere_leaves_the_old_file_or_the_new() {
@@ -680,7 +680,9 @@ fn a_restore_that_is_killed_anywhere_leaves_the_old_file_or_the_new() {
     let log = team.world.root.join("log");
     let mut kills = 0;
     for has_old in [true, false] {
-        for call in ["openat", "write", "fsync", "rename", "unlink", "mkdir"] {
+        for call in [
+            "openat", "?open", "write", "fsync", "rename", "unlink", "mkdir",
+        ] {
             for count in 1.. {
                 let _ = fs::remove_dir_all(team.at.join("certs"));
                 if has_old {

@@ -512,7 +512,10 @@ fn curl_is_given_no_secret_and_no_argument_of_ours() {
     let address = "https://kagi.example.org/team";
     let text = probed(address, &key, Some(&programs), &variables);
     assert!(text.contains("code 404"), "{text}");
-    assert!(text.contains("no key: Error { kind: Unreachable"), "{text}");
+    assert!(
+        text.contains("no key: Error(Parts { kind: Unreachable"),
+        "{text}"
+    );
     let read = |name: &str| fs::read_to_string(world.root.join(name)).expect(name);
     let (shell, own) = ("/bin/sh", programs.join("curl"));
     let words = [shell, own.to_str().expect("text"), "-q", "-K", "-"];
@@ -602,7 +605,10 @@ fn ssh_is_told_where_to_and_what_to_run() {
     // Another key: nothing is sent any more.
     let text = probed(address, &SECRET, Some(&programs), &[]);
     assert_eq!(asked.load(Ordering::Relaxed), 2);
-    assert!(text.contains("failed: Error { kind: WrongServer"), "{text}");
+    assert!(
+        text.contains("failed: Error(Parts { kind: WrongServer"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -630,7 +636,7 @@ fn ssh_that_ends_early() {
         let key = *b"00000000000000000000000000000000";
         let said = probed("ssh://box/srv", &key, Some(&programs), &[]);
         let failure = format!(
-            "failed: Error {{ kind: Unreachable, subject: \"ssh://box/srv\", cause: \"{cause}\" }}"
+            "failed: Error(Parts {{ kind: Unreachable, subject: \"ssh://box/srv\", cause: \"{cause}\" }})"
         );
         assert!(said.contains(&failure), "{text}: {said}");
     }
@@ -821,7 +827,7 @@ fn https_through_curl_and_nginx() {
         &believed,
     );
     assert!(
-        other.contains("failed: Error { kind: WrongServer"),
+        other.contains("failed: Error(Parts { kind: WrongServer"),
         "{other}"
     );
 }

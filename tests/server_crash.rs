@@ -31,10 +31,10 @@ use std::time::{Duration, Instant};
 
 /// What a server may do for a push, but for waiting, memory, threads and randomness: what each push
 /// does as often as the one before, so that each of these calls must kill.
-const CALLS: &str = "openat,read,pread64,write,pwrite64,writev,sendto,sendmsg,shutdown,close,lseek,\
+const CALLS: &str = "openat,?open,read,pread64,write,pwrite64,writev,sendto,sendmsg,shutdown,close,lseek,\
     fsync,fdatasync,rename,renameat,unlink,unlinkat,mkdir,mkdirat,ftruncate";
 /// Those that find the disk full.
-const FULL: [&str; 4] = ["openat", "write", "fsync", "rename"];
+const FULL: [&str; 5] = ["openat", "open", "write", "fsync", "rename"];
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The server is a child of what becomes `strace`, which may look into it on any system then.
 const SCRIPT: &str = "\"$0\" serve --bind 127.0.0.1:0 --store store & echo \"pid $!\" >&2; \
@@ -357,7 +357,7 @@ fn calls_of_pusher(log: &str) -> Vec<(String, usize, bool)> {
         };
         let count = counts.entry(call.to_string()).or_insert(0);
         *count += 1;
-        let is_change = call != "openat" || arguments.contains("O_CREAT");
+        let is_change = !call.starts_with("open") || arguments.contains("O_CREAT");
         calls.push((call.to_string(), *count, is_change && FULL.contains(&call)));
     }
     calls

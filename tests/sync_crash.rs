@@ -21,7 +21,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 
 /// What changes something, and what makes that last.
-const CALLS: &str = "trace=openat,write,fsync,rename,unlink,mkdir,rmdir";
+/// A C library opens by the one or the other.
+const CALLS: &str = "trace=openat,?open,write,fsync,rename,unlink,mkdir,rmdir";
 const INIT: &str = "init --name Ada --envs=development,production --yes --no-git";
 
 /// What is read of each scope; `None` without a project.
@@ -124,7 +125,7 @@ impl Team {
             let (name, rest) = line.split_once('(').unwrap_or_default();
             let count = counts.entry(name.to_string()).or_insert(0);
             *count += 1;
-            let is_change = name != "openat" || rest.contains("O_CREAT");
+            let is_change = !name.starts_with("open") || rest.contains("O_CREAT");
             if is_change && rest.contains(&root) && !name.is_empty() {
                 calls.push((name.to_string(), *count));
             }

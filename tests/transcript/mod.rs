@@ -28,17 +28,20 @@ pub const ANY_LINES: &str = "...";
 /// The transcripts of a directory, or the one that `KAGI_TRANSCRIPT` names.
 pub fn transcript_files(directory: &str) -> Vec<PathBuf> {
     let only = env::var_os("KAGI_TRANSCRIPT");
-    let is_wanted = |path: &PathBuf| {
+    let mut files = text_files(directory);
+    files.retain(|path| {
         let names = [path.file_stem(), path.file_name()];
-        path.extension().is_some_and(|end| end == "txt")
-            && (only.is_none() || names.contains(&only.as_deref()))
-    };
+        only.is_none() || names.contains(&only.as_deref())
+    });
+    files
+}
+
+/// All files of a directory of the repository whose names end in `.txt`.
+pub fn text_files(directory: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(directory));
-    let mut files: Vec<_> = entries
-        .expect("a directory of transcripts")
-        .map(|entry| entry.expect("a file").path())
-        .filter(is_wanted)
-        .collect();
+    let entries = entries.expect("a directory of transcripts");
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("a file").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|end| end == "txt"));
     files.sort();
     files
 }
