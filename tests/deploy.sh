@@ -13,7 +13,8 @@ kagi=$(realpath "$kagi")
 python3 -c 'import yaml' 2>/dev/null || { echo 'skipped: deploy: PyYAML (python3-yaml) is not here'; exit 0; }
 dir=$(realpath "$(mktemp -d)")
 served=
-trap '[ -z "$served" ] || kill -KILL $served 2>/dev/null || true; rm -rf "$dir"' EXIT
+# The server outlives the strace that runs it.
+trap '[ -z "$served" ] || kill -KILL $served "$(sed -n "1s/ .*//p" "$dir/trace")" 2>/dev/null || true; rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM HUP
 fail() {
     echo "FAILED: deploy: $*" >&2
