@@ -114,7 +114,7 @@ def overview():
     p.arrow((465, 130), (465, 210), label="`kagi run api production ./server")
     p.box("plain", 310, 210, 310, "*your program", "values in its environment,", "no plain file on disk")
     p.words(20, 330, "*Who can open a scope")
-    p.box("who", 20, 345, 190, "*a member", "a key on each", "device: all scopes")
+    p.box("who", 20, 345, 190, "*a full member", "a key on each", "device: all scopes")
     p.box("who", 225, 345, 190, "*CI, a limited key", "only its own,", "api/production")
     p.box("bad", 430, 345, 190, "*Git host, server", "no key: names and", "sizes, no value")
     return p
@@ -125,7 +125,7 @@ def git():
         "Secrets on two branches",
         "Two branches write the same scope; each leaves its own encrypted box. Git's union merge keeps "
         "both boxes. The next read joins them: different keys are both there; two values for one key "
-        "are a conflict that run and get refuse until kagi resolve chooses.")
+        "are a conflict that run and get KEY refuse until kagi resolve chooses.")
     p.box("safe", 160, 20, 320, "*api/production.enc", "`box 1: PORT=80, TOKEN=old")
     p.arrow((230, 84), (230, 124))
     p.arrow((410, 84), (410, 124))
@@ -139,7 +139,7 @@ def git():
     p.box("safe", 80, 378, 480, "*kagi reads and joins both, key by key",
           "different keys, as here: PORT=81, TOKEN=new;", "the next write leaves one box")
     p.arrow((320, 465), (320, 533), label="`two values for one key")
-    p.box("bad", 80, 533, 480, "*conflict: run and get refuse, no guess",
+    p.box("bad", 80, 533, 480, "*conflict: run and get KEY refuse, no guess",
           "both authors and times are named")
     p.arrow((320, 597), (320, 665), label="`kagi resolve api production")
     p.box("safe", 80, 665, 480, "*somebody chooses; one box is left")
