@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Runs again what docs/ASSURANCE.md says: each part prints what it counted, and one that fails says how to see that again.
+#
+#   scripts/assure.sh                    everything, whole: under 30 minutes on two cores
+#   scripts/assure.sh --quick            everything, small: what `cargo test` and `.ci/run` do
+#   scripts/assure.sh [--quick] PART...  only these: second crash disk power tamper fuzz hostile mutants deps
+#
+# Needs Rust, Git, strace and python3 (with venv, and a package index or a cache of it for two packages);
+# what is missing is skipped, and said. KAGI_BIN names another program for the parts that run one. A part
+# that chooses at random takes KAGI_TEST_SEED. Everything that is made is under `target` or a temporary directory.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+run() { # PART
+    case $1 in
+    second) tests/second/run.sh ;;
+    crash) cargo test --locked --quiet --test crash --test sync_crash --test store_crash --test server_crash ;;
+    disk) cargo test --locked --quiet --test full_disk ;;
+    power) cargo test --locked --quiet --test power ;;
+    tamper) cargo test --locked --quiet --test tamper --test attack ;;
+    fuzz) tests/fuzz/run.sh ;;
+    hostile) cargo test --locked --quiet --test hostile ;;
+    mutants) tests/mutants/run.sh ;;
+    deps) scripts/deps.sh --check ;;
+    *)
+        echo "no such part: $1 (see --help)" >&2
+        return 2
+        ;;
+    esac
+}
+
+case ${1:-} in
+--help | -h)
+    sed -n '2,10s/^# \{0,1\}//p' "$0"
+    exit 0
+    ;;
+--one) # PART: with its output in one piece
+    began=$(date +%s)
+    code=0
+    log=$ASSURE_LOGS/$2
+    run "$2" >"$log" 2>&1 </dev/null || code=$?
+    grep -E '^(assured|skipped): ' "$log" >>"$ASSURE_LOGS/summary" || true
+    printf '\n== %s: %s, %d s\n' "$2" "$([ $code = 0 ] && echo ok || echo "FAILED ($code)")" $(($(date +%s) - began)) | cat - "$log"
+    exit $code
+    ;;
+--quick)
+    shift
+    unset KAGI_TEST_SCALE
+    ;;
+*) export KAGI_TEST_SCALE=full ;;
+esac
+
+# The longest first, so that both cores have something to do until the end.
+[ $# != 0 ] || set -- mutants crash second fuzz power tamper hostile disk deps
+for part; do
+    [[ " second crash disk power tamper fuzz hostile mutants deps " == *" $part "* ]] || run "$part"
+done
+
+began=$(date +%s)
+ASSURE_LOGS=$(mktemp -d)
+export ASSURE_LOGS
+trap 'rm -rf "$ASSURE_LOGS"' EXIT
+: >"$ASSURE_LOGS/summary"
+cargo test --locked --quiet --no-run
+code=0
+printf '%s\n' "$@" | xargs -P 2 -n 1 "$0" --one || code=$?
+printf '\n== in all: %d s\n' $(($(date +%s) - began))
+LC_ALL=C sort "$ASSURE_LOGS/summary"
+[ $code = 0 ] || {
+    echo 'FAILED: see above' >&2
+    exit 1
+}
