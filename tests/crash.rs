@@ -480,7 +480,7 @@ impl Lane {
         // What a command writes in plain text, whole or not there.
         for name in ["rendered", "restored.pem"] {
             if let Ok(content) = fs::read_to_string(self.path.join(name)) {
-                text += &format!("{name}: {content:?}\n");
+                text.extend([name, ": ", &content, "\n"]);
             }
         }
         // With the environments, but not the project's id and times, which differ from try to try.
