@@ -7,9 +7,11 @@
 //! `doctor --fix` no box of another epoch. Not covered: a machine that loses power, for here every
 //! write that was made is seen.
 //!
-//! Of the calls before a command's first change of anything, which find the old state whatever
-//! happens, one in five is tried. Of those after it that only look, one in three is killed at: what
-//! is on the disk then is what is there at the next change.
+//! With `KAGI_TEST_SCALE=full` there are more commands, each call fails in each way that it can, and
+//! each call that changes something is killed at. A kill at a call that only looks leaves the disk as
+//! the kill at the next change does, so those are left out. Else, of the calls before a command's
+//! first change of anything, one in five is tried, and of those after it that only look one in three
+//! is killed at.
 //!
 //! `strace` does the killing; without it nothing is tried, and that is said.
 #![cfg(unix)]
@@ -196,7 +198,57 @@ const CASES: &[Case] = &[
         before: &[INIT, "set production A 1"],
         team: Team::Asked,
     },
+    Case {
+        words: "file add cert.pem",
+        before: &[INIT],
+        team: Team::Nobody,
+    },
+    Case {
+        words: "file remove cert.pem --yes",
+        before: &[INIT, "file add cert.pem"],
+        team: Team::Nobody,
+    },
+    Case {
+        words: "file restore cert.pem --out restored.pem",
+        before: &[INIT, "file add cert.pem"],
+        team: Team::Nobody,
+    },
+    Case {
+        words: "render template -o rendered",
+        before: &[INIT],
+        team: Team::Nobody,
+    },
+    Case {
+        words: "sync --example example.env",
+        before: &[INIT],
+        team: Team::Nobody,
+    },
+    Case {
+        words: "member rename CID Carl",
+        before: &[INIT],
+        team: Team::Three,
+    },
 ];
+
+/// The cases from here on write what those before write, in other places, and are tried with
+/// `KAGI_TEST_SCALE=full` alone.
+const CASES_ALWAYS: usize = 21;
+
+fn cases() -> usize {
+    if is_full_scale() {
+        CASES.len()
+    } else {
+        CASES_ALWAYS
+    }
+}
+
+/// A command that writes plain text to a place outside of `.kagi`. Its temporary file there is
+/// known to stay after a kill, and is not looked for.
+fn is_output(words: &str) -> bool {
+    ["file restore", "render "]
+        .iter()
+        .any(|start| words.starts_with(start))
+}
 
 /// What happens at a call.
 #[derive(Clone, Copy, PartialEq)]
@@ -204,6 +256,11 @@ enum Fault {
     Kill,
     Full,
     Broken,
+    /// With `KAGI_TEST_SCALE=full` alone, as those below.
+    Quota,
+    ReadOnly,
+    NoDescriptor,
+    Interrupted,
 }
 
 impl Fault {
@@ -212,6 +269,10 @@ impl Fault {
             Fault::Kill => "signal=SIGKILL",
             Fault::Full => "error=ENOSPC",
             Fault::Broken => "error=EIO",
+            Fault::Quota => "error=EDQUOT",
+            Fault::ReadOnly => "error=EROFS",
+            Fault::NoDescriptor => "error=EMFILE",
+            Fault::Interrupted => "error=EINTR",
         }
     }
 
@@ -221,9 +282,24 @@ impl Fault {
         match self {
             Fault::Kill => true,
             Fault::Full => !looks(call),
-            Fault::Broken => looks(call) && call != "close",
+            Fault::Broken => (looks(call) || is_full_scale()) && call != "close",
+            Fault::Quota => !looks(call) && !is_sync(call) && !call.starts_with("unlink"),
+            Fault::ReadOnly => !looks(call) && !is_sync(call) && !call.contains("write"),
+            Fault::NoDescriptor => call.starts_with("open"),
+            Fault::Interrupted => {
+                call.starts_with("open")
+                    || ["read", "write", "flock", "ftruncate", "fsync"].contains(&call)
+            }
         }
     }
+}
+
+fn is_sync(call: &str) -> bool {
+    ["fsync", "fdatasync"].contains(&call)
+}
+
+fn is_full_scale() -> bool {
+    std::env::var_os("KAGI_TEST_SCALE").is_some_and(|scale| scale == "full")
 }
 
 /// True for a call that changes nothing.
@@ -301,6 +377,9 @@ impl Lane {
         }
         fs::write(self.path.join(".env"), "A=1\nB=2\n").expect("a file");
         fs::write(self.path.join("more.env"), "A=3\nC=4\n").expect("a file");
+        fs::write(self.path.join("example.env"), "NEW=1\n").expect("a file");
+        fs::write(self.path.join("cert.pem"), "a certificate\n").expect("a file");
+        fs::write(self.path.join("template"), "a={{ A }}\n").expect("a file");
         let case = &CASES[number];
         for words in case.before {
             self.device.kagi(&self.path, words).ok();
@@ -397,6 +476,13 @@ impl Lane {
             }
         }
         let mut text = format!("{:?}\n", common::variables(&run.stdout));
+        text += &self.device.kagi(&self.path, "file list --all").text();
+        // What a command writes in plain text, whole or not there.
+        for name in ["rendered", "restored.pem"] {
+            if let Ok(content) = fs::read_to_string(self.path.join(name)) {
+                text.extend([name, ": ", &content, "\n"]);
+            }
+        }
         // With the environments, but not the project's id and times, which differ from try to try.
         let config = fs::read_to_string(self.path.join(".kagi/kagi.json"));
         let config = config.map_err(|cause| cause.to_string())?;
@@ -419,7 +505,7 @@ impl Lane {
 
     /// The calls that the command makes, each with how often it was made by then; of those before
     /// the first change one in five.
-    fn calls(&mut self, case: usize) -> Vec<(String, usize)> {
+    fn calls(&mut self, case: usize) -> Vec<(String, usize, bool)> {
         self.prepare(case);
         self.restore();
         let log = self.world.root.join("log");
@@ -436,8 +522,9 @@ impl Lane {
                 let count = counts.entry(name.to_string()).or_insert(0);
                 *count += 1;
                 has_begun |= CHANGES.iter().any(|part| line.contains(part));
-                let is_tried = has_begun || at % 5 == 0;
-                calls.extend(is_tried.then(|| (name.to_string(), *count)));
+                let is_tried = has_begun || at % 5 == 0 || is_full_scale();
+                let is_read = looks(name) || name.starts_with("open") && !line.contains("O_CREAT");
+                calls.extend(is_tried.then(|| (name.to_string(), *count, is_read)));
             }
         }
         assert!(has_begun, "{}", CASES[case].words);
@@ -448,13 +535,17 @@ impl Lane {
     fn run(&self, one: &Try) -> Output {
         let (call, fault) = (&one.call, one.fault.injection());
         let mut command = self.writer(one.case).command("strace", &self.path);
-        command.args(["-o", "/dev/null", "-e"]);
+        command.arg("-o").arg(self.log()).arg("-e");
         command.arg(format!("trace={call}")).arg("-e");
         command.arg(format!("inject={call}:{fault}:when={}", one.at));
         command.arg(program());
         command.args(self.words(CASES[one.case].words).split(' '));
         command.stdout(Stdio::null());
         command.output().expect("strace")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.world.root.join("log")
     }
 
     /// Makes one try; `Err` says what is wrong.
@@ -465,6 +556,10 @@ impl Lane {
         let output = self.run(one);
         let stderr = String::from_utf8_lossy(&output.stderr);
         has_ended_well(one, &output).map_err(|problem| format!("{problem}: {stderr}"))?;
+        let log = fs::read_to_string(self.log()).map_err(|cause| cause.to_string())?;
+        if one.fault != Fault::Kill && !log.contains("(INJECTED)") {
+            return Err("its call did not fail".into());
+        }
         let state = self.state(one.case)?;
         let is_done = output.status.success();
         let is_between = one.fault == Fault::Kill && state.is_none() && self.has_backup()
@@ -498,7 +593,7 @@ impl Lane {
             if (again.code != Some(0) && !is_refused) || state != *new {
                 return Err(format!("again: {}{state:?}", again.stderr));
             }
-            if !is_refused {
+            if !is_refused && !is_output(CASES[one.case].words) {
                 is_tidy(&[&self.path])?;
             }
         }
@@ -512,7 +607,10 @@ impl Lane {
         // A project that was never born leaves what the device knew of it.
         let is_founding = CASES[one.case].words.starts_with("init");
         let home = (!is_founding).then_some(&self.device.home);
-        let places: Vec<_> = [&self.path].into_iter().chain(home).collect();
+        let project = self.path.join(".kagi");
+        let is_output = is_output(CASES[one.case].words);
+        let own = if is_output { &project } else { &self.path };
+        let places: Vec<_> = [own].into_iter().chain(home).collect();
         is_tidy(&places)?;
         self.is_of_one_epoch()
     }
@@ -560,20 +658,38 @@ fn has_ended_well(one: &Try, output: &Output) -> Result<(), String> {
     }
 }
 
+fn faults() -> &'static [Fault] {
+    let all = &[
+        Fault::Kill,
+        Fault::Full,
+        Fault::Broken,
+        Fault::Quota,
+        Fault::ReadOnly,
+        Fault::NoDescriptor,
+        Fault::Interrupted,
+    ];
+    if is_full_scale() { all } else { &all[..3] }
+}
+
 /// Every try of every case, in the order of the cases.
 fn tries() -> Vec<Try> {
     let mut lane = Lane::new();
     let mut tries = Vec::new();
-    for case in 0..CASES.len() {
-        for (call, at) in lane.calls(case) {
-            for fault in [Fault::Kill, Fault::Full, Fault::Broken] {
+    for case in 0..cases() {
+        for (call, at, is_read) in lane.calls(case) {
+            for fault in faults().iter().copied() {
                 let one = || Try {
                     case,
                     fault,
                     call: call.clone(),
                     at,
                 };
-                let is_same = fault == Fault::Kill && looks(&call) && at % 3 != 0;
+                let is_same = if is_full_scale() {
+                    is_read
+                } else {
+                    looks(&call) && at % 3 != 0
+                };
+                let is_same = fault == Fault::Kill && is_same;
                 tries.extend((fault.applies(&call) && !is_same).then(one));
             }
         }
@@ -602,6 +718,7 @@ fn every_call_of_every_writer() {
                         } = one;
                         let (words, fault) = (CASES[*case].words, fault.injection());
                         let text = format!("kagi {words}: {call} {at} {fault}: {problem}");
+                        common::say(&text);
                         problems.lock().expect("no thread panics").push(text);
                     }
                 }
@@ -609,17 +726,21 @@ fn every_call_of_every_writer() {
         }
     });
     let problems = problems.into_inner().expect("no thread panics");
-    common::say(&format!(
-        "crash: {} commands, {} calls killed or failed",
-        CASES.len(),
-        tries.len()
-    ));
     assert!(
         problems.is_empty(),
         "{} problems\n{}",
         problems.len(),
         problems.join("\n")
     );
+    let kills = tries.iter().filter(|one| one.fault == Fault::Kill).count();
+    common::say(&format!(
+        "assured: crash: {} commands, {} tries: {} calls killed, {} failed by {} kinds of error",
+        cases(),
+        tries.len(),
+        kills,
+        tries.len() - kills,
+        faults().len() - 1
+    ));
 }
 
 /// A scope of an environment that is gone is never read: neither at once, nor when somebody adds an
