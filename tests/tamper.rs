@@ -22,7 +22,7 @@ use kagi::secret::Key;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tampering::{Fixture, SCOPES, TASK, changes, mixes};
+use tampering::{Fixture, ROOT, SCOPES, TASK, changes, mixes, states};
 
 use common::pairs;
 
@@ -111,13 +111,35 @@ fn every_change_for_a_limited_member() {
 }
 
 #[test]
+fn mixes_for_devices_that_know_the_project() {
+    let fixture = Fixture::new();
+    let before = fixture.make_states();
+    fixture.run(&fixture.ada, "mixes a pinned device");
+    fixture.run(&fixture.ada, "mixes a pinned device, strict");
+    fixture.run(
+        &before,
+        "mixes a device that was pinned before the rotation",
+    );
+}
+
+#[test]
+fn mixes_for_a_device_that_does_not_and_a_limited_member() {
+    let fixture = Fixture::new();
+    fixture.make_states();
+    fixture.run(&fixture.new, "mixes a new device");
+    fixture.run(&fixture.cid, "mixes a limited member");
+}
+
+#[test]
 fn in_a_process_of_its_own() {
     let Ok(task) = env::var(TASK) else {
         return;
     };
+    let saved = || PathBuf::from(env::var_os(ROOT).expect("a world")).join("saved");
     match task.split_once(' ') {
         Some(("changes", who)) => changes::run(who),
         Some(("mixes", who)) => mixes::run(who),
+        Some(("texts", name)) => states::write_texts(name, &saved()),
         _ => panic!("{task}"),
     }
 }

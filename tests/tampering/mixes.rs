@@ -8,38 +8,19 @@
 //! give out an older authentic scope (7.8 cannot see it), and who has seen a newer one notes it, or
 //! refuses it where that is meant (11.4).
 
+use super::states::{Boxes, CONFIG, HISTORY, ROSTER, STATES, State, boxes_of, joined};
 use super::{Content, ScopeText, head_text, is_full, open, scope_text, scopes};
 use crate::common;
 use kagi::crypto::hash::hash;
 use kagi::error::{Error, Kind};
 use kagi::format::names::Epoch;
 use kagi::format::pin::Pin;
-use kagi::format::roster::Roster;
 use kagi::format::scope_file::ScopeName;
 use kagi::project::Project;
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// The states: a commit, the next one, a branch beside that, the rotation of the next one, a value
-/// set after it; another project; and one of the same id and epoch with another key.
-pub const STATES: [&str; 7] =
-    ["first", "next", "branch", "rotated", "after", "other", "twin"];
-/// Those of one history.
-const HISTORY: [&str; 5] = ["first", "next", "branch", "rotated", "after"];
-const CONFIG: &str = "kagi.json";
-const ROSTER: &str = "access.json";
-
-/// One state: its files by their names below `.kagi/`.
-struct State {
-    name: &'static str,
-    files: BTreeMap<String, String>,
-    roster: Roster,
-    /// What is read of the head, and of each scope, where all is of this state.
-    head: String,
-    scopes: BTreeMap<String, ScopeText>,
-}
 
 /// Who reads: by the words of its task.
 struct Reader {
@@ -50,18 +31,6 @@ struct Reader {
     only: Option<ScopeName>,
     /// The newest sequence number of each scope that it has seen.
     seen: BTreeMap<String, u64>,
-}
-
-/// The boxes of a scope in all states: the state that a line comes from, and those that its box lists
-/// as ancestors.
-#[derive(Default)]
-struct Boxes {
-    origin: BTreeMap<String, &'static str>,
-    ancestors: BTreeMap<String, BTreeSet<String>>,
-}
-
-fn boxes_of(text: &str) -> BTreeSet<String> {
-    text.lines().filter(|line| line.starts_with("box ")).map(String::from).collect()
 }
 
 /// What is in a file below `.kagi/` now.
@@ -75,6 +44,8 @@ struct Mixing {
     states: BTreeMap<&'static str, State>,
     boxes: BTreeMap<String, Boxes>,
     reader: Reader,
+    /// Those that there are, and those that were tried.
+    number: usize,
     mixes: usize,
     refused: usize,
     same: usize,
@@ -89,7 +60,12 @@ impl Home {
     fn find() -> Self {
         let home = PathBuf::from(env::var_os("KAGI_HOME").expect("a home"));
         let files = common::listing(&home).into_iter();
-        Home(files.filter(|(path, _)| path.is_file()).map(|(path, (_, bytes))| (path, bytes)).collect())
+        Home(
+            files
+                .filter(|(path, _)| path.is_file())
+                .map(|(path, (_, bytes))| (path, bytes))
+                .collect(),
+        )
     }
 
     fn restore(&self) {
@@ -100,11 +76,10 @@ impl Home {
         }
     }
 
-    fn pin(&self) -> Pin {
-        let pins = self.0.iter().filter(|(path, _)| path.ends_with("pin.json"));
-        let pins: Vec<_> = pins.collect();
-        let [(path, bytes)] = pins.as_slice() else { panic!("one pin") };
-        Pin::read(&path.to_string_lossy(), bytes).expect("a pin")
+    fn pin(&self, project: &str) -> Pin {
+        let is_pin = |path: &Path| path.ends_with(format!("{project}/pin.json"));
+        let (_, bytes) = self.0.iter().find(|(path, _)| is_pin(path)).expect("a pin");
+        Pin::read("a pin", bytes).expect("a pin")
     }
 }
 
@@ -114,9 +89,21 @@ pub fn run(who: &str) {
     mixing.files();
     mixing.lines_of_scopes();
     mixing.lines_of_heads();
-    let Mixing { mixes, refused, same, older, problems, .. } = mixing;
+    let Mixing {
+        mixes,
+        refused,
+        same,
+        older,
+        problems,
+        ..
+    } = mixing;
     let shown: Vec<_> = problems.iter().take(10).cloned().collect();
-    assert!(shown.is_empty(), "{} problems\n{}", problems.len(), shown.join("\n"));
+    assert!(
+        shown.is_empty(),
+        "{} problems\n{}",
+        problems.len(),
+        shown.join("\n")
+    );
     assert!(refused > 0 && same > 0, "{refused} {same}");
     common::say(&format!(
         "assured: tamper: {who}: {mixes} mixes of authentic files and lines: {refused} readings \
@@ -131,18 +118,34 @@ impl Mixing {
         let saved = PathBuf::from(env::var_os(super::ROOT).expect("a world")).join("saved");
         let states = STATES.map(|name| (name, State::load(&saved.join(name), name)));
         let states = BTreeMap::from(states);
-        let history = |scope: &ScopeName| Boxes::of(&states, &scope.file());
-        let boxes = scopes().iter().map(|scope| (scope.file(), history(scope))).collect();
+        let history = |scope: &ScopeName| Boxes::of(&states, scope);
+        let boxes = scopes()
+            .iter()
+            .map(|scope| (scope.file(), history(scope)))
+            .collect();
         let home = Home::find();
-        let pin = home.pin();
+        let pin = home.pin(&states["next"].roster.project);
         let reader = Reader {
             pinned: pin.accepted.as_ref().map(|(epoch, _)| *epoch),
             is_strict: who.contains("strict"),
-            only: who.contains("limited").then(|| ScopeName::values("web", "production")),
+            only: who
+                .contains("limited")
+                .then(|| ScopeName::values("web", "production")),
             seen: pin.sequences,
         };
-        let (problems, mixes) = (Vec::new(), 0);
-        Mixing { root, home, states, boxes, reader, mixes, refused: 0, same: 0, older: 0, problems }
+        Mixing {
+            root,
+            home,
+            states,
+            boxes,
+            reader,
+            number: 0,
+            mixes: 0,
+            refused: 0,
+            same: 0,
+            older: 0,
+            problems: Vec::new(),
+        }
     }
 
     /// Every choice of files of two states; and all three of a configuration, a roster and scopes.
@@ -171,11 +174,11 @@ impl Mixing {
     }
 
     fn try_mix(&mut self, mix: &BTreeMap<String, &'static str>) {
-        self.mixes += 1;
-        // All of them for one scope would take the others' time: a roster is seldom accepted.
-        if !is_full() && self.mixes % 3 != 0 {
+        self.number += 1;
+        if !is_full() && self.number % 7 != 0 {
             return;
         }
+        self.mixes += 1;
         for (file, state) in mix {
             put(&self.root, file, &self.states[state].files[file]);
         }
@@ -183,7 +186,11 @@ impl Mixing {
         let (config, roster) = (mix[CONFIG], mix[ROSTER]);
         let project = open(self.reader.is_strict);
         if !self.accepts(config, roster) {
-            self.judge_refused(&format!("{mix:?}"), project.map(|_| ()), &[ROSTER, CONFIG, "work"]);
+            self.judge_refused(
+                &format!("{mix:?}"),
+                project.map(|_| ()),
+                &[ROSTER, CONFIG, "work"],
+            );
             return;
         }
         let project = match project {
@@ -214,13 +221,13 @@ impl Mixing {
 
     /// Configuration and roster must be those of their files.
     fn judge_head(&mut self, mix: &BTreeMap<String, &'static str>, project: &Project) {
-        let own = |state: &str| self.states[state].head.split_once("}\n").expect("both parts");
-        let expected = format!("{}}}\n{}", own(mix[CONFIG]).0, own(mix[ROSTER]).1);
-        let is_behind = hash(self.states[mix[CONFIG]].files[CONFIG].as_bytes())
-            != self.states[mix[ROSTER]].roster.config;
+        let (config, roster) = (&self.states[mix[CONFIG]], &self.states[mix[ROSTER]]);
+        let expected = [config.head[0].clone(), roster.head[1].clone()];
+        let is_behind = hash(config.files[CONFIG].as_bytes()) != roster.roster.config;
         let head = head_text(project);
         if head.as_ref().ok() != Some(&expected) || project.is_config_behind != is_behind {
-            self.problems.push(format!("{mix:?}: {head:?}, and not {expected}"));
+            self.problems
+                .push(format!("{mix:?}: {head:?}, and not {expected:?}"));
         }
     }
 
@@ -237,16 +244,26 @@ impl Mixing {
         let epoch = self.states[roster].roster.epoch;
         let of = |line: &String| known.origin[line];
         let number = |line: &&String| self.states[of(line)].roster.epoch.number;
-        let own: Vec<_> = boxes.iter().filter(|line| number(line) == epoch.number).collect();
-        let is_key = |line: &&String| {
-            of(line) == roster || !(is_foreign(of(line)) || is_foreign(roster))
-        };
+        let own: Vec<_> = boxes
+            .iter()
+            .filter(|line| number(line) == epoch.number)
+            .collect();
+        let is_key =
+            |line: &&String| of(line) == roster || !(is_foreign(of(line)) || is_foreign(roster));
         let lists = |line: &String| own.iter().any(|one| known.ancestors[*one].contains(line));
         let is_stale = |line: &&String| number(line) < epoch.number && !lists(line);
-        if !has_header || own.is_empty() || !own.iter().all(is_key) || boxes.iter().any(|line| is_stale(&line)) {
+        if !has_header
+            || own.is_empty()
+            || !own.iter().all(is_key)
+            || boxes.iter().any(|line| is_stale(&line))
+        {
             return None;
         }
-        let heads: Vec<_> = own.iter().filter(|line| !lists(line)).map(|line| of(line)).collect();
+        let heads: Vec<_> = own
+            .iter()
+            .filter(|line| !lists(line))
+            .map(|line| of(line))
+            .collect();
         let text = |state: &str| &self.states[state].scopes[&scope.file()];
         let mut expected = match heads.as_slice() {
             [one] => text(one).clone(),
@@ -270,7 +287,8 @@ impl Mixing {
         let text = scope_text(project, scope);
         if self.reader.only.as_ref().is_some_and(|only| only != scope) {
             if !matches!(&text, Err(error) if error.kind == Kind::NoAccess) {
-                self.problems.push(format!("{what}: it read {scope}: {text:?}"));
+                self.problems
+                    .push(format!("{what}: it read {scope}: {text:?}"));
             }
             return;
         }
@@ -280,7 +298,9 @@ impl Mixing {
                 self.same += 1;
                 self.older += usize::from(expected.is_older);
             }
-            other => self.problems.push(format!("{what}: {scope}: {text:?}, and not {other:?}")),
+            other => self
+                .problems
+                .push(format!("{what}: {scope}: {text:?}, and not {other:?}")),
         }
     }
 
@@ -289,7 +309,9 @@ impl Mixing {
         let is_named = |error: &Error| files.iter().any(|file| error.subject.ends_with(file));
         match read {
             Err(error) if is_named(&error) => self.refused += 1,
-            other => self.problems.push(format!("{what}: {other:?}, and not refused")),
+            other => self
+                .problems
+                .push(format!("{what}: {other:?}, and not refused")),
         }
     }
 
@@ -332,15 +354,18 @@ impl Mixing {
                 }
             }
             for choice in 0_usize..1 << lines.len() {
-                self.mixes += 1;
-                if !is_full() && self.mixes % 5 != 0 {
+                self.number += 1;
+                if !is_full() && self.number % 7 != 0 {
                     continue;
                 }
+                self.mixes += 1;
                 let chosen = (0..lines.len()).filter(|at| choice >> at & 1 == 1);
                 let chosen: Vec<_> = chosen.map(|at| lines[at]).collect();
                 let text: String = chosen.iter().flat_map(|line| [line, "\n"]).collect();
                 put(&self.root, &file, &text);
-                let has_header = chosen.first().is_some_and(|line| line.starts_with("kagi-scope "));
+                let has_header = chosen
+                    .first()
+                    .is_some_and(|line| line.starts_with("kagi-scope "));
                 let expected = self.expected(scope, roster, &boxes_of(&text), has_header);
                 let what = format!("lines {choice:b} of {states:?} under {roster}");
                 self.judge(&what, project, scope, expected);
@@ -352,68 +377,77 @@ impl Mixing {
     /// or the roster of one of them. And every line of a roster before a rotation beside and instead of
     /// every line of the one after it, and the reverse.
     fn lines_of_heads(&mut self) {
-        for (one, other) in [("first", "next"), ("rotated", "after"), ("first", "branch")] {
-            for name in [CONFIG, ROSTER] {
-                let (from, to) = (&self.states[one].files[name], &self.states[other].files[name]);
-                let (from, to): (Vec<_>, Vec<_>) =
-                    (from.lines().collect(), to.lines().collect());
-                if from.len() == to.len() {
-                    let texts = choices(&from, &to);
-                    self.try_heads(name, texts, [one, other]);
-                }
-            }
+        let states = ["first", "next"];
+        for name in [CONFIG, ROSTER] {
+            let texts = states.map(|state| self.states[state].files[name].clone());
+            let texts = choices(&texts[0], &texts[1]);
+            self.try_heads(name, &texts, states);
         }
         for (one, other) in [("next", "rotated"), ("rotated", "next")] {
-            let (from, to) = (&self.states[one].files[ROSTER], &self.states[other].files[ROSTER]);
+            let (from, to) = (
+                &self.states[one].files[ROSTER],
+                &self.states[other].files[ROSTER],
+            );
             let texts = insertions(from, to);
-            self.try_heads(ROSTER, texts, [one, other]);
+            self.try_heads(ROSTER, &texts, [one, other]);
         }
     }
 
-    fn try_heads(&mut self, name: &str, texts: Vec<String>, states: [&'static str; 2]) {
+    fn try_heads(&mut self, name: &str, texts: &[String], states: [&'static str; 2]) {
         for state in states {
             for (file, text) in &self.states[state].files {
                 put(&self.root, file, text);
             }
             for (number, text) in texts.iter().enumerate() {
-                self.mixes += 1;
-                if !is_full() && number % 16 != 0 {
-                    continue;
-                }
-                put(&self.root, name, text);
-                self.home.restore();
-                let head = open(self.reader.is_strict).and_then(|project| head_text(&project));
-                let is_one = |head: &String| {
-                    let roster = head.split_once("}\n").expect("both parts").1;
-                    let parts = states.map(|state| self.states[state].head.split_once("}\n"));
-                    parts.into_iter().flatten().any(|(_, own)| own == roster)
-                };
-                match head {
-                    Ok(head) if is_one(&head) => self.same += 1,
-                    Ok(head) => self.problems.push(format!("{name} {number} of {states:?}: {head}")),
-                    Err(error) => {
-                        let is_own = error.kind == Kind::NotMember;
-                        let what = format!("{name} {number} of {states:?}");
-                        let error = if is_own { error.with_subject(ROSTER) } else { error };
-                        self.judge_refused(&what, Err(error), &[ROSTER, CONFIG, "work"]);
-                    }
+                if is_full() || number % 32 == 0 {
+                    put(&self.root, name, text);
+                    self.try_head(&format!("{name} {number} of {states:?}"), states);
                 }
             }
         }
     }
+
+    /// Either part must be that of one of the states.
+    fn try_head(&mut self, what: &str, states: [&'static str; 2]) {
+        self.mixes += 1;
+        self.home.restore();
+        let head = open(self.reader.is_strict).and_then(|project| head_text(&project));
+        let is_of = |part: usize, text: &String| {
+            states
+                .iter()
+                .any(|one| self.states[one].head[part] == *text)
+        };
+        match head {
+            Ok(head) if is_of(0, &head[0]) && is_of(1, &head[1]) => self.same += 1,
+            // What is named is the member that the roster does not list.
+            Err(error) if error.kind == Kind::NotMember => self.refused += 1,
+            head => self.judge_refused(what, head.map(|_| ()), &[ROSTER, CONFIG, "work"]),
+        }
+    }
 }
 
-/// Every choice between lines that differ, of two texts with as many lines. Of more than 2^13, those
-/// are left out that take the lines after the 13th difference from different texts.
-fn choices(from: &[&str], to: &[&str]) -> Vec<String> {
-    let differing: Vec<_> = (0..from.len()).filter(|at| from[*at] != to[*at]).collect();
+/// Every choice between the lines that differ, of two texts with as many lines. Beyond 13 of them those
+/// at the end, which are one member's, are taken together.
+fn choices(from: &str, to: &str) -> Vec<String> {
+    let (from, to): (Vec<_>, Vec<_>) = (from.lines().collect(), to.lines().collect());
+    let length = from.len().max(to.len());
+    let differing: Vec<_> = (0..length)
+        .filter(|at| from.get(*at) != to.get(*at))
+        .collect();
     let is_taken = |choice: usize, line: usize| {
         let place = differing.iter().position(|at| *at == line);
         place.is_some_and(|place| choice >> place.min(12) & 1 == 1)
     };
     let text = |choice: usize| {
-        let line = |at: usize| if is_taken(choice, at) { to[at] } else { from[at] };
-        (0..from.len()).flat_map(|at| [line(at), "\n"]).collect()
+        let line = |at: usize| {
+            if is_taken(choice, at) {
+                to.get(at)
+            } else {
+                from.get(at)
+            }
+        };
+        let lines = (0..length).filter_map(line);
+        lines.flat_map(|line| [line, "\n"]).collect()
     };
     (0..1 << differing.len().min(13)).map(text).collect()
 }
@@ -430,69 +464,4 @@ fn insertions(from: &str, to: &str) -> Vec<String> {
         }
     }
     texts
-}
-
-/// What two branches of a scope are together: each entry that one of them has changed.
-fn joined(base: &ScopeText, one: &ScopeText, other: &ScopeText) -> ScopeText {
-    let mut entries = one.entries.clone();
-    for (key, entry) in &other.entries {
-        if base.entries.get(key) != Some(entry) {
-            entries.insert(key.clone(), entry.clone());
-        }
-    }
-    ScopeText { entries, sequence: one.sequence.max(other.sequence), is_older: false }
-}
-
-impl State {
-    /// What was saved of a state, by who made it.
-    fn load(directory: &Path, name: &'static str) -> Self {
-        let kagi = directory.join(".kagi");
-        let mut names: Vec<_> = scopes().iter().map(ScopeName::file).collect();
-        names.extend([CONFIG, ROSTER].map(String::from));
-        let read = |name: String| {
-            let text = fs::read_to_string(kagi.join(&name)).expect("a readable file");
-            (name, text)
-        };
-        let files: BTreeMap<_, _> = names.into_iter().map(read).collect();
-        let roster = Roster::read(ROSTER, files[ROSTER].as_bytes()).expect("a roster");
-        let (head, scopes) = super::saved_text(directory);
-        State { name, files, roster, head, scopes }
-    }
-}
-
-impl Boxes {
-    /// By who wrote them: the next commit and the branch follow the first; a rotation lists just the box
-    /// that it replaces; what comes after it lists that too.
-    fn of(states: &BTreeMap<&'static str, State>, file: &str) -> Self {
-        let mut boxes = Boxes::default();
-        let line = |state: &str| {
-            let lines = boxes_of(&states[state].files[file]);
-            assert_eq!(lines.len(), 1, "{state} {file}");
-            lines.into_iter().next().expect("a box")
-        };
-        for (state, before) in [
-            ("first", None),
-            ("next", Some("first")),
-            ("branch", Some("first")),
-            ("rotated", Some("next")),
-            ("after", Some("rotated")),
-            ("other", None),
-            ("twin", None),
-        ] {
-            let own = line(state);
-            if boxes.origin.contains_key(&own) {
-                continue;
-            }
-            let mut ancestors = BTreeSet::new();
-            if let Some(before) = before.map(line) {
-                if state != "rotated" {
-                    ancestors.extend(boxes.ancestors[&before].clone());
-                }
-                ancestors.insert(before);
-            }
-            boxes.origin.insert(own.clone(), state);
-            boxes.ancestors.insert(own, ancestors);
-        }
-        boxes
-    }
 }

@@ -4,6 +4,7 @@
 
 pub mod changes;
 pub mod mixes;
+pub mod states;
 
 use crate::common::{self, Device, World, copy, identity_of};
 use kagi::error::{Error, Kind};
@@ -67,7 +68,7 @@ impl Fixture {
         let fay = fixture.world.device("Fay");
         fay.kagi(path, "member join --name Fay --no-git").ok();
         let own = fixture.bob.kagi_home().join("identity.json");
-        common_private(&fixture.new.kagi_home());
+        make_private(&fixture.new.kagi_home());
         fs::copy(own, fixture.new.kagi_home().join("identity.json")).expect("a copy");
         let trust = format!("trust {}", identity_of(ada).id);
         fixture.new.kagi(path, &trust).ok();
@@ -104,10 +105,10 @@ impl Fixture {
         copy(from, &self.world.root.join("saved").join(name));
     }
 
-    /// A task of this test program, as a device with some home, in the directory of the project.
-    pub fn task(&self, device: &Device, task: &str) -> std::process::Command {
+    /// A task of this test program, as a device with some home, in a directory.
+    pub fn task(&self, device: &Device, at: &Path, task: &str) -> std::process::Command {
         let program = env::current_exe().expect("this program");
-        let mut command = device.command(program, &self.path);
+        let mut command = device.command(program, at);
         command.args(["in_a_process_of_its_own", "--exact", "--nocapture"]);
         command.env(TASK, task).env(ROOT, &self.world.root);
         for name in ["KAGI_TEST_SCALE", "KAGI_TEST_SEED"] {
@@ -118,7 +119,8 @@ impl Fixture {
 
     /// Runs a task to its end, and says what it says.
     pub fn run(&self, device: &Device, task: &str) {
-        let output = self.task(device, task).output().expect("this program");
+        let output = self.task(device, &self.path, task).output();
+        let output = output.expect("this program");
         let text = String::from_utf8_lossy(&output.stdout);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "\n{text}{errors}");
@@ -132,7 +134,7 @@ impl Fixture {
 }
 
 /// A directory that its owner alone can open.
-fn common_private(path: &Path) {
+pub fn make_private(path: &Path) {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     let mut builder = fs::DirBuilder::new();
     builder
@@ -179,10 +181,7 @@ pub fn scope_text(project: &Project, name: &ScopeName) -> Content<ScopeText> {
             let value = String::from_utf8_lossy(entry.value.expose());
             let (about, author) = (&entry.description, &entry.author);
             let (time, version, epoch) = (entry.time, entry.version, entry.epoch);
-            let _ = writeln!(
-                text,
-                "{value:?} {about:?} {author} {time} {version} {epoch}"
-            );
+            let _ = write!(text, "{value:?} {about:?} {author} {time} {version} {epoch};");
         }
         entries.insert(key.to_string(), text);
     }
@@ -203,12 +202,11 @@ pub fn scopes() -> Vec<ScopeName> {
     scopes
 }
 
-/// Configuration, members and services, as they were accepted.
-pub fn head_text(project: &Project) -> Content<String> {
-    let mut text = format!("{}", project.config.write());
+/// The configuration, and then members and services, as they were accepted.
+pub fn head_text(project: &Project) -> Content<[String; 2]> {
     let roster = &project.roster;
-    let (project_id, epoch, sequence) = (&roster.project, roster.epoch, roster.sequence);
-    let _ = writeln!(text, "{project_id} {epoch} {sequence} {:?}", roster.removed);
+    let (id, epoch, sequence) = (&roster.project, roster.epoch, roster.sequence);
+    let mut text = format!("{id} {epoch} {sequence} {:?}\n", roster.removed);
     for member in &roster.members {
         let public = HEX.encode(&member.public);
         let _ = writeln!(
@@ -218,7 +216,7 @@ pub fn head_text(project: &Project) -> Content<String> {
         );
     }
     let _ = writeln!(text, "{:?}", project.services()?);
-    Ok(text)
+    Ok([project.config.write(), text])
 }
 
 /// Who has asked to join. What they call themselves is vouched for by nobody (FORMAT 12).
@@ -234,7 +232,7 @@ pub fn requests_text(project: &Project) -> Content<String> {
 /// Everything that the project holds for this reader; `None` for a scope that it may not open.
 pub fn project_text() -> Content<String> {
     let project = open(false)?;
-    let mut text = head_text(&project)? + &requests_text(&project)?;
+    let mut text = head_text(&project)?.concat() + &requests_text(&project)?;
     for name in scopes() {
         let own = match scope_text(&project, &name) {
             Err(error) if error.kind == Kind::NoAccess => None,
