@@ -15,9 +15,11 @@ mod common;
 mod tampering;
 
 use kagi::crypto::hash::hash;
-use kagi::crypto::random;
+use kagi::crypto::{aead, length_prefixed, random};
 use kagi::format::key_text::Identity;
-use kagi::format::text::HEX;
+use kagi::format::names::Epoch;
+use kagi::format::scope_file::ScopeName;
+use kagi::format::text::{BASE64, HEX};
 use kagi::secret::Key;
 use std::env;
 use std::fs;
@@ -130,6 +132,15 @@ fn mixes_for_a_device_that_does_not_and_a_limited_member() {
     fixture.run(&fixture.cid, "mixes a limited member");
 }
 
+/// The store of a server, and what it answers.
+#[cfg(feature = "server")]
+#[test]
+fn every_change_of_a_store() {
+    let fixture = Fixture::new();
+    let desk = fixture.make_store();
+    fixture.run(&desk, "store");
+}
+
 #[test]
 fn in_a_process_of_its_own() {
     let Ok(task) = env::var(TASK) else {
@@ -140,6 +151,8 @@ fn in_a_process_of_its_own() {
         Some(("changes", who)) => changes::run(who),
         Some(("mixes", who)) => mixes::run(who),
         Some(("texts", name)) => states::write_texts(name, &saved()),
+        #[cfg(feature = "server")]
+        None if task == "store" => tampering::store::run(),
         _ => panic!("{task}"),
     }
 }
@@ -376,6 +389,62 @@ fn boxes_from_elsewhere() {
     let newer = format!("box 2.{rest}");
     fixture.refuses(SCOPE, &text.replace(own, &newer), &["development.enc"]);
     fs::write(fixture.file(SCOPE), format!("{text}{newer}\n")).expect("a written file");
+    fixture.is_whole();
+}
+
+/// Boxes under the right key, whose additional data (FORMAT 7.7) has one field of another place, or is
+/// without it: the key alone would not tell. The same box with the right data is what is read.
+#[test]
+fn boxes_of_the_right_key_whose_data_names_another_place() {
+    const SCOPE: &str = "secrets/app/development.enc";
+    let fixture = Fixture::new();
+    let (text, other) = (
+        fixture.read(SCOPE),
+        Epoch {
+            number: 1,
+            id: [7; 8],
+        },
+    );
+    let (config, roster, access) = common::access_of(&fixture.ada, &fixture.path);
+    let name = ScopeName::values("app", "development");
+    let key = access.scope_key(&name).expect("a key");
+    let line = box_of(&text).rsplit_once(' ').expect("a box");
+    let bytes = BASE64.decode(line.1).expect("base64").expose().to_vec();
+    let (nonce, sealed) = bytes.split_first_chunk::<24>().expect("a nonce");
+    let (project, epoch) = (config.project.as_bytes(), roster.epoch.to_bytes());
+    let right: [&[u8]; 6] = [
+        b"kagi-scope 1",
+        b"values",
+        project,
+        &epoch,
+        b"development",
+        b"app",
+    ];
+    let others: [&[u8]; 6] = [
+        b"kagi-scope 2",
+        b"files",
+        b"kgp_aaaaaaaaaaaaaaaaaaaa",
+        &other.to_bytes(),
+        b"production",
+        b"web",
+    ];
+    let plain = aead::open(&key.key, nonce, &length_prefixed(&right), sealed);
+    let plain = plain.expect("a snapshot");
+    let sealed_with = |fields: &[&[u8]]| {
+        let sealed = aead::seal(&key.key, &[9; 24], &length_prefixed(fields), &plain);
+        let sealed = BASE64.encode(&[&[9; 24], sealed.as_slice()].concat());
+        text.replace(line.1, &sealed)
+    };
+    let named = [".kagi/secrets/app/development.enc", "not authentic"];
+    for field in 0..right.len() {
+        let mut fields = right.to_vec();
+        fields[field] = others[field];
+        fixture.refuses(SCOPE, &sealed_with(&fields), &named);
+        fields.remove(field);
+        fixture.refuses(SCOPE, &sealed_with(&fields), &named);
+    }
+    fixture.refuses(SCOPE, &sealed_with(&[]), &named);
+    fs::write(fixture.file(SCOPE), sealed_with(&right)).expect("a written file");
     fixture.is_whole();
 }
 

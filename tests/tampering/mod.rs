@@ -5,6 +5,8 @@
 pub mod changes;
 pub mod mixes;
 pub mod states;
+#[cfg(feature = "server")]
+pub mod store;
 
 use crate::common::{self, Device, World, copy, identity_of};
 use kagi::error::{Error, Kind};
@@ -181,7 +183,10 @@ pub fn scope_text(project: &Project, name: &ScopeName) -> Content<ScopeText> {
             let value = String::from_utf8_lossy(entry.value.expose());
             let (about, author) = (&entry.description, &entry.author);
             let (time, version, epoch) = (entry.time, entry.version, entry.epoch);
-            let _ = write!(text, "{value:?} {about:?} {author} {time} {version} {epoch};");
+            let _ = write!(
+                text,
+                "{value:?} {about:?} {author} {time} {version} {epoch};"
+            );
         }
         entries.insert(key.to_string(), text);
     }
