@@ -1,7 +1,7 @@
 //! Bytes and lines: every bit, every length and every line of every file, and every line of other
 //! files at every place. Reading fails and names the file, or gives exactly what was there before.
 
-use super::{Content, is_full, open, project_text, requests_text, scope_text, scopes};
+use super::{Content, is_its_turn, open, project_text, requests_text, scope_text, scopes};
 use crate::common;
 use kagi::error::{Error, Kind};
 use kagi::format::scope_file::ScopeName;
@@ -107,7 +107,7 @@ impl Reader {
     /// Reads with other bytes in a file; true if this one of the changes was tried.
     fn try_bytes(&mut self, file: &Path, original: &str, bytes: &[u8], what: &str) -> bool {
         self.count += 1;
-        if !is_full() && self.count % STRIDE != 0 {
+        if !is_its_turn(self.count, STRIDE) {
             return false;
         }
         self.tried += 1;

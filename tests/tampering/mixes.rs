@@ -9,7 +9,7 @@
 //! refuses it where that is meant (11.4).
 
 use super::states::{Boxes, CONFIG, HISTORY, ROSTER, STATES, State, boxes_of, joined};
-use super::{Content, ScopeText, head_text, is_full, open, scope_text, scopes};
+use super::{Content, ScopeText, head_text, is_its_turn, open, scope_text, scopes};
 use crate::common;
 use kagi::crypto::hash::hash;
 use kagi::error::{Error, Kind};
@@ -21,6 +21,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// Of so many mixes one is tried, unless everything is; and of those of the lines of a roster, of
+/// which there are many more, and nearly all are no roster.
+const STRIDE: usize = 7;
+const HEADS_STRIDE: usize = 32;
 
 /// Who reads: by the words of its task.
 struct Reader {
@@ -175,7 +180,7 @@ impl Mixing {
 
     fn try_mix(&mut self, mix: &BTreeMap<String, &'static str>) {
         self.number += 1;
-        if !is_full() && self.number % 7 != 0 {
+        if !is_its_turn(self.number, STRIDE) {
             return;
         }
         self.mixes += 1;
@@ -355,7 +360,7 @@ impl Mixing {
             }
             for choice in 0_usize..1 << lines.len() {
                 self.number += 1;
-                if !is_full() && self.number % 7 != 0 {
+                if !is_its_turn(self.number, STRIDE) {
                     continue;
                 }
                 self.mixes += 1;
@@ -399,7 +404,7 @@ impl Mixing {
                 put(&self.root, file, text);
             }
             for (number, text) in texts.iter().enumerate() {
-                if is_full() || number % 32 == 0 {
+                if is_its_turn(number, HEADS_STRIDE) {
                     put(&self.root, name, text);
                     self.try_head(&format!("{name} {number} of {states:?}"), states);
                 }

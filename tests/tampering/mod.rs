@@ -32,8 +32,13 @@ pub const SCOPES: [(&str, &str); 4] = [
 ];
 
 /// True if everything is to be tried, and not one change of some.
-pub fn is_full() -> bool {
+fn is_full() -> bool {
     env::var_os("KAGI_TEST_SCALE").is_some_and(|scale| scale == "full")
+}
+
+/// True if a change is tried: all of them, or one of so many.
+pub fn is_its_turn(number: usize, stride: usize) -> bool {
+    is_full() || number.is_multiple_of(stride)
 }
 
 /// Two services with two environments each, and a stored file. Ada and Bob may open everything, Cid

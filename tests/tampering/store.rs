@@ -5,7 +5,7 @@
 //! Not asked: to notice that lines at the end of the audit log are gone; and to find a change of a name,
 //! or of the list of requests that were there, which no hash covers and no member reads.
 
-use super::{Fixture, ROOT, is_full};
+use super::{Fixture, ROOT, is_its_turn};
 use crate::common::{self, Device, copy, identity_of};
 use kagi::crypto::hash::hash;
 use kagi::error::{Error, Result};
@@ -195,9 +195,9 @@ impl Tampering {
         }
     }
 
-    fn is_its_turn(&mut self) -> bool {
+    fn is_next(&mut self) -> bool {
         self.number += 1;
-        let is_tried = is_full() || self.number % STRIDE == 0;
+        let is_tried = is_its_turn(self.number, STRIDE);
         self.tried += usize::from(is_tried);
         is_tried
     }
@@ -222,7 +222,7 @@ impl Tampering {
         let parts = [vec![manifest], blobs].concat();
         for part in 0..parts.len() {
             for (what, bytes) in changes(&parts[part]) {
-                if !self.is_its_turn() {
+                if !self.is_next() {
                     continue;
                 }
                 let mut parts = parts.clone();
@@ -252,7 +252,7 @@ impl Tampering {
         let original = self.answer(&root).expect("a store that answers");
         for (file, (_, bytes)) in &files {
             for (what, changed) in changes(bytes) {
-                if !self.is_its_turn() {
+                if !self.is_next() {
                     continue;
                 }
                 fs::write(file, &changed).expect("a written file");
