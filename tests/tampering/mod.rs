@@ -246,7 +246,11 @@ pub fn project_text() -> Content<String> {
     for name in scopes() {
         let own = match scope_text(&project, &name) {
             Err(error) if error.kind == Kind::NoAccess => None,
-            own => Some(own?),
+            // How new a scope was that the device has seen is a note alone (FORMAT 11.4).
+            own => Some(ScopeText {
+                is_older: false,
+                ..own?
+            }),
         };
         let _ = writeln!(text, "{name} {own:?}");
     }
