@@ -139,6 +139,7 @@ fn every_change_of_a_store() {
     let fixture = Fixture::new();
     let desk = fixture.make_store();
     fixture.run(&desk, "store");
+    fixture.try_store(&desk);
 }
 
 #[test]
@@ -170,6 +171,7 @@ fn the_refused_file_is_named() {
                 .values(&fixture.path, &format!("-s {service} -e {env}"))
         })
         .collect();
+    let (mut refused, mut same) = (0, 0);
     for file in fixture.files() {
         let bytes = fs::read(&file).expect("a readable file");
         let at_scope = SCOPES
@@ -189,16 +191,24 @@ fn the_refused_file_is_named() {
             if outcome.code == Some(0) {
                 let values = common::variables(&outcome.stdout);
                 assert_eq!(values, original[at_scope.unwrap_or(0)]);
+                same += 1;
             } else {
                 let named = named_as(&fixture, &file);
                 let is_named = named.iter().any(|name| outcome.stderr.contains(name));
                 assert!(is_named, "{}: {}", file.display(), outcome.stderr);
                 outcome.fails(&["kagi: error: "]);
+                refused += 1;
             }
         }
         fs::write(&file, bytes).expect("a written file");
     }
     fixture.is_whole();
+    assert!(refused > same);
+    common::say(&format!(
+        "assured: tamper: kagi run: {} changes of bytes: {refused} refused by the file's name, {same} \
+         ran with the same values",
+        refused + same
+    ));
 }
 
 /// What a message may call a file. Those of the device by the whole path; or, if they are well

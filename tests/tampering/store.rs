@@ -64,6 +64,49 @@ impl Fixture {
     }
 }
 
+impl Fixture {
+    /// A sample with the real program: a bit in the middle of each file, and the first half of it alone.
+    pub fn try_store(&self, desk: &Device) {
+        let (store, fresh) = (self.world.root.join("store"), self.world.directory("fresh"));
+        let project = Site::at(&self.world.root.join("pushed")).claimed_project();
+        let project = project.expect("a project");
+        let pull = format!("pull --remote {} --project {project}", store.display());
+        let check = format!("serve --check --store {}", store.display());
+        let (mut tried, mut refused) = (0, 0);
+        for (file, (_, bytes)) in common::listing(&store) {
+            let has_hash = !file.ends_with("name") && !bytes.is_empty();
+            if !has_hash {
+                continue; // A directory, or what no member reads.
+            }
+            let mut flipped = bytes.clone();
+            flipped[bytes.len() / 2] ^= 4;
+            for changed in [&flipped[..], &bytes[..bytes.len() / 2]] {
+                fs::write(&file, changed).expect("a written file");
+                desk.kagi(&fresh, &check).fails(&["kagi: "]);
+                let pulled = desk.kagi(&fresh, &pull);
+                if pulled.code == Some(0) {
+                    desk.kagi(&fresh, &format!("trust {}", identity_of(&self.ada).id))
+                        .ok();
+                    assert_eq!(desk.values(&fresh, ""), common::pairs("KEY=2"));
+                    fs::remove_dir_all(fresh.join(".kagi")).expect("a project");
+                } else {
+                    pulled.fails(&["kagi: error: "]);
+                    refused += 1;
+                }
+                assert_eq!(common::listing(&fresh).len(), 1, "something was written");
+                tried += 1;
+                fs::remove_dir_all(&store).expect("a store");
+                copy(&self.world.root.join("saved/store"), &store);
+            }
+        }
+        assert!(refused > 0);
+        common::say(&format!(
+            "assured: tamper: kagi serve --check found all of {tried} changes, kagi pull refused \
+             {refused} of them and gave the same values after the others"
+        ));
+    }
+}
+
 // In a process of its own.
 
 /// Asks a store that is opened for each request.
