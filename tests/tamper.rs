@@ -1,7 +1,7 @@
 //! Every change of a byte that somebody could make: in the files of a project, and in those that
 //! a device keeps of it. Reading then fails, or gives exactly what was there before.
 //!
-//! Every bit, every length and every line of every file is tried (one of five, without
+//! Every bit, every length and every line of every file is tried (one of seven, without
 //! `KAGI_TEST_SCALE=full`), and every mix of the files, and of their lines, of two authentic states:
 //! in processes that have a device's environment and read everything as the commands do. What
 //! people would do by hand, and a sample of the bits, is tried with the real program: the file that

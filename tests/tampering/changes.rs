@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Of so many changes one is tried, unless everything is. A byte has nine: no factor of that.
-const STRIDE: usize = 5;
+const STRIDE: usize = 7;
 
 /// A reader that is shown one change after the other.
 struct Reader {
