@@ -1,72 +1,42 @@
 //! Every change of a byte that somebody could make: in the files of a project, and in those that
 //! a device keeps of it. Reading then fails, or gives exactly what was there before.
 //!
-//! Every bit and every length of every file is tried, in a process of its own that has the device's
-//! environment and reads everything as the commands do; lines are moved by the same process. What
+//! Every bit, every length and every line of every file is tried (one of seven, without
+//! `KAGI_TEST_SCALE=full`), and every mix of the files, and of their lines, of two authentic states:
+//! in processes that have a device's environment and read everything as the commands do. What
 //! people would do by hand, and a sample of the bits, is tried with the real program: the file that
 //! it refuses must be named.
 //!
-//! Not promised, so not asked: to notice that a whole file, or one of two boxes, is gone.
+//! Not promised, so not asked: to notice that a whole file, or one of two boxes, is gone or older,
+//! where the reader has no history.
 #![cfg(unix)]
 
 mod common;
+mod tampering;
 
-use common::{Device, World, admit, pairs};
 use kagi::crypto::hash::hash;
-use kagi::crypto::random;
+use kagi::crypto::{aead, length_prefixed, random};
 use kagi::format::key_text::Identity;
+use kagi::format::names::Epoch;
 use kagi::format::scope_file::ScopeName;
-use kagi::format::text::HEX;
-use kagi::project::{Opening, Project, Site};
+use kagi::format::text::{BASE64, HEX};
 use kagi::secret::Key;
 use std::env;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use tampering::{Fixture, ROOT, SCOPES, TASK, changes, mixes, states};
 
-const PARTS: usize = 2;
-/// Tells the second process which part is its own.
-const PART: &str = "KAGI_TEST_PART";
-
-const SCOPES: [(&str, &str); 4] = [
-    ("app", "development"),
-    ("app", "production"),
-    ("web", "development"),
-    ("web", "production"),
-];
-
-/// Two services with two environments each, and two members; opened before, so that it is pinned.
-struct Fixture {
-    world: World,
-    ada: Device,
-    path: PathBuf,
-}
+use common::pairs;
 
 impl Fixture {
-    fn new() -> Self {
-        let world = World::new();
-        let ada = world.device("Ada");
-        let path = world.directory("work");
-        let init = "init --name Ada --envs=development,production";
-        ada.kagi(&path, init).ok();
-        admit(&world, &ada, "Bob", &path);
-        for (service, env) in SCOPES {
-            let set = format!("set -s {service} -e {env} KEY {service}-{env} --desc about");
-            ada.kagi(&path, &set).ok();
-        }
-        ada.kagi(&path, "set OTHER 2").ok();
-        ada.kagi(&path, "get").ok();
-        Fixture { world, ada, path }
-    }
-
     /// The files of the project, and of the device.
     fn files(&self) -> Vec<PathBuf> {
         let below = |directory: &Path| common::listing(directory).into_keys();
         let files = below(&self.path).chain(below(&self.ada.home));
         let files: Vec<_> = files.filter(|path| path.is_file()).collect();
-        // `.gitattributes`, `kagi.json`, `access.json`, the scopes, identity, pin, checkout.
-        assert_eq!(files.len(), 6 + SCOPES.len(), "{files:?}");
+        // `.gitattributes`, `kagi.json`, `access.json`, three requests, the scopes, a stored file,
+        // identity, pin, checkout.
+        assert_eq!(files.len(), 10 + SCOPES.len(), "{files:?}");
         files
     }
 
@@ -117,216 +87,74 @@ fn scope_of(path: &Path) -> Option<(&'static str, &'static str)> {
     SCOPES.into_iter().find(is_it)
 }
 
-// In a process of its own: all bits, all lengths, all lines.
+// In processes of their own: all bits, all lengths, all lines; and all mixes.
+
+fn changed_for(who: &str, device: impl Fn(&Fixture) -> &common::Device) {
+    let fixture = Fixture::new();
+    let other = fixture.world.directory("other");
+    fixture.found(&other);
+    fixture.save(&other, "other");
+    fixture.run(device(&fixture), &format!("changes {who}"));
+}
 
 #[test]
-fn every_bit_every_length_and_every_line() {
-    let fixtures: Vec<_> = (0..PARTS).map(|_| Fixture::new()).collect();
-    let start = |(part, fixture): (usize, &Fixture)| {
-        let program = env::current_exe().expect("this program");
-        let mut command = fixture.ada.command(program, &fixture.path);
-        command.args(["in_a_process_of_its_own", "--exact", "--nocapture"]);
-        command.env(PART, part.to_string());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().expect("this program")
-    };
-    let children: Vec<_> = fixtures.iter().enumerate().map(start).collect();
-    for child in children {
-        let output = child.wait_with_output().expect("its end");
-        let text = String::from_utf8_lossy(&output.stdout);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "\n{text}{errors}");
-        let lines = text.lines().filter(|line| line.starts_with("tamper: "));
-        let lines: Vec<_> = lines.collect();
-        assert!(!lines.is_empty(), "it did nothing: {text}");
-        common::say(&lines.join("\n"));
-    }
+fn every_change_for_a_device_that_knows_the_project() {
+    changed_for("a pinned device", |fixture| &fixture.ada);
+}
+
+#[test]
+fn every_change_for_a_device_that_does_not() {
+    changed_for("a new device", |fixture| &fixture.new);
+}
+
+#[test]
+fn every_change_for_a_limited_member() {
+    changed_for("a limited member", |fixture| &fixture.cid);
+}
+
+#[test]
+fn mixes_for_devices_that_know_the_project() {
+    let fixture = Fixture::new();
+    let before = fixture.make_states();
+    fixture.run(&fixture.ada, "mixes a pinned device");
+    fixture.run(&fixture.ada, "mixes a pinned device, strict");
+    fixture.run(
+        &before,
+        "mixes a device that was pinned before the rotation",
+    );
+}
+
+#[test]
+fn mixes_for_a_device_that_does_not_and_a_limited_member() {
+    let fixture = Fixture::new();
+    fixture.make_states();
+    fixture.run(&fixture.new, "mixes a new device");
+    fixture.run(&fixture.cid, "mixes a limited member");
+}
+
+/// The store of a server, and what it answers.
+#[cfg(feature = "server")]
+#[test]
+fn every_change_of_a_store() {
+    let fixture = Fixture::new();
+    let desk = fixture.make_store();
+    fixture.run(&desk, "store");
+    fixture.try_store(&desk);
 }
 
 #[test]
 fn in_a_process_of_its_own() {
-    let Ok(part) = env::var(PART) else {
+    let Ok(task) = env::var(TASK) else {
         return;
     };
-    let home = PathBuf::from(env::var_os("HOME").expect("a home"));
-    let path = env::current_dir().expect("a directory");
-    let mut tampering = Tampering::new(&path, part.parse().expect("a number"));
-    let below = |directory: &Path| common::listing(directory).into_keys();
-    let files: Vec<_> = below(&path)
-        .chain(below(&home))
-        .filter(|path| path.is_file())
-        .collect();
-    for file in &files {
-        tampering.bits_and_lengths(file);
-        tampering.lines(file);
-    }
-    for from in files.iter().filter(|path| scope_of(path).is_some()) {
-        for to in files.iter().filter(|path| scope_of(path).is_some()) {
-            tampering.moved_lines(from, to);
-        }
-    }
-    tampering.report(&files);
-}
-
-/// What is read of the project, or why it is not.
-type Content = Result<String, String>;
-
-struct Tampering {
-    part: usize,
-    count: usize,
-    refused: usize,
-    original: String,
-    /// To read single scopes with.
-    project: Project,
-    problems: Vec<String>,
-}
-
-fn open() -> Result<Project, String> {
-    let opening = Opening {
-        is_strict: false,
-        forgets: false,
-        remembers: false,
-        confirm: &|_| false,
-    };
-    let site = Site::find().map_err(|error| format!("{error:?}"))?;
-    Project::open(site, &opening).map_err(|error| format!("{error:?}"))
-}
-
-/// Everything that a scope holds.
-fn scope_text(project: &Project, service: &str, env: &str) -> Content {
-    let name = ScopeName::values(service, env);
-    let found = project.load(&name).map_err(|error| format!("{error:?}"))?;
-    let scope = found.ok_or("no file")?.scope;
-    let mut text = format!("{service} {env} {}\n", scope.sequence);
-    for (key, entries) in scope.iter() {
-        for entry in entries {
-            let value = String::from_utf8_lossy(entry.value.expose());
-            let (about, author) = (&entry.description, &entry.author);
-            let (time, version) = (entry.time, entry.version);
-            let _ = writeln!(text, "{key} {value} {about} {author} {time} {version}");
-        }
-    }
-    Ok(text)
-}
-
-/// Everything that the project holds.
-fn project_text() -> Content {
-    let project = open()?;
-    let mut text = format!("{:?}\n", project.config.envs);
-    for member in &project.roster.members {
-        let _ = writeln!(text, "{} {} {:?}", member.id, member.name, member.grants);
-    }
-    let services = project.services();
-    let _ = writeln!(
-        text,
-        "{:?}",
-        services.map_err(|error| format!("{error:?}"))?
-    );
-    for (service, env) in SCOPES {
-        text += &scope_text(&project, service, env)?;
-    }
-    Ok(text)
-}
-
-impl Tampering {
-    fn new(path: &Path, part: usize) -> Self {
-        assert!(path.join(".kagi").is_dir());
-        Tampering {
-            part,
-            count: 0,
-            refused: 0,
-            original: project_text().expect("a project that opens"),
-            project: open().expect("a project that opens"),
-            problems: Vec::new(),
-        }
-    }
-
-    /// Reads with other bytes in a file.
-    fn try_bytes(&mut self, file: &Path, bytes: &[u8], what: &str) {
-        self.count += 1;
-        if self.count % PARTS != self.part {
-            return;
-        }
-        fs::write(file, bytes).expect("a written file");
-        let (content, original) = match scope_of(file) {
-            None => (project_text(), self.original.clone()),
-            // The roster is accepted once; what is in question is this scope.
-            Some((service, env)) => {
-                let line = format!("{service} {env} ");
-                let start = self.original.find(&line).unwrap_or_default();
-                let content = scope_text(&self.project, service, env);
-                let length = content.as_ref().map_or(0, String::len);
-                let end = (start + length).min(self.original.len());
-                (content, self.original[start..end].to_string())
-            }
-        };
-        match content {
-            Err(_) => self.refused += 1,
-            Ok(content) if content == original => {}
-            Ok(content) => self
-                .problems
-                .push(format!("{} {what}: it reads\n{content}", file.display())),
-        }
-    }
-
-    fn bits_and_lengths(&mut self, file: &Path) {
-        let bytes = fs::read(file).expect("a readable file");
-        let mut changed = bytes.clone();
-        for at in 0..bytes.len() {
-            for bit in 0..8 {
-                changed[at] ^= 1 << bit;
-                self.try_bytes(file, &changed, &format!("byte {at}, bit {bit}"));
-                changed[at] = bytes[at];
-            }
-            self.try_bytes(file, &bytes[..at], &format!("cut to {at}"));
-        }
-        fs::write(file, bytes).expect("a written file");
-    }
-
-    /// Every line left out, doubled, or changed for the next one.
-    fn lines(&mut self, file: &Path) {
-        let text = fs::read_to_string(file).expect("a readable file");
-        let lines: Vec<_> = text.split_inclusive('\n').collect();
-        for at in 0..lines.len() {
-            let without = [&lines[..at], &lines[at + 1..]].concat().concat();
-            let doubled = [&lines[..=at], &lines[at..]].concat().concat();
-            let mut swapped = lines.clone();
-            swapped.swap(at, (at + 1) % lines.len());
-            for changed in [without, doubled, swapped.concat()] {
-                self.try_bytes(file, changed.as_bytes(), &format!("line {at}"));
-            }
-        }
-        fs::write(file, text).expect("a written file");
-    }
-
-    /// Every line of one scope at every place of another, beside and instead of its lines.
-    fn moved_lines(&mut self, from: &Path, to: &Path) {
-        let read = |path| fs::read_to_string(path).expect("a readable file");
-        let (from, text) = (read(from), read(to));
-        let lines: Vec<_> = text.split_inclusive('\n').collect();
-        for line in from.split_inclusive('\n') {
-            for at in 0..=lines.len() {
-                let beside = [&lines[..at], &[line], &lines[at..]].concat().concat();
-                self.try_bytes(to, beside.as_bytes(), &format!("a line at {at}"));
-                let after = lines.get(at + 1..).unwrap_or_default();
-                let instead = [&lines[..at], &[line], after].concat().concat();
-                self.try_bytes(to, instead.as_bytes(), &format!("a line for {at}"));
-            }
-        }
-        self.try_bytes(to, from.as_bytes(), "another scope");
-        fs::write(to, text).expect("a written file");
-    }
-
-    fn report(self, files: &[PathBuf]) {
-        assert!(self.problems.is_empty(), "{}", self.problems.join("\n"));
-        assert_eq!(project_text().as_ref(), Ok(&self.original));
-        let (tried, refused) = (self.count / PARTS, self.refused);
-        assert!(refused > tried / 2);
-        common::say(&format!(
-            "tamper: part {} of {PARTS}: {} files, {tried} changes, {refused} refused, the others without effect",
-            self.part + 1,
-            files.len(),
-        ));
+    let saved = || PathBuf::from(env::var_os(ROOT).expect("a world")).join("saved");
+    match task.split_once(' ') {
+        Some(("changes", who)) => changes::run(who),
+        Some(("mixes", who)) => mixes::run(who),
+        Some(("texts", name)) => states::write_texts(name, &saved()),
+        #[cfg(feature = "server")]
+        None if task == "store" => tampering::store::run(),
+        _ => panic!("{task}"),
     }
 }
 
@@ -343,6 +171,7 @@ fn the_refused_file_is_named() {
                 .values(&fixture.path, &format!("-s {service} -e {env}"))
         })
         .collect();
+    let (mut refused, mut same) = (0, 0);
     for file in fixture.files() {
         let bytes = fs::read(&file).expect("a readable file");
         let at_scope = SCOPES
@@ -362,16 +191,24 @@ fn the_refused_file_is_named() {
             if outcome.code == Some(0) {
                 let values = common::variables(&outcome.stdout);
                 assert_eq!(values, original[at_scope.unwrap_or(0)]);
+                same += 1;
             } else {
                 let named = named_as(&fixture, &file);
                 let is_named = named.iter().any(|name| outcome.stderr.contains(name));
                 assert!(is_named, "{}: {}", file.display(), outcome.stderr);
                 outcome.fails(&["kagi: error: "]);
+                refused += 1;
             }
         }
         fs::write(&file, bytes).expect("a written file");
     }
     fixture.is_whole();
+    assert!(refused > same);
+    common::say(&format!(
+        "assured: tamper: kagi run: {} changes of bytes: {refused} refused by the file's name, {same} \
+         ran with the same values",
+        refused + same
+    ));
 }
 
 /// What a message may call a file. Those of the device by the whole path; or, if they are well
@@ -410,7 +247,7 @@ fn a_roster_that_was_edited() {
     }
     for (from, to) in [
         ("\"name\": \"Bob\"", "\"name\": \"Eve\""),
-        ("\"sequence\": 2", "\"sequence\": 3"),
+        ("\"sequence\": 3", "\"sequence\": 4"),
         ("\"epoch\": \"1.", "\"epoch\": \"2."),
         (
             "\"removed\": []",
@@ -562,6 +399,62 @@ fn boxes_from_elsewhere() {
     let newer = format!("box 2.{rest}");
     fixture.refuses(SCOPE, &text.replace(own, &newer), &["development.enc"]);
     fs::write(fixture.file(SCOPE), format!("{text}{newer}\n")).expect("a written file");
+    fixture.is_whole();
+}
+
+/// Boxes under the right key, whose additional data (FORMAT 7.7) has one field of another place, or is
+/// without it: the key alone would not tell. The same box with the right data is what is read.
+#[test]
+fn boxes_of_the_right_key_whose_data_names_another_place() {
+    const SCOPE: &str = "secrets/app/development.enc";
+    let fixture = Fixture::new();
+    let (text, other) = (
+        fixture.read(SCOPE),
+        Epoch {
+            number: 1,
+            id: [7; 8],
+        },
+    );
+    let (config, roster, access) = common::access_of(&fixture.ada, &fixture.path);
+    let name = ScopeName::values("app", "development");
+    let key = access.scope_key(&name).expect("a key");
+    let line = box_of(&text).rsplit_once(' ').expect("a box");
+    let bytes = BASE64.decode(line.1).expect("base64").expose().to_vec();
+    let (nonce, sealed) = bytes.split_first_chunk::<24>().expect("a nonce");
+    let (project, epoch) = (config.project.as_bytes(), roster.epoch.to_bytes());
+    let right: [&[u8]; 6] = [
+        b"kagi-scope 1",
+        b"values",
+        project,
+        &epoch,
+        b"development",
+        b"app",
+    ];
+    let others: [&[u8]; 6] = [
+        b"kagi-scope 2",
+        b"files",
+        b"kgp_aaaaaaaaaaaaaaaaaaaa",
+        &other.to_bytes(),
+        b"production",
+        b"web",
+    ];
+    let plain = aead::open(&key.key, nonce, &length_prefixed(&right), sealed);
+    let plain = plain.expect("a snapshot");
+    let sealed_with = |fields: &[&[u8]]| {
+        let sealed = aead::seal(&key.key, &[9; 24], &length_prefixed(fields), &plain);
+        let sealed = BASE64.encode(&[&[9; 24], sealed.as_slice()].concat());
+        text.replace(line.1, &sealed)
+    };
+    let named = [".kagi/secrets/app/development.enc", "not authentic"];
+    for field in 0..right.len() {
+        let mut fields = right.to_vec();
+        fields[field] = others[field];
+        fixture.refuses(SCOPE, &sealed_with(&fields), &named);
+        fields.remove(field);
+        fixture.refuses(SCOPE, &sealed_with(&fields), &named);
+    }
+    fixture.refuses(SCOPE, &sealed_with(&[]), &named);
+    fs::write(fixture.file(SCOPE), sealed_with(&right)).expect("a written file");
     fixture.is_whole();
 }
 
