@@ -166,12 +166,11 @@ def key_text(given):
 
 
 def wrap(given):
-    project, epoch = given.text("project"), names.epoch(given.text("epoch"))
     secret, said = given.hex("secret"), given.get("statement")
-    if given.get("public_key"):  # a wrap for this recipient
+    if given.get("public_key"):  # only a key, for 1.5 and 1.6
         p.check_public(given.hex("public_key"))
-        wraps.make(bytes(32), given.hex("public_key"), project, epoch, b"", b"")
-        return []
+        return [("shared", p.dh(secret, given.hex("public_key")).hex())]
+    project, epoch = given.text("project"), names.epoch(given.text("epoch"))
     content = wraps.open_wrap(secret, project, epoch, said, given.get("wrap"))
     made = wraps.make(given.hex("ephemeral"), p.public_of(secret), project, epoch, said, content)
     written(made, given.get("wrap"))
