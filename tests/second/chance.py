@@ -63,8 +63,8 @@ class Chance(random.Random):
     def stored_file(self, taken=()):
         """The name of a file that fits into one directory with those that are there."""
         first = f"file{len(taken)}"
-        parts = [self.text(PART, 1, 12) for _ in range(self.randrange(3))]
-        return self.allowed(names.stored_file, lambda: "/".join([first, *parts, self.text(PART, 1, 12)]))
+        draw = lambda: [self.text(PART, 1, 12) for _ in range(self.randint(1, 3))]
+        return self.allowed(names.stored_file, lambda: "/".join([first, *draw()]))
 
     def grants(self, services, envs):
         """Grants of a limited member."""
