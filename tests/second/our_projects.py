@@ -1,12 +1,13 @@
 """Random projects that this second implementation wrote, read by kagi: every value byte for byte.
 
 Readers: the founder's device with and without a pin, a device that trusts the founder, a CI's identity,
-the project key and a scope key. Values come out by `run -- env -0` and `file restore`; `doctor` finds nothing wrong. At the end kagi changes one value, and this reader reads it.
+the project key and a scope key. Values come out by `run -- env -0` and `file restore`; `doctor` says of each what is right. At the end kagi changes one value, and this reader reads it.
 Usage: our_projects.py COUNT SEED
 """
 
 import json
 import os
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -139,10 +140,18 @@ class Reading:
         demand(found == expected, f"other values in {scope}")
 
     def doctor(self, who):
+        """It accepts the roster, and names older boxes and what removed members may know, and no more."""
         code, _, err = who.run(self.work, "doctor")
-        epoch = self.ours.writer.roster.epoch.number
-        demand(code == 0 and "nothing is wrong" in err, f"doctor: {code}\n{err}")
-        demand(f"the roster is accepted, at epoch {epoch}\n" in err, f"doctor: {err}")
+        writer = self.ours.writer
+        idle = sum(writer.joined(scope).idle for scope in writer.scopes)
+        told = re.findall(r"problem: change at their providers, for .* \((kgm_.*)\) could read them", err)
+        left = idle + len(told)
+        right = (1, f"error: {left} left to do\n") if left else (0, "nothing is wrong\n")
+        demand(code == right[0] and right[1] in err, f"doctor: {code}\n{err}")
+        demand(f"the roster is accepted, at epoch {writer.roster.epoch.number}\n" in err, f"doctor: {err}")
+        demand(err.count("holds an older box beside a newer one") == idle, f"doctor: {err}")
+        demand(set(told) == writer.may_know(), f"doctor, of {writer.may_know()}: {err}")
+        self.counts["problems"] += left
 
     def members(self, who):
         """The roster as kagi lists it."""
@@ -195,7 +204,8 @@ def main(count, seed):
         f"assured: second: {count} random projects of the second implementation (seed {seed}) read by kagi:"
         f" {counts['readers']} readers, {counts['values']} values and files with equal bytes,"
         f" {counts['refusals']} scopes without grant refused, up to epoch {counts['epochs']};"
-        " doctor finds nothing wrong, and one value of each changed by kagi is read back"
+        f" doctor accepts each and names the {counts['problems']} problems that were put in; one value of each"
+        " changed by kagi is read back"
     )
 
 

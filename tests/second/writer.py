@@ -91,6 +91,17 @@ class Writer:
         self.config = self.config._replace(envs=[*self.config.envs, env])
         self.roster = self.roster._replace(config=self.config_hash(), config_before=before)
 
+    def may_know(self):
+        """4.10: ids of removed members that may still know what is in a scope."""
+        return {
+            item.id
+            for item in self.roster.withdrawn
+            for scope in self.scopes
+            if names.opens(item.grants, *scope[1:])
+            for entries in self.joined(scope).entries.values()
+            if any(entry.epoch < item.epoch for entry, _ in entries)
+        }
+
     # files
 
     def finished_roster(self):
