@@ -14,27 +14,21 @@ import wraps
 
 
 def shown(data):
-    """A value as vectors show it."""
+    """A value or description as vectors show it."""
     if not data:
         return "-"
-    if len(data) > 64:
-        return f"{len(data)} bytes"
-    try:
-        text = data.decode()
-        names.printable(text)
-        return text
-    except (UnicodeDecodeError, p.Refused):
-        return "hex:" + data.hex()
+    return data.decode() if all(0x21 <= byte <= 0x7E for byte in data) else "hex:" + data.hex()
 
 
 def shown_ids(ids):
     texts = [item.hex() for item in ids]
-    return f"{texts[0]} to {texts[-1]}, {len(texts)}" if len(texts) > 64 else " ".join(texts)
+    return f"{texts[0]} to {texts[-1]}, {len(texts)}" if len(texts) > 16 else " ".join(texts)
 
 
 def shown_entry(entry):
+    value = f"{len(entry.value)} bytes" if len(entry.value) > 64 else shown(entry.value)
     return (
-        f"{shown(entry.value)} {entry.description or '-'} writer={entry.writer.hex()}"
+        f"{value} {shown(entry.description.encode())} writer={entry.writer.hex()}"
         f" version={entry.version} time={entry.time} author={entry.author or '-'} epoch={entry.epoch}"
     )
 

@@ -76,9 +76,10 @@ def remove(roster, member_id, rotation):
 
 
 def withdraw(roster, member, rotation):
+    if any((w.id, w.epoch) == (member.id, rotation.number) for w in roster.withdrawn):
+        return roster  # what it had before the rotation is there
     item = rosters.Withdrawn(member.id, member.name, member.grants, rotation.number)
-    kept = [w for w in roster.withdrawn if (w.id, w.epoch) != (member.id, rotation.number)]
-    items = sorted(kept + [item], key=lambda w: (w.epoch, w.id))
+    items = sorted(roster.withdrawn + [item], key=lambda w: (w.epoch, w.id))
     return roster._replace(withdrawn=items[-WITHDRAWN_MOST:])
 
 
