@@ -71,7 +71,11 @@ class Ours:
     def rotate(self):
         for _ in range(self.chance.choice((1, 1, 2, 17))):
             gone = self.members.pop() if self.members and self.chance.random() < 0.3 else None
-            self.writer.rotate([names.id_of_key(p.public_of(gone[0]))] if gone else [])
+            removed = [names.id_of_key(p.public_of(gone[0]))] if gone else []
+            self.writer.rotate(removed, stopped=self.chance.random() < 0.3)
+
+    def begin_rotation(self):
+        self.writer.begin_rotation()
 
     def add_member(self):
         secret, grants = os.urandom(32), ["*"]
@@ -140,16 +144,18 @@ class Reading:
         demand(found == expected, f"other values in {scope}")
 
     def doctor(self, who):
-        """It accepts the roster, and names older boxes and what removed members may know, and no more."""
+        """It accepts the roster, and names boxes without effect and what removed members may know, no more."""
         code, _, err = who.run(self.work, "doctor")
         writer = self.ours.writer
         idle = sum(writer.joined(scope).idle for scope in writer.scopes)
         told = re.findall(r"problem: change at their providers, for .* \((kgm_.*)\) could read them", err)
-        left = idle + len(told)
+        early = sum(any(box.epoch.number > writer.roster.epoch.number for box in boxes) for boxes in writer.beside.values())
+        left = idle + len(told) + early
         right = (1, f"error: {left} left to do\n") if left else (0, "nothing is wrong\n")
         demand(code == right[0] and right[1] in err, f"doctor: {code}\n{err}")
         demand(f"the roster is accepted, at epoch {writer.roster.epoch.number}\n" in err, f"doctor: {err}")
         demand(err.count("holds an older box beside a newer one") == idle, f"doctor: {err}")
+        demand(err.count("holds a box of a newer epoch than access.json") == early, f"doctor: {err}")
         demand(set(told) == writer.may_know(), f"doctor, of {writer.may_know()}: {err}")
         self.counts["problems"] += left
 
@@ -173,7 +179,7 @@ class Reading:
             demand(values_in(found, each) == expected, f"other values in {each} after kagi's change")
 
 
-STEPS = ("set_values", "set_values", "set_values", "add_files", "merge", "rotate", "add_member", "add_member", "add_env")
+STEPS = ("set_values", "set_values", "set_values", "add_files", "merge", "rotate", "begin_rotation", "add_member", "add_member", "add_env")
 
 
 def one(seed, counts):

@@ -31,6 +31,7 @@ class Writer:
         self.roster = compose.founder(project_id, new_epoch(1), self.secret, name, self.config_hash())
         self.id = self.roster.author
         self.scopes = {}  # (kind, service, env): {id: (box, snapshot)}
+        self.beside = {}  # boxes of other epochs, which a stopped rotation left in a file (7.8)
 
     def config_hash(self):
         return p.hash32(config.write(self.config))
@@ -65,6 +66,7 @@ class Writer:
 
     def change(self, scope, values, removed, time, description):
         self.scopes[scope] = self.changed(scope, values, removed, time, description)
+        self.beside.pop(scope, None)
 
     def branches(self, scope, sides, time, keep_base):
         """What Git's union leaves of two branches that changed different keys (7.4, 9)."""
@@ -77,7 +79,8 @@ class Writer:
     def admit(self, public, name, grants):
         self.roster = compose.admit(self.roster, public, name, grants)
 
-    def rotate(self, remove=()):
+    def rotate(self, remove=(), stopped=False):
+        """9.10; `stopped` before its third step, the replaced boxes stay."""
         epoch, old = new_epoch(self.roster.epoch.number + 1), self.scopes
         joined = {scope: self.joined(scope) for scope in old}
         self.roster, self.bundle = compose.rotate(self.roster, self.bundle, epoch, os.urandom(32))
@@ -85,6 +88,17 @@ class Writer:
             self.roster = compose.remove(self.roster, member, epoch)
         for scope, boxes in old.items():
             self.scopes[scope] = self.sealed(scope, join.rotated(joined[scope], boxes))
+        self.beside = {}
+        if stopped:
+            self.beside = {scope: [box for box, _ in boxes.values()] for scope, boxes in old.items()}
+
+    def begin_rotation(self):
+        """9.10, stopped before its second step: boxes of an epoch that never came."""
+        epoch = new_epoch(self.roster.epoch.number + 1)
+        for scope in self.scopes:
+            content = join.rotated(self.joined(scope), self.scopes[scope])
+            box = scope_file.seal(os.urandom(32), os.urandom(24), self.place(scope), epoch, content)
+            self.beside[scope] = [*self.beside.get(scope, []), box]
 
     def add_env(self, env):
         before = self.config_hash()
@@ -119,7 +133,7 @@ class Writer:
         }
         for scope, boxes in self.scopes.items():
             entries = [items[0][0] for items in self.joined(scope).entries.values()]
-            only_boxes = [box for box, _ in boxes.values()]
+            only_boxes = [*self.beside.get(scope, []), *(box for box, _ in boxes.values())]
             files[scope_file.path_of(*scope)] = scope_file.write(self.place(scope), entries, only_boxes)
         for name, data in files.items():
             project.write_file(Path(directory, name), data)
