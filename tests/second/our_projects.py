@@ -1,7 +1,8 @@
 """Random projects that this second implementation wrote, read by kagi: every value byte for byte.
 
 Readers: the founder's device with and without a pin, a device that trusts the founder, a CI's identity,
-the project key and a scope key. Values come out by `run -- env -0` and `file restore`; `doctor` says of each what is right. At the end kagi changes one value, and this reader reads it.
+the project key and a scope key. Values come out by `run -- env -0` and `file restore`; `doctor` says of
+each what is right. At the end kagi changes one value, and this reader reads it.
 Usage: our_projects.py COUNT SEED
 """
 
@@ -149,11 +150,12 @@ class Reading:
         writer = self.ours.writer
         idle = sum(writer.joined(scope).idle for scope in writer.scopes)
         told = re.findall(r"problem: change at their providers, for .* \((kgm_.*)\) could read them", err)
-        early = sum(any(box.epoch.number > writer.roster.epoch.number for box in boxes) for boxes in writer.beside.values())
+        now = writer.roster.epoch.number
+        early = sum(any(box.epoch.number > now for box in boxes) for boxes in writer.beside.values())
         left = idle + len(told) + early
         right = (1, f"error: {left} left to do\n") if left else (0, "nothing is wrong\n")
         demand(code == right[0] and right[1] in err, f"doctor: {code}\n{err}")
-        demand(f"the roster is accepted, at epoch {writer.roster.epoch.number}\n" in err, f"doctor: {err}")
+        demand(f"the roster is accepted, at epoch {now}\n" in err, f"doctor: {err}")
         demand(err.count("holds an older box beside a newer one") == idle, f"doctor: {err}")
         demand(err.count("holds a box of a newer epoch than access.json") == early, f"doctor: {err}")
         demand(set(told) == writer.may_know(), f"doctor, of {writer.may_know()}: {err}")
@@ -179,7 +181,10 @@ class Reading:
             demand(values_in(found, each) == expected, f"other values in {each} after kagi's change")
 
 
-STEPS = ("set_values", "set_values", "set_values", "add_files", "merge", "rotate", "begin_rotation", "add_member", "add_member", "add_env")
+STEPS = (
+    "set_values", "set_values", "set_values", "add_files", "merge", "rotate", "begin_rotation",
+    "add_member", "add_member", "add_env",
+)  # fmt: skip
 
 
 def one(seed, counts):
@@ -207,7 +212,8 @@ def main(count, seed):
         except (AssertionError, p.Refused) as error:
             sys.exit(f"FAILED: a project of ours, seed {seed}/{number}: {error!r}")
     print(
-        f"assured: second: {count} random projects of the second implementation (seed {seed}) read by kagi:"
+        f"assured: second: {count} random projects of the second implementation (seed {seed}) read by"
+        " kagi:"
         f" {counts['readers']} readers, {counts['values']} values and files with equal bytes,"
         f" {counts['refusals']} scopes without grant refused, up to epoch {counts['epochs']};"
         f" doctor accepts each and names the {counts['problems']} problems that were put in; one value of each"
