@@ -1,12 +1,10 @@
 """What a golden vector of a whole project asks of this reader: accepting, composing, a device's files."""
 
-import os
 import tempfile
 from pathlib import Path
 
 import accept
 import compose
-import config
 import device
 import keytexts
 import names

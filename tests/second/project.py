@@ -10,7 +10,6 @@ import accept
 import config
 import device
 import join
-import names
 import primitives as p
 import scope_file
 
