@@ -66,13 +66,19 @@ class Writer:
 
     def change(self, scope, values, removed, time, description):
         self.scopes[scope] = self.changed(scope, values, removed, time, description)
-        self.beside.pop(scope, None)
+        self.drop_replaced(scope)
+
+    def drop_replaced(self, scope):
+        """7.8: a write drops the boxes of epochs before, and keeps those of epochs to come."""
+        now = self.roster.epoch.number
+        self.beside[scope] = [b for b in self.beside.get(scope, []) if b.epoch.number > now]
 
     def branches(self, scope, sides, time, keep_base):
         """What Git's union leaves of two branches that changed different keys (7.4, 9)."""
         base = self.scopes[scope] if keep_base else {}
         ours, theirs = (self.changed(scope, values, [], time, "") for values in sides)
         self.scopes[scope] = base | ours | theirs
+        self.drop_replaced(scope)
 
     # members
 
