@@ -14,11 +14,7 @@ export CARGO_TARGET_DIR=$root/target/fuzz
 export KAGI_FUZZ_FOUND=$CARGO_TARGET_DIR/found
 mkdir -p "$KAGI_FUZZ_FOUND"
 
-# Optimised where it runs for long: a build of a minute, and parsers four times as fast.
-level=0
-[ "${KAGI_TEST_SCALE:-}" != full ] || level=1
-RUSTC_WRAPPER=$here/rustc.sh cargo build --quiet --locked --manifest-path "$here/Cargo.toml" \
-    --config "profile.dev.package.kagi-vault.opt-level=$level"
+RUSTC_WRAPPER=$here/rustc.sh cargo build --quiet --locked --manifest-path "$here/Cargo.toml"
 fuzz=$CARGO_TARGET_DIR/debug/kagi-fuzz
 if [ $# -gt 0 ]; then
     exec "$fuzz" "$@"

@@ -41,14 +41,21 @@ fn main() {
     let target = |name| targets::ALL.iter().find(|target| target.name == name);
     match args[..] {
         ["list"] => {
-            for Target { name, thousands: (quick, full), .. } in targets::ALL {
+            for Target {
+                name,
+                thousands: (quick, full),
+                ..
+            } in targets::ALL
+            {
                 println!("{name} {} {}", quick * 1000, full * 1000);
             }
         }
-        [name, "--seed", seed, "--inputs", inputs] => match (target(name), seed.parse(), inputs.parse()) {
-            (Some(target), Ok(seed), Ok(inputs)) => fuzz(target, seed, inputs),
-            _ => usage(),
-        },
+        [name, "--seed", seed, "--inputs", inputs] => {
+            match (target(name), seed.parse(), inputs.parse()) {
+                (Some(target), Ok(seed), Ok(inputs)) => fuzz(target, seed, inputs),
+                _ => usage(),
+            }
+        }
         [name, file] => match (target(name), fs::read(file)) {
             (Some(target), Ok(input)) => Run::new(target).one(&input),
             _ => usage(),
@@ -86,7 +93,12 @@ impl<'a> Run<'a> {
         let path = directory.join(format!("{}.input", target.name));
         let file = File::create(&path).expect("a file for the input");
         let started = Instant::now();
-        thread::spawn(move || wait_for_one_that_hangs(started));
+        let what = format!(
+            "found: {}: an input does not end; it is in {}",
+            target.name,
+            path.display()
+        );
+        thread::spawn(move || wait_for_one_that_hangs(started, &what));
         panic::set_hook(Box::new(|info| eprintln!("{info}")));
         // What a target makes once is not the memory of an input.
         (target.run)(b"");
@@ -107,13 +119,20 @@ impl<'a> Run<'a> {
     fn one(&mut self, input: &[u8]) {
         // A short file means that it was not written; the rest of a longer one is cut off.
         let written = self.file.write_all_at(input, 0);
-        written.and_then(|()| self.file.set_len(input.len() as u64)).expect("the file is written");
+        written
+            .and_then(|()| self.file.set_len(input.len() as u64))
+            .expect("the file is written");
         let (took, memory) = self.measured(input);
         let (times, constant) = MEMORY_MAX;
         if memory > times * input.len() + constant {
-            self.found(input, &format!("{memory} bytes of memory for {} of input", input.len()));
+            self.found(
+                input,
+                &format!("{memory} bytes of memory for {} of input", input.len()),
+            );
         }
-        let took = if took < TIME_MAX { took } else {
+        let took = if took < TIME_MAX {
+            took
+        } else {
             took.min(self.measured(input).0).min(self.measured(input).0)
         };
         if took >= TIME_MAX {
@@ -167,19 +186,26 @@ impl<'a> Run<'a> {
         let name = self.target.name;
         eprintln!("found: {name}: {what}");
         eprintln!("found: {name}: the input is in {}", self.path.display());
-        let hex: String = input.iter().take(4096).map(|byte| format!("{byte:02x}")).collect();
-        eprintln!("found: {name}: {hex}{}", if input.len() > 4096 { "…" } else { "" });
+        let hex: String = input
+            .iter()
+            .take(4096)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        eprintln!(
+            "found: {name}: {hex}{}",
+            if input.len() > 4096 { "…" } else { "" }
+        );
         exit(1);
     }
 }
 
 /// Ends the process if an input does not end.
-fn wait_for_one_that_hangs(started: Instant) {
+fn wait_for_one_that_hangs(started: Instant, what: &str) {
     loop {
         thread::sleep(Duration::from_secs(1));
         let began = BEGAN.load(Relaxed);
         if began > 0 && started.elapsed() > Duration::from_millis(began) + HANGS_AFTER {
-            eprintln!("found: an input does not end; it is in the file");
+            eprintln!("{what}");
             exit(1);
         }
     }
@@ -201,7 +227,11 @@ fn fuzz(target: &Target, seed: u64, inputs: usize) {
     }
     let mut random = Random(seed);
     for _ in 0..inputs {
-        let input = Mutator { words: &words, random: &mut random }.next(&pool);
+        let input = Mutator {
+            words: &words,
+            random: &mut random,
+        }
+        .next(&pool);
         run.one(&input);
         // What was blown up would only slow down what follows.
         if run.is_new() && input.len() <= SEED_BYTES_MAX {
@@ -212,7 +242,13 @@ fn fuzz(target: &Target, seed: u64, inputs: usize) {
     assert!(run.accepted > 0, "{}: nothing was accepted", target.name);
     println!(
         "{} inputs={inputs} edges={edges} of={} accepted={} pool={} slowest={}ms memory={}KiB/{}B seconds={}",
-        target.name, run.seen.len(), run.accepted, pool.len(), run.slowest.as_millis(),
-        run.most.0.div_ceil(1024), run.most.1, run.started.elapsed().as_secs()
+        target.name,
+        run.seen.len(),
+        run.accepted,
+        pool.len(),
+        run.slowest.as_millis(),
+        run.most.0.div_ceil(1024),
+        run.most.1,
+        run.started.elapsed().as_secs()
     );
 }

@@ -38,7 +38,8 @@ impl Mutator<'_> {
     fn change(&mut self, input: &mut Vec<u8>, pool: &[Vec<u8>]) {
         match self.random.below(14) {
             0 => self.byte(input, |byte, random| byte ^ 1 << random.below(8)),
-            1 => self.byte(input, |_, random| *random.pick(BYTES)),
+            1 if self.random.one_in(2) => self.byte(input, |_, random| *random.pick(BYTES)),
+            1 => self.byte(input, |_, random| b' ' + random.below(95) as u8),
             2 => self.byte(input, |byte, random| {
                 byte.wrapping_add(random.below(33) as u8).wrapping_sub(16)
             }),
@@ -57,7 +58,10 @@ impl Mutator<'_> {
             }
             7 => {
                 let other = self.random.pick(pool);
-                let (keep, from) = (self.random.below(input.len() + 1), self.random.below(other.len() + 1));
+                let (keep, from) = (
+                    self.random.below(input.len() + 1),
+                    self.random.below(other.len() + 1),
+                );
                 input.truncate(keep);
                 input.extend_from_slice(&other[from..]);
             }
@@ -87,7 +91,11 @@ impl Mutator<'_> {
             return;
         };
         let at = self.random.below(input.len() + 1);
-        let end = if self.random.one_in(2) { at } else { input.len().min(at + word.len()) };
+        let end = if self.random.one_in(2) {
+            at
+        } else {
+            input.len().min(at + word.len())
+        };
         input.splice(at..end, word.iter().copied());
     }
 
@@ -98,7 +106,19 @@ impl Mutator<'_> {
         }
         let at = self.random.below(input.len() - 3);
         let left = (input.len() - at - 4) as u32;
-        let numbers = [0, 1, 2, left, left + 1, left / 2, 255, 65_536, 20_000, 1 << 31, u32::MAX];
+        let numbers = [
+            0,
+            1,
+            2,
+            left,
+            left + 1,
+            left / 2,
+            255,
+            65_536,
+            20_000,
+            1 << 31,
+            u32::MAX,
+        ];
         let number = *self.random.pick(&numbers);
         input[at..at + 4].copy_from_slice(&number.to_le_bytes());
     }
@@ -106,14 +126,30 @@ impl Mutator<'_> {
     /// Digits that stand in a row become another number.
     fn decimal(&mut self, input: &mut Vec<u8>) {
         let from = self.random.below(input.len() + 1);
-        let Some(begin) = input[from..].iter().position(u8::is_ascii_digit) else { return };
+        let Some(begin) = input[from..].iter().position(u8::is_ascii_digit) else {
+            return;
+        };
         let begin = from + begin;
-        let digits = input[begin..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = input[begin..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         const NUMBERS: [&[u8]; 10] = [
-            b"0", b"1", b"00", b"-1", b"+1", b"1e1", b"4294967295", b"4294967296",
-            b"18446744073709551615", b"18446744073709551616",
+            b"0",
+            b"1",
+            b"00",
+            b"-1",
+            b"+1",
+            b"1e1",
+            b"4294967295",
+            b"4294967296",
+            b"18446744073709551615",
+            b"18446744073709551616",
         ];
-        input.splice(begin..begin + digits, self.random.pick(&NUMBERS).iter().copied());
+        input.splice(
+            begin..begin + digits,
+            self.random.pick(&NUMBERS).iter().copied(),
+        );
     }
 
     /// A line goes, comes twice, changes places, or comes from elsewhere.
@@ -122,14 +158,20 @@ impl Mutator<'_> {
         if lines.is_empty() {
             return;
         }
-        let (at, other) = (self.random.below(lines.len()), self.random.below(lines.len()));
+        let (at, other) = (
+            self.random.below(lines.len()),
+            self.random.below(lines.len()),
+        );
         match self.random.below(4) {
             0 => drop(lines.remove(at)),
             1 => lines.insert(other, lines[at]),
             2 => lines.swap(at, other),
             _ => {
-                let from: Vec<_> =
-                    self.random.pick(pool).split_inclusive(|byte| *byte == b'\n').collect();
+                let from: Vec<_> = self
+                    .random
+                    .pick(pool)
+                    .split_inclusive(|byte| *byte == b'\n')
+                    .collect();
                 if !from.is_empty() {
                     lines.insert(at, from[self.random.below(from.len())]);
                 }

@@ -18,7 +18,8 @@ impl Vector {
 
     /// True if a field of one line says this.
     pub fn says(&self, name: &str, value: &str) -> bool {
-        self.bytes(name).is_some_and(|bytes| bytes == value.as_bytes())
+        self.bytes(name)
+            .is_some_and(|bytes| bytes == value.as_bytes())
     }
 }
 
@@ -27,14 +28,23 @@ pub fn vectors() -> Vec<Vector> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors");
     let below = |path: &Path| -> BTreeSet<_> {
         let entries = fs::read_dir(path).expect("tests/vectors");
-        entries.map(|entry| entry.expect("an entry").path()).collect()
+        entries
+            .map(|entry| entry.expect("an entry").path())
+            .collect()
     };
     let mut vectors = Vec::new();
     for room in below(&directory).into_iter().filter(|path| path.is_dir()) {
         for file in below(&room) {
             let text = fs::read_to_string(&file).expect("a vector");
-            let room = room.file_name().expect("a name").to_string_lossy().into_owned();
-            vectors.push(Vector { room, fields: fields(&text) });
+            let room = room
+                .file_name()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned();
+            vectors.push(Vector {
+                room,
+                fields: fields(&text),
+            });
         }
     }
     vectors
@@ -60,7 +70,11 @@ fn fields(text: &str) -> Vec<(String, Vec<u8>)> {
                 continue;
             }
         };
-        fields.last_mut().expect("a field before its lines").1.extend(part);
+        fields
+            .last_mut()
+            .expect("a field before its lines")
+            .1
+            .extend(part);
     }
     fields
 }
@@ -70,7 +84,9 @@ fn fields(text: &str) -> Vec<(String, Vec<u8>)> {
 pub fn unhex(digits: &str) -> Vec<u8> {
     let pairs = digits.as_bytes().chunks(2);
     let pairs = pairs.map(|pair| std::str::from_utf8(pair).expect("hex"));
-    pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hex")).collect()
+    pairs
+        .map(|pair| u8::from_str_radix(pair, 16).expect("hex"))
+        .collect()
 }
 
 /// The words in these inputs, each once: what stands between blanks, quotes and line ends.
@@ -79,7 +95,11 @@ pub fn words(inputs: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut words = BTreeSet::new();
     for input in inputs.iter().filter(|input| input.len() < 32 * 1024) {
         let parts = input.split_inclusive(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
-        words.extend(parts.filter(|part| (2..=32).contains(&part.len())).map(<[u8]>::to_vec));
+        words.extend(
+            parts
+                .filter(|part| (2..=32).contains(&part.len()))
+                .map(<[u8]>::to_vec),
+        );
     }
     words.into_iter().take(WORDS_MAX).collect()
 }
