@@ -2,7 +2,7 @@
 # Fuzzes kagi's parsers: see src/main.rs for what must hold.
 #
 #   tests/fuzz/run.sh                                a few thousand inputs a parser
-#   KAGI_TEST_SCALE=full tests/fuzz/run.sh           thirty times as many, on two cores
+#   KAGI_TEST_SCALE=full tests/fuzz/run.sh           about thirty times as many
 #   tests/fuzz/run.sh TARGET --seed N --inputs M     one parser
 #   tests/fuzz/run.sh TARGET FILE                    one input, such as target/fuzz/found/TARGET.input
 #
@@ -42,5 +42,5 @@ trap 'rm -f "$results"' EXIT
 awk '{ for (i = 2; i <= NF; i++) { split($i, pair, "="); sum[pair[1]] += pair[2] } }
     sum["of"] > 0 { guided = "guided by coverage" }
     END { printf "assured: fuzz: %d inputs to %d parsers, %d of them accepted, %s (%d edges); " \
-        "no panic, none over 1 s, none over 16 times its memory and 64 KiB\n",
+        "no panic, none over 1 s, no more memory than 16 times the input and 64 KiB\n",
         sum["inputs"], NR, sum["accepted"], guided ? guided : "WITHOUT coverage", sum["edges"] }' "$results"
