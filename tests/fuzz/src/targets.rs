@@ -72,7 +72,7 @@ targets! {
     scope, 5, 100, &["=======\n<<<<<<< \n||||||| \n>>>>>>> \n"],
         |vector| vector.bytes("file").filter(|_| vector.room == "scope_file" || vector.room == "box");
     snapshot, 10, 300, &[MANY_ENTRIES], |vector| vector.bytes("plaintext").filter(|_| vector.room != "kdf");
-    sealed, 1, 60, &[MANY_ENTRIES], |vector| vector.bytes("plaintext").filter(|_| vector.room != "kdf");
+    sealed, 1, 30, &[MANY_ENTRIES], |vector| vector.bytes("plaintext").filter(|_| vector.room != "kdf");
     identity, 3, 60, &[], |vector| key_content(vector, "identity", "kagi_identity_v1_");
     scope_key, 5, 150, &[], |vector| key_content(vector, "identity", "kagi_key_v1_");
     project_key, 5, 100, &[], |vector| {
