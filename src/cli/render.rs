@@ -50,7 +50,7 @@ pub fn render(input: &mut Input) -> Result<u8, Failure> {
 }
 
 /// A part of a template.
-enum Piece<'a> {
+pub enum Piece<'a> {
     /// What stays as it is.
     Text(&'a [u8]),
     /// What stands between `{{` and `}}`.
@@ -59,7 +59,8 @@ enum Piece<'a> {
 
 /// Takes the next part off a template that is not empty; `None` if it begins with a `{{` that does not end
 /// on its line, or holds what is no text.
-fn next_piece<'a>(rest: &mut &'a [u8]) -> Option<Piece<'a>> {
+#[must_use]
+pub fn next_piece<'a>(rest: &mut &'a [u8]) -> Option<Piece<'a>> {
     let start = rest.windows(2).position(|two| two == b"{{").unwrap_or(rest.len());
     let (before, from) = rest.split_at(start);
     if !before.is_empty() {

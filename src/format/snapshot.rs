@@ -24,6 +24,8 @@ pub const ANCESTORS_MAX: usize = 1024;
 pub const SNAPSHOT_BYTES_MAX: usize = 6 * 1024 * 1024;
 /// A plaintext is a multiple of this long.
 pub const PADDING: usize = 256;
+/// Three lengths of texts, a time, an author's length, a writer, two numbers; texts may be empty.
+const ENTRY_BYTES_MIN: usize = 3 * 4 + 8 + 4 + 8 + 2 * 4;
 const VERSION: u8 = 1;
 
 /// A snapshot's id: the first 8 bytes of `H(box)`. Zero means the snapshot that holds the entry.
@@ -126,7 +128,8 @@ impl Snapshot {
         if count > ENTRIES_MAX {
             return None; // FORMAT 8.2
         }
-        let mut entries = Vec::with_capacity(count);
+        // The number is only believed as far as the bytes go: no entry is shorter.
+        let mut entries = Vec::with_capacity(count.min(reader.0.len() / ENTRY_BYTES_MIN));
         for _ in 0..count {
             entries.push(decode_entry(&mut reader, kind)?);
         }

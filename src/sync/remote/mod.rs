@@ -7,7 +7,7 @@
 mod address;
 mod curl;
 mod directory;
-mod plain;
+pub mod plain;
 mod ssh;
 
 pub use address::Address;

@@ -99,8 +99,11 @@ impl Write for Timed {
     }
 }
 
-/// Code and body of a response (PROTOCOL 11.3).
-fn receive(reader: &mut impl BufRead) -> IoResult<(u16, Vec<u8>)> {
+/// Code and body of a response (PROTOCOL 11.3). The length is only believed as far as bytes arrive.
+///
+/// # Errors
+/// `InvalidData` for what is no answer of a kagi server, `UnexpectedEof`, and what the stream says.
+pub fn receive(reader: &mut impl BufRead) -> IoResult<(u16, Vec<u8>)> {
     let malformed = || Error::from(ErrorKind::InvalidData);
     let mut head = reader.take(HEAD_BYTES_MAX);
     let code = code(&line(&mut head)?).ok_or_else(malformed)?;
@@ -120,9 +123,10 @@ fn receive(reader: &mut impl BufRead) -> IoResult<(u16, Vec<u8>)> {
             _ => {}
         }
     }
-    let mut body = vec![0; length.ok_or_else(malformed)?];
-    reader.read_exact(&mut body)?;
-    Ok((code, body))
+    let length = length.ok_or_else(malformed)?;
+    let mut body = Vec::new();
+    let read = reader.take(length as u64).read_to_end(&mut body)?;
+    if read == length { Ok((code, body)) } else { Err(ErrorKind::UnexpectedEof.into()) }
 }
 
 /// A line without its end, which must be CRLF.
