@@ -303,21 +303,27 @@ fn make_directory(path: &Path, mode: Mode) -> std::io::Result<()> {
     }
 }
 
-/// Makes a private directory of the user's own, with the parents that are missing.
+/// Makes a private directory of the user's own, with the parents that are missing, durably: what is
+/// written below is lost with any of their names.
 ///
 /// # Errors
 /// `Write` naming it.
 pub fn make_home(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = path.parent().filter(|parent| !parent.is_dir()) {
-        fs::create_dir_all(parent).map_err(failed(Kind::Write, parent))?;
-    }
-    make_directory(path, Mode::Private).map_err(failed(Kind::Write, path))
+    if path.is_dir() { Ok(()) } else { make_with_parents(path, Mode::Private) }
 }
 
-/// Removes a file; one that is not there is fine.
+fn make_with_parents(path: &Path, mode: Mode) -> Result<()> {
+    let parent = path.parent().unwrap_or(path);
+    // That of a relative name is where the program runs.
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    if !parent.is_dir() {
+        make_with_parents(parent, Mode::Public)?;
+    }
+    make_directory(path, mode).map_err(failed(Kind::Write, path))?;
+    sync_directory(parent)
+}
+
+/// Removes a file; one that is not there is fine. After a loss of power it may be there again.
 ///
 /// # Errors
 /// `Write` naming it.
@@ -329,6 +335,17 @@ fn removed(path: &Path, result: std::io::Result<()>) -> Result<()> {
     match result {
         Err(cause) if !is_absent(&cause) => Err(failed(Kind::Write, path)(cause)),
         _ => Ok(()),
+    }
+}
+
+/// Removes a file and makes that durable; one that is not there is fine.
+///
+/// # Errors
+/// `Write` naming it.
+pub fn remove_for_good(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_parent(path),
+        result => removed(path, result),
     }
 }
 
@@ -370,7 +387,8 @@ pub fn remove_all(path: &Path) -> Result<()> {
 /// `Write` naming the source.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(failed(Kind::Write, from))?;
-    sync_parent(to)
+    sync_parent(to)?;
+    if from.parent() == to.parent() { Ok(()) } else { sync_parent(from) }
 }
 
 /// The first free name for what is about to be replaced: `NAME.backup-1`, `NAME.backup-2`, …

@@ -238,12 +238,14 @@ fn a_lost_or_torn_end_of_the_audit_log_is_made_again() {
     let starts: Vec<_> = (0..bytes.len())
         .filter(|at| *at == 0 || bytes[at - 1] == b'\n')
         .collect();
-    // Up to three lines of pushes are lost, and the last one is torn anywhere.
+    // Up to three lines of pushes are lost, and the last one is torn anywhere. What follows is nothing,
+    // zeros in its place, or all but a block of zeros.
     for start in &starts[starts.len() - 3..] {
-        for torn in [0, 1, 30, 100] {
-            rig = rig.again(|root| {
-                fs::write(root.join("audit.log"), &bytes[..start + torn]).unwrap();
-            });
+        for (at, torn) in [0, 1, 30, 100, 0, 30, 0, 30].into_iter().enumerate() {
+            let hole = [&[0; 20], &bytes[start + torn + 20..]].concat();
+            let end = [&b""[..], &[0; 40], &hole][at.saturating_sub(2) / 2];
+            let bytes = [&bytes[..start + torn], end].concat();
+            rig = rig.again(|root| fs::write(root.join("audit.log"), bytes).unwrap());
             let again = lines(&rig, 0);
             let sorted = |lines: &[String]| {
                 let mut lines: Vec<_> = lines.iter().map(|line| said(line)).collect();

@@ -68,7 +68,7 @@ pub fn remove(_input: &mut Input) -> Result<u8, Failure> {
     if !is_own(&path) {
         return Err(Failure::new(format!("{shown} is not what kagi wrote; it was left alone")));
     }
-    disk::remove(&path)?;
+    disk::remove_for_good(&path)?;
     terminal::note(&format!("removed {shown}"));
     Ok(0)
 }

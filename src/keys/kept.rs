@@ -150,7 +150,7 @@ impl Home {
     #[cfg(feature = "server")]
     pub(super) fn remove_kept(&self, path: &Path, what: &str) -> Result<()> {
         let file = disk::read_private(path, FILE_BYTES_MAX)?.unwrap_or_default();
-        disk::remove(path)?;
+        disk::remove_for_good(path)?;
         self.remove_item(path, what, &file)
     }
 

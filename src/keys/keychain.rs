@@ -123,7 +123,7 @@ impl Item<'_> {
         let removed = match TOOL {
             SECRET_TOOL => self.secret_tool(&["clear"], b""),
             SECURITY => self.security("delete-generic-password", &[]),
-            _ => return disk::remove(&self.sealed()),
+            _ => return disk::remove_for_good(&self.sealed()),
         };
         match removed {
             Err(error) if error.kind != Kind::NotInKeychain => Err(error),

@@ -247,7 +247,7 @@ impl Home {
     pub fn set_checkout(&self, root: &Path, project: Option<&str>) -> Result<()> {
         let path = self.checkout_path(root);
         let Some(project) = project else {
-            return disk::remove(&path);
+            return disk::remove_for_good(&path);
         };
         let _lock = self.lock("checkouts")?;
         disk::replace(&path, format!("{project}\n").as_bytes(), Mode::Private)

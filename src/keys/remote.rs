@@ -255,7 +255,7 @@ impl Home {
         let path = self.base_path(root);
         let Some(base) = base else {
             disk::remove(&self.boxes_path(root))?;
-            return disk::remove(&path);
+            return disk::remove_for_good(&path);
         };
         let _lock = self.lock("checkouts")?;
         disk::replace(&path, &base.encode(), Mode::Private)

@@ -45,9 +45,23 @@ pub struct World {
 impl World {
     /// A fresh one.
     pub fn new() -> Self {
+        World::below(&std::env::temp_dir())
+    }
+
+    /// One in memory, where the system has a place for that: what is synced there costs no time.
+    pub fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() {
+            World::below(memory)
+        } else {
+            World::new()
+        }
+    }
+
+    fn below(parent: &Path) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let parent = fs::canonicalize(std::env::temp_dir()).expect("a temporary directory");
+        let parent = fs::canonicalize(parent).expect("a temporary directory");
         let root = parent.join(format!("kagi-test-{}-{count}", std::process::id()));
         fs::create_dir(&root).expect("a fresh directory");
         World { root }

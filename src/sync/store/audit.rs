@@ -1,7 +1,7 @@
 //! The audit log: a line for each change, chained by hashes (PROTOCOL 7.6).
 //!
 //! Promises: every change but a push is in the log, durably, before it is made; the line of a push
-//! is made again from its revision if it was lost. Refuses nothing: a torn last line is cut off.
+//! is made again from its revision if it was lost. Refuses nothing: a torn end is cut off.
 
 use crate::crypto::hash::{Digest, hash};
 use crate::disk::Pieces;
@@ -125,7 +125,7 @@ fn clean(field: &str) -> String {
 }
 
 impl Audit {
-    /// Opens the log, and cuts off a torn last line.
+    /// Opens the log, and cuts off what is torn at its end.
     ///
     /// # Errors
     /// `NotCanonical` if its last line is none; `Read`, `Write`.
@@ -133,7 +133,10 @@ impl Audit {
         let mut audit =
             Audit { file: Pieces::growing(path)?, number: 0, last: [0; 32], unsynced: 0 };
         let (begin, tail) = audit.tail_bytes()?;
-        let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        // A loss of power leaves zeros where an earlier block of what nobody synced is missing.
+        let written = tail.iter().position(|byte| *byte == 0).unwrap_or(tail.len());
+        let written = tail.get(..written).unwrap_or_default();
+        let whole = written.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         if whole < tail.len() {
             audit.file.cut(begin + whole as u64)?;
         }

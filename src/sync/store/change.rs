@@ -168,8 +168,7 @@ impl Store {
             disk::replace(&directory.join("name"), &name, Mode::Private)?;
             disk::make_directories(&directory, Path::new("mailbox"), Mode::Private)?;
         }
-        disk::remove(&pending)?;
-        Ok(())
+        Ok(disk::remove_for_good(&pending)?)
     }
 
     /// Takes a project in, with its first token.
@@ -292,7 +291,7 @@ impl Store {
         let pending = self.root.join("pending").join(id);
         if disk::exists(&pending) {
             self.log(&[actor.entry("delete", id, "pending")])?;
-            return Ok(disk::remove(&pending)?);
+            return Ok(disk::remove_for_good(&pending)?);
         }
         let slot = self.slot(id);
         let mut memory = lock(&slot);

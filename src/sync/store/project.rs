@@ -365,7 +365,7 @@ impl Project {
     pub fn answer<'a>(&mut self, ids: impl Iterator<Item = &'a str>) -> Result<()> {
         for id in ids {
             if self.has_request(id) {
-                disk::remove(&self.request_path(id))?;
+                disk::remove_for_good(&self.request_path(id))?;
                 self.mailbox.remove(id);
             }
         }
