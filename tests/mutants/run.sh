@@ -18,7 +18,7 @@ cd "$(dirname "$0")/../.."
 root=$(pwd -P)
 work=$root/target/mutants
 quick=(aad_without_scope request_replayed second_content_length)
-test_seconds=180 # A test that takes longer is stuck.
+test_seconds=600 # A test that takes longer is stuck.
 
 mkdir -p "$work/log"
 rm -f "$work/log"/*
@@ -108,7 +108,11 @@ mutant() { # LANE NAME
         bad='the patch does not apply'
     else
         while read -r file test; do
-            said=$(verdict "$lane" "$file" "$test" "$log")
+            if grep -qxF "$file $test" "$work/broken-$lane"; then
+                said='it fails without the fault as well'
+            else
+                said=$(verdict "$lane" "$file" "$test" "$log")
+            fi
             [ "$said" = failed ] || bad="$file $test: $said"
         done < <(caught_by "$name")
     fi
@@ -124,11 +128,14 @@ lane() { # LANE NAME...
     copy "$lane"
     share "$lane"
     for name in "$@"; do caught_by "$name"; done | sort -u >"$work/tests-$lane"
+    : >"$work/broken-$lane"
     while read -r file test; do
         said=$(verdict "$lane" "$file" "$test" "$work/log/unpatched-$lane")
-        [ "$said" = passed ] || { echo "without a fault: $file $test: $said"; code=1; }
+        [ "$said" = passed ] && continue
+        echo "without a fault: $file $test: $said"
+        echo "$file $test" >>"$work/broken-$lane"
+        code=1
     done <"$work/tests-$lane"
-    [ "$code" = 0 ] || return 1
     for name in "$@"; do mutant "$lane" "$name" && echo "$name" >>"$work/caught" || code=1; done
     return "$code"
 }
