@@ -192,7 +192,7 @@ def founded(root, server):
     work.mkdir()
     kagi = lambda *words, text=b"": founder.ok(work, *words, text=text)
     kagi("init", "--no-git", "--no-migrate", "-y", "--envs=development", "--name", "founder")
-    kagi("import", "-s", "api", "-e", "development", "-", text=b'FIRST="1"\n')
+    kagi("set", "-s", "api", "-e", "development", "--stdin", "--dotenv", text=b'FIRST="1"\n')
     kagi("remote", "login", "--remote", remote, "--token", "-", text=server.admin.encode())
     kagi("project", "join", "--remote", remote)
     name = project.config.read((work / ".kagi/kagi.json").read_bytes()).project
@@ -221,7 +221,7 @@ def refusals(checkout, counts):
     refused(client.ask("push", **fields), "Conflict", counts)
     other = client.token.credential[0], os.urandom(32)
     refused(client.ask("status", credential=other), "Denied", counts)
-    refused(client.ask("projects", named=""), "Denied", counts)
+    refused(client.ask("projects", named=""), "Forbidden", counts)
     later = client.wants("standing", "status")
     demand(later["id"] == checkout.id, "a refused request had an effect")
 
@@ -237,7 +237,7 @@ def rounds(count, chance, checkout, founder, work, counts):
     for _ in range(count):
         name, value = chance.key(), chance.string()
         text = dotenv({name: value}).encode()
-        founder.ok(work, "import", "-s", "api", "-e", "development", "-", text=text)
+        founder.ok(work, "set", "-s", "api", "-e", "development", "--stdin", "--dotenv", text=text)
         founder.ok(work, "push")
         expected[name] = value
         checkout.pull()
