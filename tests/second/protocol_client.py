@@ -8,6 +8,7 @@ Usage: protocol_client.py ROUNDS SEED
 
 import http.client
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -255,6 +256,7 @@ def rounds(count, chance, checkout, founder, work, counts):
 
 
 def main(count, seed):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("FAILED: the time is over"))  # the server ends too
     counts = Counter()
     with tempfile.TemporaryDirectory() as root, Server(root) as server:
         founder, work, text = founded(root, server)
