@@ -364,7 +364,7 @@ fn with_umask_000_nobody_else_may_write_what_is_made() {
     ));
 }
 
-/// Where a trace of `execve` has the canary: the arguments, the environments, of which programs.
+/// Where a trace of `execve`, which is what `/proc` shows to others, has the canary: the arguments, the environments, of which programs.
 #[derive(Default, Debug, PartialEq, Eq)]
 struct Seen {
     programs: usize,
