@@ -298,7 +298,8 @@ fn make_directory(path: &Path, mode: Mode) -> std::io::Result<()> {
         fs::create_dir(path)
     };
     match result {
-        Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(()),
+        // Somebody else was first; or a FIFO is there, and who opened that would wait.
+        Err(cause) if cause.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         result => result,
     }
 }
