@@ -3,7 +3,7 @@
 #
 #   scripts/assure.sh                    everything, whole: under 30 minutes on two cores
 #   scripts/assure.sh --quick            everything, small: what `cargo test` and `.ci/run` do
-#   scripts/assure.sh [--quick] PART...  only these: second crash disk power tamper fuzz mutants deps
+#   scripts/assure.sh [--quick] PART...  only these: second crash disk power tamper fuzz hostile mutants deps
 #
 # Needs Rust, Git, strace and python3 (with venv, and a package index or a cache of it for two packages);
 # what is missing is skipped, and said. KAGI_BIN names another program for the parts that run one. A part
@@ -19,6 +19,7 @@ run() { # PART
     power) cargo test --locked --quiet --test power ;;
     tamper) cargo test --locked --quiet --test tamper --test attack ;;
     fuzz) tests/fuzz/run.sh ;;
+    hostile) cargo test --locked --quiet --test hostile ;;
     mutants) tests/mutants/run.sh ;;
     deps) scripts/deps.sh --check ;;
     *)
@@ -50,9 +51,9 @@ case ${1:-} in
 esac
 
 # The longest first, so that both cores have something to do until the end.
-[ $# != 0 ] || set -- mutants crash second fuzz power tamper disk deps
+[ $# != 0 ] || set -- mutants crash second fuzz power tamper hostile disk deps
 for part; do
-    [[ " second crash disk power tamper fuzz mutants deps " == *" $part "* ]] || run "$part"
+    [[ " second crash disk power tamper fuzz hostile mutants deps " == *" $part "* ]] || run "$part"
 done
 
 began=$(date +%s)
