@@ -52,9 +52,10 @@ case ${1:-} in
 esac
 
 # The longest first, so that both cores have something to do until the end.
-[ $# != 0 ] || set -- mutants crash second fuzz power tamper hostile disk deps
+parts=(mutants crash second fuzz power tamper hostile disk deps)
+[ $# != 0 ] || set -- "${parts[@]}"
 for part; do
-    [[ " second crash disk power tamper fuzz hostile mutants deps " == *" $part "* ]] || run "$part"
+    [[ " ${parts[*]} " == *" $part "* ]] || run "$part"
 done
 
 began=$(date +%s)

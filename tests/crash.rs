@@ -17,7 +17,9 @@
 
 mod common;
 
-use common::{Device, World, copy, find_program, identity_of, leftovers, outcome, program};
+use common::{
+    Device, World, copy, find_program, identity_of, is_full_scale, leftovers, outcome, program,
+};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -295,10 +297,6 @@ impl Fault {
 
 fn is_sync(call: &str) -> bool {
     ["fsync", "fdatasync"].contains(&call)
-}
-
-fn is_full_scale() -> bool {
-    std::env::var_os("KAGI_TEST_SCALE").is_some_and(|scale| scale == "full")
 }
 
 /// True for a call that changes nothing.

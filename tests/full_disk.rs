@@ -196,10 +196,9 @@ fn the_part_in_a_namespace() {
         .arg(&disk);
     assert!(command.status().expect("mount").success());
     let bench = Bench::new(&disk, is_home_full);
-    let is_full_scale = std::env::var_os("KAGI_TEST_SCALE").is_some_and(|scale| scale == "full");
     let (mut failures, mut count) = (0, 0);
     for (at, words) in COMMANDS.iter().enumerate() {
-        if is_full_scale || at % 5 == 0 {
+        if common::is_full_scale() || at % 5 == 0 {
             failures += bench.step(words);
             count += 1;
         }

@@ -10,7 +10,9 @@
 
 mod common;
 
-use common::{Device, Listing, World, copy, find_program, listing, outcome, program};
+use common::{
+    Device, Listing, World, copy, find_program, is_full_scale, listing, outcome, program,
+};
 use kagi::format::key_text::Identity;
 use kagi::format::request::Request;
 use kagi::secret::Key;
@@ -63,10 +65,6 @@ const COMMANDS: [&str; 14] = [
 /// What the commands work on, below the world.
 const PLACES: [&str; 4] = ["work", "home-Ada", "home-Bob", "store"];
 const SECONDS_MAX: &str = "10";
-
-fn is_full_scale() -> bool {
-    std::env::var_os("KAGI_TEST_SCALE").is_some_and(|scale| scale == "full")
-}
 
 /// A project with a remote that is a directory, and what lies outside.
 struct Bench {

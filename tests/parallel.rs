@@ -160,7 +160,7 @@ fn two_founders_make_one_project() {
 /// Writers that set one key after the other: 64 with 50 each if `KAGI_TEST_SCALE` is `full`, else
 /// fewer, for each change of a large scope takes a program without optimizations long.
 fn many() -> (usize, usize) {
-    let is_full = std::env::var_os("KAGI_TEST_SCALE").is_some_and(|scale| scale == "full");
+    let is_full = common::is_full_scale();
     if is_full { (64, 50) } else { (64, 5) }
 }
 

@@ -905,11 +905,10 @@ fn every_state_that_a_loss_of_power_may_leave() {
     if find_program("strace").is_none() {
         return common::say("skipped: power: it needs strace");
     }
-    let is_full = std::env::var("KAGI_TEST_SCALE").is_ok_and(|scale| scale == "full");
     let only = std::env::var("KAGI_TEST_ONLY").unwrap_or_default();
     let is_tried = |case: &&Case| {
         if only.is_empty() {
-            is_full || case.is_quick
+            common::is_full_scale() || case.is_quick
         } else {
             case.lines.join(";").contains(&only)
         }

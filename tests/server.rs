@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{Device, Outcome, World, outcome, program, say};
+use common::{Device, Outcome, World, is_full_scale, outcome, program, say};
 use kagi::crypto::random;
 use kagi::error::Result;
 use kagi::format::message::token::{AdminToken, Credential, ServerKeys};
@@ -24,10 +24,6 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
-
-fn is_full() -> bool {
-    std::env::var_os("KAGI_TEST_SCALE").is_some_and(|scale| scale == "full")
-}
 
 /// A running server, which ends with the test.
 struct Served {
@@ -528,7 +524,7 @@ fn every_wait_has_an_end() {
         for (name, sent, each, least, most) in cases {
             scope.spawn(move || {
                 let seconds = closed_after(connect(address, sent), each);
-                let slack = if is_full() { 1.0 } else { 5.0 };
+                let slack = if is_full_scale() { 1.0 } else { 5.0 };
                 let range = least - 0.5..most + slack;
                 assert!(range.contains(&seconds), "{name}: closed after {seconds}");
             });
@@ -629,7 +625,7 @@ fn wrong_tokens_wait_and_right_ones_do_not() {
     assert!(answer.ends_with("\r\n\r\n192.0.2.1"), "{answer}");
     let seconds = took.as_secs_f64();
     assert!(
-        (0.9..if is_full() { 1.5 } else { 5.0 }).contains(&seconds),
+        (0.9..if is_full_scale() { 1.5 } else { 5.0 }).contains(&seconds),
         "{seconds}"
     );
 
@@ -746,7 +742,7 @@ fn keep(kind: usize, count: usize, address: SocketAddr) -> Duration {
 #[test]
 fn good_requests_are_answered_among_bad_connections() {
     let (world, device) = (World::new(), World::new().device("ada"));
-    let wanted = if is_full() { 1000 } else { 200 };
+    let wanted = if is_full_scale() { 1000 } else { 200 };
     // This process has one end of each.
     let count = wanted.min(open_files_max().saturating_sub(200) / 3);
     if count < wanted {
@@ -786,7 +782,11 @@ fn good_requests_are_answered_among_bad_connections() {
         longest.as_secs_f64()
     ));
     assert!(most < 64 * 1024, "{most} kB");
-    let (p99_max, longest_max) = if is_full() { (500, 10) } else { (2000, 20) };
+    let (p99_max, longest_max) = if is_full_scale() {
+        (500, 10)
+    } else {
+        (2000, 20)
+    };
     assert!(p99 < Duration::from_millis(p99_max), "p99 {p99:?}");
     assert!(
         longest < Duration::from_secs(longest_max),

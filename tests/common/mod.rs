@@ -31,6 +31,11 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
+/// True if everything is to be tried, and not only what each run of the tests has time for.
+pub fn is_full_scale() -> bool {
+    std::env::var_os("KAGI_TEST_SCALE").is_some_and(|scale| scale == "full")
+}
+
 /// Prints past the test harness, which swallows `println!` of a test that passes.
 pub fn say(text: &str) {
     let _ = std::io::stdout().write_all(format!("{text}\n").as_bytes());

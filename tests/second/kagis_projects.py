@@ -198,13 +198,19 @@ def one(seed, counts):
         counts["readers"] += len(made.readers) + 2
 
 
-def main(count, seed):
+def many(count, seed, whose, one):
+    """So many projects, each from a seed of its own; what `one` counted of all."""
     counts = Counter()
     for number in range(int(count)):
         try:
             one(f"{seed}/{number}", counts)
         except (AssertionError, p.Refused) as error:
-            sys.exit(f"FAILED: a project of kagi's, seed {seed}/{number}: {error!r}")
+            sys.exit(f"FAILED: a project of {whose}, seed {seed}/{number}: {error!r}")
+    return counts
+
+
+def main(count, seed):
+    counts = many(count, seed, "kagi's", one)
     print(
         f"assured: second: {count} random projects of kagi's (seed {seed}) read by the second"
         " implementation:"

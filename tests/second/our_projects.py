@@ -11,7 +11,6 @@ import os
 import re
 import sys
 import tempfile
-from collections import Counter
 from pathlib import Path
 
 import device
@@ -20,7 +19,7 @@ import names
 import primitives as p
 import project
 from chance import Chance
-from kagis_projects import demand, values_in
+from kagis_projects import demand, many, values_in
 from program import Device
 from writer import Writer, write_home
 
@@ -205,12 +204,7 @@ def one(seed, counts):
 
 
 def main(count, seed):
-    counts = Counter()
-    for number in range(int(count)):
-        try:
-            one(f"{seed}/{number}", counts)
-        except (AssertionError, p.Refused) as error:
-            sys.exit(f"FAILED: a project of ours, seed {seed}/{number}: {error!r}")
+    counts = many(count, seed, "ours", one)
     print(
         f"assured: second: {count} random projects of the second implementation (seed {seed}) read by"
         " kagi:"

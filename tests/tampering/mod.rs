@@ -8,7 +8,7 @@ pub mod states;
 #[cfg(feature = "server")]
 pub mod store;
 
-use crate::common::{self, Device, World, copy, identity_of};
+use crate::common::{self, Device, World, copy, identity_of, is_full_scale};
 use kagi::error::{Error, Kind};
 use kagi::format::scope_file::{ScopeKind, ScopeName};
 use kagi::format::text::HEX;
@@ -32,13 +32,9 @@ pub const SCOPES: [(&str, &str); 4] = [
 ];
 
 /// True if everything is to be tried, and not one change of some.
-fn is_full() -> bool {
-    env::var_os("KAGI_TEST_SCALE").is_some_and(|scale| scale == "full")
-}
-
 /// True if a change is tried: all of them, or one of so many.
 pub fn is_its_turn(number: usize, stride: usize) -> bool {
-    is_full() || number.is_multiple_of(stride)
+    is_full_scale() || number.is_multiple_of(stride)
 }
 
 /// Two services with two environments each, and a stored file. Ada and Bob may open everything, Cid
