@@ -60,8 +60,12 @@ done
 
 began=$(date +%s)
 ASSURE_LOGS=$(mktemp -d)
-export ASSURE_LOGS
-trap 'rm -rf "$ASSURE_LOGS"' EXIT
+# In memory where there is a place for that: the tests write many small files, each synced.
+# Open to all as /tmp is: some tests give their rights up.
+memory=
+[ ! -w /dev/shm ] || { memory=$(mktemp -d /dev/shm/kagi-assure.XXXXXX) && chmod 1777 "$memory"; }
+export ASSURE_LOGS TMPDIR=${memory:-${TMPDIR:-/tmp}}
+trap 'rm -rf "$ASSURE_LOGS" ${memory:+"$memory"}' EXIT
 : >"$ASSURE_LOGS/summary"
 cargo test --locked --quiet --no-run
 code=0
