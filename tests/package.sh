@@ -4,8 +4,7 @@
 # The crate holds what Git holds of src and docs and a few named files, nothing else; the links of its
 # README and docs lead to something in it; it builds by itself. `cargo install` works with all
 # features, as a release, and without any, as a debug build; both programs run scripts/demo.sh, and
-# the second has no server in it. Needs cargo and Git; builds into the usual target directory, so that
-# what has been built is not built again.
+# the second has no server in it. Needs cargo and Git; builds into target/packed.
 #
 #   tests/package.sh             KAGI_PACKAGE_DEBUG=1 takes a debug build in both places: a minute less
 set -euo pipefail
@@ -16,7 +15,10 @@ fail() {
     echo "FAILED: package: $1" >&2
     exit 1
 }
-CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+. tests/dependencies.sh
+unset CARGO_TARGET_DIR
+share_dependencies target/packed
+CARGO_TARGET_DIR=$PWD/target/packed
 export CARGO_TARGET_DIR
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml)
 

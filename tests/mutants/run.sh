@@ -20,7 +20,12 @@ work=$root/target/mutants
 quick=(aad_without_scope request_replayed second_content_length)
 test_seconds=600 # A test that takes longer is stuck.
 
+. tests/dependencies.sh
+
 mkdir -p "$work/log"
+# Two runs would patch the same copies, and each catch the faults of the other.
+exec 9>"$work/lock"
+flock -n 9 || { echo 'FAILED: mutants: another run is on in this tree'; exit 1; }
 rm -f "$work/log"/*
 # What the caller tests with is for the whole program, not for these copies.
 unset KAGI_BIN CARGO_TARGET_DIR
@@ -45,17 +50,6 @@ copy() { # LANE
         while IFS= read -r -d '' file; do
             cmp -s "$file" "$work/tree-$1/$file" || cp --parents "$file" "$work/tree-$1/" || true
         done
-}
-
-# What the dependencies were built to for the tree is used again by hard links; nothing writes to it, for
-# cargo builds a package of a registry once. What is ours is left out: it is built for the copy.
-share() { # LANE
-    local from=target/debug to=$work/build-$1/debug
-    [ -d "$from/.fingerprint" ] && [ ! -d "$to" ] || return 0
-    mkdir -p "$to/deps"
-    cp -a "$from/.fingerprint" "$from/build" "$to/"
-    rm -rf "$to"/.fingerprint/kagi-* "$to"/build/kagi-*
-    find "$from/deps" -name 'lib*' ! -name 'libkagi*' -exec cp -al -t "$to/deps" {} +
 }
 
 cargo_test() { # LANE FILE...
@@ -116,7 +110,7 @@ mutant() { # LANE NAME
             [ "$said" = failed ] || bad="$file $test: $said"
         done < <(caught_by "$name")
     fi
-    restore "$lane" "$name"
+    restore "$lane" "$name" || exit 1
     said="caught by $(caught_by "$name" | paste -sd, -)"
     printf '%-30s %4s s  %s\n' "$name" "$((SECONDS - began))" "${bad:+NOT CAUGHT: }${bad:-$said}"
     [ -z "$bad" ]
@@ -126,7 +120,7 @@ lane() { # LANE NAME...
     local lane=$1 name file test said code=0
     shift
     copy "$lane"
-    share "$lane"
+    share_dependencies "$work/build-$lane"
     for name in "$@"; do caught_by "$name"; done | sort -u >"$work/tests-$lane"
     : >"$work/broken-$lane"
     while read -r file test; do
