@@ -38,6 +38,8 @@ edges() {
 }
 
 crates() {
+    # Anew: cargo leaves what is there as it is, whatever it has become.
+    rm -rf "$vendor"
     cargo vendor --locked --quiet --versioned-dirs "$vendor" >"$work/config"
     parts | grep -v '^kagi-vault ' | awk '{ if (!(($1, $2) in seen)) { seen[$1, $2] = 1; print $1, substr($2, 2), $NF } }' |
         sort >"$work/parts"
@@ -49,6 +51,7 @@ crates() {
     echo '|---|---|---|---|---|---|---|---|'
     while read -r name version part; do
         mapfile -t files < <(find "$vendor/$name-$version/src" -name '*.rs')
+        [ "${#files[@]}" != 0 ] || fail "no source of $name $version in $vendor"
         read -r count unsafe < <(lines_of "${files[@]}")
         echo "$part $count $unsafe" >>"$work/sums"
         IFS='|' read -r _ features licence < <(grep "^$name $version|" "$work/licences")
@@ -69,11 +72,12 @@ files() {
     echo '| file | lines | what it promises |'
     echo '|---|---|---|'
     for room in "$@"; do
-        for file in "src/$room.rs" "src/$room/mod.rs" $(find "src/$room" -name '*.rs' ! -name mod.rs 2>/dev/null | LC_ALL=C sort); do
+        for file in "src/$room.rs" "src/$room/mod.rs" $(find "src/$room" -name '*.rs' ! -path "src/$room/mod.rs" 2>/dev/null | LC_ALL=C sort); do
             [ -f "$file" ] || continue
             [[ $room != format || ! $file =~ format/(dotenv|message) ]] || continue
             count=$(sed '/^#\[cfg(test)\]/,$d' "$file" | grep -cvE '^[[:space:]]*(//|$)')
             echo "$count" >>"$work/files"
+            echo "$file" >>"$work/listed"
             echo "| \`${file#src/}\` | $count | $(promise "$file") |"
         done
     done
@@ -106,6 +110,8 @@ write() {
         $skips || printf '%s\n' "$line"
     done <$page
     ! $skips || fail "$page: a table does not end"
+    LC_ALL=C sort "$work/listed" | diff - <(find src -name '*.rs' | LC_ALL=C sort) >&2 ||
+        fail "$page: its tables list a file twice (<), or not at all (>)"
 }
 
 # Each feature that Cargo.toml asks for, left out once.
@@ -133,7 +139,7 @@ case ${1:-} in
 --check)
     write >"$work/page"
     diff -u "$page" "$work/page" || fail "$page is not what the sources say; write it anew: scripts/deps.sh"
-    echo "assured: deps: $(wc -l <"$work/parts") crates and $(find src -name '*.rs' | wc -l) files are what docs/AUDIT.md says"
+    echo "assured: deps: $(wc -l <"$work/parts") crates and $(wc -l <"$work/listed") files are what docs/AUDIT.md says"
     ;;
 '')
     write >"$work/page"
