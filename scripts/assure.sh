@@ -40,7 +40,9 @@ case ${1:-} in
     log=$ASSURE_LOGS/$2
     run "$2" >"$log" 2>&1 </dev/null || code=$?
     # The harness of Rust may have put a dot before it.
-    sed -nE 's/^\.*((assured|skipped): )/\1/p' "$log" >>"$ASSURE_LOGS/summary"
+    sed -nE 's/^\.*((assured|skipped): )/\1/p' "$log" >"$log.said"
+    [ -s "$log.said" ] || { code=1 && echo 'it says neither what it did nor what it skipped' >>"$log"; }
+    cat "$log.said" >>"$ASSURE_LOGS/summary"
     printf '\n== %s: %s, %d s\n' "$2" "$([ $code = 0 ] && echo ok || echo "FAILED ($code)")" $(($(date +%s) - began)) | cat - "$log"
     exit $code
     ;;
@@ -72,6 +74,8 @@ code=0
 printf '%s\n' "$@" | xargs -P 2 -n 1 "$0" --one || code=$?
 printf '\n== in all: %d s\n' $(($(date +%s) - began))
 LC_ALL=C sort "$ASSURE_LOGS/summary"
+skipped=$(grep -c '^skipped: ' "$ASSURE_LOGS/summary") || true
+[ "$skipped" = 0 ] || echo "$skipped things were skipped: see above what they need"
 [ $code = 0 ] || {
     echo 'FAILED: see above' >&2
     exit 1

@@ -943,7 +943,7 @@ fn edits_of_somebody_without_a_key() {
         problems.extend(found);
     }
     common::say(&format!(
-        "attack: {} attacks, {accepted} accepted",
+        "assured: tamper: {} edits by somebody without a key: {accepted} accepted, which change nothing",
         attacks.len()
     ));
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
@@ -1425,7 +1425,7 @@ fn a_new_device_is_shown_who_wrote_the_project() {
         fixture.new.kagi(path, &format!("trust {ada}")).ok();
         fixture.new.kagi(path, "run -- env -0").fails(&[&eve]);
         let Some(python) = find_program("python3") else {
-            return common::say("attack: nobody is asked, it needs python3");
+            return common::say("skipped: tamper: nobody is asked on a terminal, it needs python3");
         };
         let pty = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pty.py");
         let mut command = Command::new(python);

@@ -378,11 +378,18 @@ impl Mixing {
         }
     }
 
-    /// Every choice of the lines in which the configurations, or rosters, of two commits differ: refused,
-    /// or the roster of one of them. And every line of a roster before a rotation beside and instead of
-    /// every line of the one after it, and the reverse.
+    /// Every choice of the lines in which the configurations, or rosters, of two commits of the reader's
+    /// epoch differ: refused, or the roster of one of them. And every line of a roster before a rotation
+    /// beside and instead of every line of the one after it, and the reverse.
     fn lines_of_heads(&mut self) {
-        let states = ["first", "next"];
+        let has_rotated =
+            |pinned: Epoch| pinned.number >= self.states["rotated"].roster.epoch.number;
+        let states = if self.reader.pinned.is_some_and(has_rotated) {
+            ["after", "renamed"]
+        } else {
+            ["first", "next"]
+        };
+        assert!(states.iter().all(|state| self.accepts(state, state)));
         for name in [CONFIG, ROSTER] {
             let texts = states.map(|state| self.states[state].files[name].clone());
             let texts = choices(&texts[0], &texts[1]);
@@ -404,16 +411,17 @@ impl Mixing {
                 put(&self.root, file, text);
             }
             for (number, text) in texts.iter().enumerate() {
-                if is_its_turn(number, HEADS_STRIDE) {
+                let is_own = *text == self.states[state].files[name] && self.accepts(state, state);
+                if is_own || is_its_turn(number, HEADS_STRIDE) {
                     put(&self.root, name, text);
-                    self.try_head(&format!("{name} {number} of {states:?}"), states);
+                    self.try_head(&format!("{name} {number} of {states:?}"), states, is_own);
                 }
             }
         }
     }
 
-    /// Either part must be that of one of the states.
-    fn try_head(&mut self, what: &str, states: [&'static str; 2]) {
+    /// Either part must be that of one of the states; what is one of them as it was, is accepted.
+    fn try_head(&mut self, what: &str, states: [&'static str; 2], is_own: bool) {
         self.mixes += 1;
         self.home.restore();
         let head = open(self.reader.is_strict).and_then(|project| head_text(&project));
@@ -424,6 +432,9 @@ impl Mixing {
         };
         match head {
             Ok(head) if is_of(0, &head[0]) && is_of(1, &head[1]) => self.same += 1,
+            head if is_own => self
+                .problems
+                .push(format!("{what}: {head:?}, and not accepted")),
             // What is named is the member that the roster does not list.
             Err(error) if error.kind == Kind::NotMember => self.refused += 1,
             head => self.judge_refused(what, head.map(|_| ()), &[ROSTER, CONFIG, "work"]),

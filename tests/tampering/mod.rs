@@ -31,7 +31,6 @@ pub const SCOPES: [(&str, &str); 4] = [
     ("web", "production"),
 ];
 
-/// True if everything is to be tried, and not one change of some.
 /// True if a change is tried: all of them, or one of so many.
 pub fn is_its_turn(number: usize, stride: usize) -> bool {
     is_full_scale() || number.is_multiple_of(stride)

@@ -18,13 +18,14 @@ use std::path::Path;
 pub const CONFIG: &str = "kagi.json";
 pub const ROSTER: &str = "access.json";
 
-/// A commit, the next one, a branch beside that, the rotation of the next one, and values set after it;
-/// another project of the same members; and one of the same id and epoch with another key.
-pub const STATES: [&str; 7] = [
-    "first", "next", "branch", "rotated", "after", "other", "twin",
+/// A commit, the next one, a branch beside that, the rotation of the next one, values set after it, and
+/// another configuration and roster after these; another project of the same members; and one of the
+/// same id and epoch with another key.
+pub const STATES: [&str; 8] = [
+    "first", "next", "branch", "rotated", "after", "renamed", "other", "twin",
 ];
 /// Those of one history.
-pub const HISTORY: [&str; 5] = ["first", "next", "branch", "rotated", "after"];
+pub const HISTORY: [&str; 6] = ["first", "next", "branch", "rotated", "after", "renamed"];
 
 impl Fixture {
     /// Makes all states. Gives back Ada's device as it was before the rotation.
@@ -58,6 +59,11 @@ impl Fixture {
             ada.kagi(path, words).ok();
         }
         self.keep(ada, path, "after");
+        let bob = identity_of(&self.bob).id;
+        for words in ["env add qa", &format!("member rename {bob} Bert")] {
+            ada.kagi(path, words).ok();
+        }
+        self.keep(ada, path, "renamed");
         self.cid.kagi(path, "get web production").ok();
         let other = self.world.directory("other");
         self.found(&other);
@@ -232,6 +238,7 @@ impl Boxes {
             ("branch", Some("first")),
             ("rotated", Some("next")),
             ("after", Some("rotated")),
+            ("renamed", Some("after")),
             ("other", None),
             ("twin", None),
         ] {
