@@ -177,6 +177,12 @@ fn the_refused_file_is_named() {
         let at_scope = SCOPES
             .iter()
             .position(|scope| scope_of(&file) == Some(*scope));
+        let is_head = ["kagi.json", "access.json"]
+            .iter()
+            .any(|name| file.ends_with(name));
+        if at_scope.is_none() && !is_head {
+            continue; // `run` does not read it.
+        }
         let (service, env) = SCOPES[at_scope.unwrap_or(0)];
         for step in 0..16 {
             let mut changed = bytes.clone();

@@ -594,6 +594,14 @@ impl Disk {
         tree
     }
 
+    /// True if a bound is passed, so that `states` gives some of what may be there, and not all.
+    pub fn is_beyond_bounds(&self) -> bool {
+        let dirty = self.nodes.iter().filter(|node| !node.edits.is_empty());
+        let counts = dirty.map(|node| node.contents().len());
+        let product = counts.fold(1_usize, usize::saturating_mul);
+        self.steps.len() > STEPS_ALL || product > CONTENTS_ALL
+    }
+
     /// Everything that may be on the disk now, within the bounds; some of it more than once.
     pub fn states(&self) -> Vec<Tree> {
         let mut states = Vec::new();

@@ -23,6 +23,8 @@ struct Reader {
     count: usize,
     tried: usize,
     refused: usize,
+    /// Of files that this reader may not open.
+    shut: usize,
     bits: usize,
     lengths: usize,
     problems: Vec<String>,
@@ -81,6 +83,7 @@ impl Reader {
             count: 0,
             tried: 0,
             refused: 0,
+            shut: 0,
             bits: 0,
             lengths: 0,
             problems: Vec::new(),
@@ -113,7 +116,7 @@ impl Reader {
         self.tried += 1;
         fs::write(file, bytes).expect("a written file");
         match self.read(file) {
-            Ok(content) if content == original => {}
+            Ok(content) if content == original => self.shut += usize::from(content.is_empty()),
             Err(error) if self.is_named(file, &error) => self.refused += 1,
             other => {
                 let file = file.display();
@@ -215,15 +218,17 @@ impl Reader {
             files,
             tried,
             refused,
+            shut,
             bits,
             lengths,
             ..
         } = self;
         assert!(refused > 0 && tried > 1000);
-        let (lines, same) = (tried - bits - lengths, tried - refused);
+        let (lines, same) = (tried - bits - lengths, tried - refused - shut);
         common::say(&format!(
             "assured: tamper: {who}: {files} files, {bits} bits, {lengths} lengths, {lines} changes \
-             of lines: {refused} refused by the file's name, {same} read the same, no other"
+             of lines: {refused} refused by the file's name, {same} read the same, {shut} in scopes that are \
+             not its own, no other"
         ));
     }
 }
