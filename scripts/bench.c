@@ -6,9 +6,9 @@
  *       from before its start until it has ended. The first round warms up and prints nothing. `%` in a
  *       command is 0 in one round and 1 in the next. Standard output is /dev/null; the other two are that
  *       too, or with `tty` a terminal on which a y has been typed. What fails ends all.
- *   bench peak RESULT NAME COMMAND... adds NAME and a number to the file RESULT: how many KiB of memory
- *       COMMAND had at most, until it ended or became another program. Looked at before and after each
- *       system call, as memory is given back by those alone; ru_maxrss is too coarse on newer kernels.
+ *   bench peak RESULT COMMAND...      adds a line to the file RESULT: how many KiB of memory COMMAND had at
+ *       most, until it ended or became another program. Looked at before and after each system call, as
+ *       memory is given back by those alone; ru_maxrss is too coarse on newer kernels.
  *   bench env FILE COMMAND...         takes each line of FILE into the environment, becomes COMMAND
  *   bench copy FILE                   reads FILE, writes it to standard output
  *   bench write TIMES INTO FILE... [- MORE...]
@@ -257,7 +257,7 @@ static long resident(pid_t process) {
     return kib;
 }
 
-static int take_peak(const char *result, const char *name, char **words) {
+static int take_peak(const char *result, char **words) {
     int status, passed_on = 0;
     long peak = 0;
     pid_t child = fork();
@@ -285,12 +285,12 @@ static int take_peak(const char *result, const char *name, char **words) {
         }
     }
     if (status) {
-        fprintf(stderr, "bench: %s ended with status %#x\n", name, status);
+        fprintf(stderr, "bench: %s ended with status %#x\n", words[0], status);
         return 1;
     }
     FILE *file = fopen(result, "a");
     if (!file) fail(result);
-    fprintf(file, "%s\t%ld\n", name, peak);
+    fprintf(file, "%ld\n", peak);
     return fclose(file);
 }
 
@@ -299,7 +299,7 @@ int main(int count, char **words) {
     if (count == 2 && !strcmp(task, "nothing")) return 0;
     if (count == 3 && !strcmp(task, "time")) return take_times(atoi(words[2]));
     if (count == 3 && !strcmp(task, "copy")) return copy(words[2]);
-    if (count > 4 && !strcmp(task, "peak")) return take_peak(words[2], words[3], words + 4);
+    if (count > 3 && !strcmp(task, "peak")) return take_peak(words[2], words + 3);
     if (count > 3 && !strcmp(task, "env")) return become(words + 2);
     if (count > 4 && !strcmp(task, "write")) return write_files(words + 2);
     fprintf(stderr, "bench: see the top of scripts/bench.c\n");

@@ -49,17 +49,18 @@ true=/bin/true
 # A part of RUNS, but never too few to tell anything.
 part() { echo $((runs / $1 > 3 ? runs / $1 : 3)); }
 
-# With musl where it is: its programs start faster, so the floor is lower.
+# The C program, and where there is a musl, the same once more with that: its programs start faster.
 compile() {
-    local musl
-    musl=/usr/lib/$(uname -m)-linux-musl/musl-gcc.specs
-    bench=$work/bench
-    if [ -f "$musl" ] && cc -O2 -static -no-pie -specs "$musl" -o "$bench" scripts/bench.c 2>"$work/log"; then
-        libc=musl
+    local specs
+    specs=/usr/lib/$(uname -m)-linux-musl/musl-gcc.specs
+    floor=$work/bench musl=
+    cc -O2 -static -o "$floor" scripts/bench.c || fail 'scripts/bench.c needs a C compiler, and a libc to link with'
+    if [ -f "$specs" ] && cc -O2 -static -no-pie -specs "$specs" -o "$work/bench-musl" scripts/bench.c 2>"$work/log"; then
+        musl=$work/bench-musl
     else
-        cc -O2 -static -o "$bench" scripts/bench.c || fail 'scripts/bench.c needs a C compiler and a static libc'
-        libc="the system's libc"
+        echo 'skipped: the C program with musl (no musl-dev)'
     fi
+    bench=${musl:-$floor}
 }
 
 # What commands are run with: little, and the same everywhere.
@@ -114,58 +115,83 @@ done
 add_runs() { # COUNT PROGRAM...
     local count=$1 shell
     shift
-    add "c:$count" "$bench" env "$env/$count.0" "$@"
+    add "c:$count" "$floor" env "$env/$count.0" "$@"
+    [ -z "$musl" ] || add "musl:$count" "$musl" env "$env/$count.0" "$@"
     add "kagi:$count" "$kagi" run "s$count" "$@"
     for shell in "${shells[@]}"; do
         add "$shell:$count" "$(command -v "$shell")" -c "set -a; . $env/$count.0; exec $*"
     done
 }
 
+# All of them hand over the same secrets.
+check_runs() {
+    local name words command
+    add_runs 20 "$(command -v env)"
+    while IFS=$'\t' read -r name _ words; do
+        IFS=$'\t' read -ra command <<<"$words"
+        "${around[@]}" "${command[@]}" | grep '^KEY_' | sort | cmp -s - <(sort "$env/20.0") || fail "$name hands over other secrets"
+    done <"$list"
+    : >"$list"
+}
+
 group_run() {
     project run 1 20 200 2000
+    check_runs
     add true:0 "$true"
     for count in 1 20 200 2000; do add_runs "$count" "$true"; done
     measure run "$runs"
 }
 
-# What a command that writes COUNT keys comes down to: FILE is what it writes.
-add_floor() { # NAME COUNT FILE [- MORE...]
-    mkdir -p "$work/floor/$1/0"
-    add "floor of $1:$2" "$bench" write 1 "$work/floor/$1" "${@:3}"
+# Adds a floor, with either libc.
+add_floor() { # NAME:COUNT TASK...
+    add "floor of $1" "$floor" "${@:2}"
+    [ -z "$musl" ] || add "musl floor of $1" "$musl" "${@:2}"
+}
+
+# What was timed did write each time: a line of SCOPE counts them. (One that sets what is there writes nothing.)
+written() { # SCOPE LINE
+    grep -q "^$2" "$(scope "$1")" || fail "$1 was not written each time: it has no line \`$2\`"
 }
 
 group_write() {
-    local count
+    local count rounds copies=$work/copies
     project write 10 1000 10000
+    mkdir -p "$copies/set/0" "$copies/import/0"
     for count in 10 1000 10000; do
         add "set:$count" "$kagi" set -s "s$count" KEY_7 value-of-set-%
-        add_floor set "$count" "$(scope "s$count")"
+        add_floor "set:$count" write 1 "$copies/set" "$(scope "s$count")"
     done
     for count in 1000 10000; do
         quietly "$kagi" import -s "i$count" --file "$env/$count.0"
         add "import:$count" "$kagi" import -s "i$count" --force --file "$env/$count.%"
-        add_floor import "$count" "$(scope "i$count")" - "$env/$count.0"
+        add_floor "import:$count" write 1 "$copies/import" "$(scope "i$count")" - "$env/$count.0"
         add "get:$count" "$kagi" get "s$count"
         add_asking "export:$count" "$kagi" export "s$count"
-        for command in get export; do add "floor of $command:$count" "$bench" copy "$env/$count.0"; done
+        for command in get export; do add_floor "$command:$count" copy "$env/$count.0"; done
     done
-    measure write "$(part 2)"
+    rounds=$(part 2)
+    measure write "$rounds"
+    # One more round warms up; it imports what is there.
+    for count in 10 1000 10000; do written "s$count" "key KEY_7 $((1 + rounds + 1))\$"; done
+    for count in 1000 10000; do written "i$count" "key KEY_7 $((1 + rounds))\$"; done
     group_rotation
 }
 
 group_rotation() {
-    local number files=()
+    local number rounds copies=$work/copies files=()
     project rotation
     env_file 50
     for number in $(seq 0 99); do
         quietly "$kagi" import -s "service-$number" --file "$env/50.0"
         files+=("$(scope "service-$number")")
-        mkdir -p "$work/floor/rotate/$number"
+        mkdir -p "$copies/rotate/$number"
     done
     add rotate:5000 "$kagi" key rotate --yes
-    add 'floor of rotate:5000' "$bench" write 1 "$work/floor/rotate" "${files[@]}"
-    add 'floor, twice:5000' "$bench" write 2 "$work/floor/rotate" "${files[@]}"
-    measure write "$(part 20)"
+    add_floor rotate:5000 write 1 "$copies/rotate" "${files[@]}"
+    add_floor rotate-twice:5000 write 2 "$copies/rotate" "${files[@]}"
+    rounds=$(part 20)
+    measure write "$rounds"
+    written service-7 "box $((1 + rounds + 1))\."
 }
 
 group_growth() {
@@ -173,7 +199,7 @@ group_growth() {
     project growth "${counts[@]}"
     for count in "${counts[@]}"; do
         add "run:$count" "$kagi" run "s$count" "$true"
-        add "c:$count" "$bench" env "$env/$count.0" "$true"
+        add "c:$count" "$floor" env "$env/$count.0" "$true"
         add "set:$count" "$kagi" set -s "s$count" KEY_7 value-of-set-%
         add "get:$count" "$kagi" get "s$count"
         add_asking "export:$count" "$kagi" export "s$count"
@@ -191,36 +217,46 @@ count_calls() { # NAME TRACE
 }
 
 group_calls() {
-    local name words kind key shell
+    local shell
     project calls 20
-    strace -o "$work/trace" "$true" 2>/dev/null || echo 'skipped: system calls (no strace here, or it may not trace)'
-    "$bench" peak "$work/peak" true "$true" 2>/dev/null || echo 'skipped: peak memory (tracing is not allowed here)'
-    mkdir -p "$work/floor/calls/0"
+    mkdir -p "$work/copies/calls/0"
     add /bin/true "$true"
-    add 'C program' "$bench" env "$env/20.0" "$true"
+    add 'C program' "$floor" env "$env/20.0" "$true"
     add 'kagi run' "$kagi" run s20 "$true"
     for shell in "${shells[@]}"; do add "$shell" "$(command -v "$shell")" -c "set -a; . $env/20.0; exec $true"; done
-    add 'C program that writes' "$bench" write 1 "$work/floor/calls" "$(scope s20)"
+    add 'C program that writes' "$floor" write 1 "$work/copies/calls" "$(scope s20)"
     add 'kagi set' "$kagi" set -s s20 KEY_7 value-of-set-%
     add 'kagi get' "$kagi" get s20
     add_asking 'kagi export' "$kagi" export s20
+    add 'kagi search' "$kagi" search KEY
+    add 'kagi member list' "$kagi" member list
     mv "$list" "$work/commands"
-    # Each command below the one that watches it, in a terminal if it wants one; the last of two rounds counts.
+    if strace -o "$work/trace" "$true" 2>"$work/log"; then
+        watch trace "$(command -v strace)" -f -qq -o
+        while IFS=$'\t' read -r name _; do count_calls "$name" "$work/trace.${name//[ \/]/-}"; done <"$work/commands"
+    else
+        echo 'skipped: system calls (no strace here, or it may not trace)'
+    fi
+    if "$bench" peak "$work/peak" "$true" 2>"$work/log"; then
+        watch peak "$bench" peak
+        while IFS=$'\t' read -r name _; do
+            printf '%s\t%d\n' "$name" "$(tail -n 1 "$work/peak.${name//[ \/]/-}")" >>"$results/peak"
+        done <"$work/commands"
+    else
+        echo 'skipped: peak memory (it may not be looked at here)'
+    fi
+}
+
+# Runs each of the commands below WATCHER, which is given a file for it. There are two rounds, the second counts:
+# apart from another watcher's, for a value that is there already is not set.
+watch() { # FILE WATCHER...
+    local file=$1 name kind words watcher
+    shift
+    watcher=$(IFS=$'\t' && echo "$*")
     while IFS=$'\t' read -r name kind words; do
-        key=${name//[ \/]/-}
-        if [ -e "$work/peak" ]; then
-            printf '%s\t%s\t%s\n' "$name" "$kind" "$bench	peak	$work/peak.$key	$name	$words"
-        fi
-        if [ -s "$work/trace" ]; then
-            printf '%s\t%s\t%s\n' "$name" "$kind" "$(command -v strace)	-f	-qq	-o	$work/trace.$key	$words"
-        fi
+        printf '%s\t%s\t%s\t%s\t%s\n' "$name" "$kind" "$watcher" "$work/$file.${name//[ \/]/-}" "$words"
     done <"$work/commands" >"$list"
-    "${around[@]}" "$bench" time 1 <"$list" >/dev/null
-    while IFS=$'\t' read -r name kind words; do
-        key=${name//[ \/]/-}
-        [ ! -s "$work/trace" ] || count_calls "$name" "$work/trace.$key"
-        [ ! -e "$work/peak" ] || tail -n 1 "$work/peak.$key" >>"$results/peak"
-    done <"$work/commands"
+    "${around[@]}" "$bench" time 1 <"$list" >"$work/log"
 }
 
 # Whether there is such a tool; says so, and notes its version for the table.
@@ -284,7 +320,7 @@ describe() {
     fact date "$(date -u +%F)"
     fact kagi "$("$kagi" version | grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1), $(wc -c <"$kagi") bytes"
     fact 'built by' "$built"
-    fact 'C program' "$(cc --version | head -n 1), with $libc"
+    fact 'C program' "$(cc --version | head -n 1), \`cc -O2 -static\`"
     fact command "\`scripts/bench.sh${write[0]:+ --write} $runs\`"
 }
 
