@@ -65,7 +65,7 @@ compile() {
 
 # What commands are run with: little, and the same everywhere.
 around=(env -i "PATH=$PATH" "HOME=$home" LANG=C.UTF-8 "KAGI_HOME=$home/kagi" KAGI_DISABLE_KEYRING=1
-    "SOPS_AGE_KEY_FILE=$home/age.txt" DIRENV_LOG_FORMAT=)
+    "SOPS_AGE_KEY_FILE=$home/age.txt" SOPS_DISABLE_VERSION_CHECK=1 DIRENV_LOG_FORMAT=)
 # COMMAND...: for what is not timed, and must not fail.
 quietly() { "${around[@]}" "$@" >"$work/log" 2>&1 </dev/null || { cat "$work/log" >&2 && fail "this failed: $*"; }; }
 
