@@ -311,11 +311,11 @@ describe() {
     model=$(sed -n 's/^model name[[:space:]]*: //p;T;q' /proc/cpuinfo)
     [ -n "$model" ] || model=$(lscpu 2>/dev/null | sed -n 's/^Model name: *//p;T;q')
     ! grep -qw hypervisor /proc/cpuinfo || virtual=yes
-    file_system=$(df --output=fstype "$work" | tail -n 1)
+    file_system=$(df --output=fstype "$work" 2>/dev/null | tail -n 1)
     fact processor "${model:-unknown}, $(nproc) cores"
     fact 'virtual machine' "$virtual"
     fact system "$(uname -s) $(uname -r | grep -oE '^[0-9.]+'), $(uname -m)"
-    fact 'file system of the temp directory' "$file_system$([ "$file_system" != tmpfs ] || echo ' (in memory: syncs cost nothing)')"
+    fact 'file system of the temp directory' "${file_system:-unknown}$([ "$file_system" != tmpfs ] || echo ' (in memory: syncs cost nothing)')"
     fact 'load before the run' "$(cut -d ' ' -f 1-3 /proc/loadavg)"
     fact date "$(date -u +%F)"
     fact kagi "$("$kagi" version | grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1), $(wc -c <"$kagi") bytes"
