@@ -7,6 +7,7 @@
 mod held;
 mod lock;
 mod made;
+mod output;
 #[cfg(feature = "server")]
 mod pieces;
 mod private;
@@ -14,6 +15,7 @@ mod private;
 pub use held::{Held, hold};
 pub use lock::{Lock, lock, lock_within};
 pub use made::Mode;
+pub use output::is_output_lost;
 #[cfg(feature = "server")]
 pub use pieces::Pieces;
 pub use private::{make_private, memory_directory, private_siblings, wipe};
