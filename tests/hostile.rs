@@ -6,28 +6,42 @@
 //! `run` starts; a home is missing or closed; an output is full or closed; names hold sequences for
 //! terminals. What must hold: each command ends, does what it should or tells why not, and neither
 //! reads nor changes what lies outside. Not covered: who swaps a path while a command runs.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", feature = "server"))]
 
 mod common;
+#[path = "hostile/poller.rs"]
+mod poller;
+#[path = "common/serving.rs"]
+mod serving;
 
 use common::{
-    Device, Listing, World, copy, find_program, is_full_scale, listing, outcome, program,
+    Device, Listing, World, copy, find_program, identity_of, is_full_scale, listing, outcome,
+    program,
 };
 use kagi::format::key_text::Identity;
+use kagi::format::message::token::{Credential, ProjectToken};
 use kagi::format::request::Request;
 use kagi::secret::Key;
+use poller::{OTHER, Poller};
+use serving::Serving;
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 const INIT: &str = "init --name Ada --envs=development,production --yes --no-git";
 const CANARY: &str = "canary-5f0c1e7d9b2a";
+/// The same where others look, who would see the commands of all tests, and of other runs of them.
+static WATCHED: LazyLock<String> =
+    LazyLock::new(|| format!("watched-81b3d6f2a90c-{}", std::process::id()));
 
 /// Commands with a value given by standard input or a file, and what starts Git.
-const WITH_VALUES: [&str; 15] = [
+const WITH_VALUES: [&str; 18] = [
     "set KEY --stdin",
     "import --file more.env --force",
     "set web --stdin --dotenv",
@@ -36,7 +50,10 @@ const WITH_VALUES: [&str; 15] = [
     "get KEY --show",
     "get",
     "run -- env",
+    "run --mask -- env",
     "render page.tpl -o page",
+    "edit",
+    "file restore cert.pem --out there",
     "key rotate --yes",
     "scan",
     "diff",
@@ -235,6 +252,28 @@ enum Plant {
     Socket,
 }
 
+impl Plant {
+    /// What is there once it was planted.
+    fn kind(self) -> &'static str {
+        match self {
+            Plant::Directory => "directory",
+            Plant::Fifo | Plant::Device | Plant::Socket => "other",
+            _ => "link",
+        }
+    }
+}
+
+/// What is at a path.
+fn kind(path: &Path) -> &'static str {
+    match fs::symlink_metadata(path) {
+        Ok(info) if info.is_symlink() => "link",
+        Ok(info) if info.is_dir() => "directory",
+        Ok(info) if info.is_file() => "file",
+        Ok(_) => "other",
+        Err(_) => "nothing",
+    }
+}
+
 fn node(path: &Path, kind: &[&str]) -> bool {
     let mut command = Command::new("mknod");
     let done = command.arg(path).args(kind).output();
@@ -291,6 +330,41 @@ fn what_is_planted_at_each_path_is_neither_followed_nor_waited_for() {
     ));
 }
 
+/// Files, below the project or the home, and commands that must not read so much of them.
+const READERS: [(&str, &str); 5] = [
+    ("work/.kagi/kagi.json", "get"),
+    ("work/.kagi/access.json", "get"),
+    ("work/.kagi/secrets/app/development.enc", "get"),
+    ("home-Ada/kagi/identity.json", "get"),
+    ("work/kept.pem", "file add kept.pem"),
+];
+/// Ten times what the largest of them may have. As a hole it takes no room.
+const TOO_LARGE_BYTES: u64 = 64 << 20;
+
+#[test]
+fn a_file_that_has_more_than_any_may_have_is_not_read() {
+    let bench = Bench::new();
+    let mut told = 0;
+    for (name, words) in READERS {
+        bench.restore();
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .open(bench.world.root.join(name));
+        file.and_then(|file| file.set_len(TOO_LARGE_BYTES))
+            .expect(name);
+        let file = name.rsplit('/').next().unwrap_or_default();
+        bench
+            .ada
+            .kagi(&bench.work, words)
+            .fails(&["is too large", file]);
+        told += 1;
+    }
+    common::say(&format!(
+        "assured: hostile: {told} files of {} MiB are told to be too large",
+        TOO_LARGE_BYTES >> 20
+    ));
+}
+
 /// A command of the shell's in place of `kagi WORDS`, which stand in `"$@"`.
 fn within(device: &Device, at: &Path, script: &str, words: &str) -> Command {
     let mut command = device.command("sh", at);
@@ -309,20 +383,20 @@ fn modes(directory: &Path) -> Vec<(PathBuf, bool, u32)> {
         .collect()
 }
 
-#[test]
-fn with_umask_000_nobody_else_may_write_what_is_made() {
-    let world = World::in_memory();
+/// Commands of everybody's in a fresh world, with a shell around each; gives back their number.
+fn with_each(world: &World, script: &str) -> usize {
     let (ada, bob) = (world.device("Ada"), world.device("Bob"));
     let (work, store) = (world.directory("work"), world.root.join("store"));
     for name in ["more.env", "cert.pem", "page.tpl"] {
         fs::write(work.join(name), "A=1\n").expect("a file");
     }
     let join = format!("project join --remote {}", store.display());
-    let script = "umask 000; exec \"$@\"";
     let before = [INIT, "set A 1", "file add cert.pem", &join, "push"];
     let after = [
         "render page.tpl -o page",
         "file restore app cert.pem -o there",
+        "backup -o copy",
+        "serve --init --store server/store",
     ];
     let mut count = 0;
     for words in before.iter().chain(&COMMANDS).chain(&after) {
@@ -334,6 +408,15 @@ fn with_umask_000_nobody_else_may_write_what_is_made() {
         outcome(words, &mut within(device, &work, script, words)).ok();
         count += 1;
     }
+    count
+}
+
+#[test]
+fn with_umask_000_nobody_else_may_write_what_is_made() {
+    let world = World::in_memory();
+    let count = with_each(&world, "umask 000; exec \"$@\"");
+    let (ada, bob) = (world.device("Ada"), world.device("Bob"));
+    let (work, store) = (world.root.join("work"), world.root.join("store"));
     let mut within_it = ada.command("sh", &work);
     outcome("touch", within_it.args(["-c", "umask 000; touch open"])).ok();
     let mode = |name| {
@@ -345,8 +428,10 @@ fn with_umask_000_nobody_else_may_write_what_is_made() {
     };
     assert_eq!(mode("open"), 0o666, "umask 000 has no effect");
     assert_eq!((mode("page"), mode("there")), (0o600, 0o600));
-    let homes = [modes(&ada.kagi_home()), modes(&bob.kagi_home())].concat();
-    for (path, is_directory, mode) in &homes {
+    let own = [ada.kagi_home(), bob.kagi_home(), work.join("copy")];
+    let own = own.iter().flat_map(|place| modes(place));
+    let own: Vec<_> = own.chain(modes(&work.join("server/store"))).collect();
+    for (path, is_directory, mode) in &own {
         let wanted = if *is_directory { 0o700 } else { 0o600 };
         assert_eq!(*mode, wanted, "{} has {mode:o}", path.display());
     }
@@ -355,56 +440,238 @@ fn with_umask_000_nobody_else_may_write_what_is_made() {
         assert_eq!(mode & 0o022, 0, "{} has {mode:o}", path.display());
     }
     common::say(&format!(
-        "assured: hostile: {count} commands with umask 000: {} files and directories below KAGI_HOME are \
-         their owner's alone, {} below .kagi and the remote are written by their owner alone",
-        homes.len(),
+        "assured: hostile: {count} commands with umask 000: {} files and directories below KAGI_HOME, a backup \
+         and a server's store are their owner's alone, {} below .kagi and the remote are written by their \
+         owner alone",
+        own.len(),
         shared.len()
     ));
 }
 
-/// Where a trace of `execve`, which is what `/proc` shows to others, has the canary: the arguments, the environments, of which programs.
+#[test]
+fn with_umask_777_the_next_command_reads_what_is_made() {
+    let Some(prefix) = unprivileged() else {
+        return common::say("skipped: hostile: umask 777, root reads everything");
+    };
+    let world = World::in_memory();
+    for place in ["home-Ada", "home-Bob", "work"] {
+        world.directory(place);
+    }
+    let root = world.root.display();
+    if !prefix.is_empty() {
+        let mut command = Command::new("chown");
+        command.args(["-R", &format!("{OTHER}:{OTHER}")]);
+        let done = command.arg(&world.root).status();
+        assert!(done.expect("chown").success());
+    }
+    let control = format!("cd {root}; umask 777; {prefix} touch shut; {prefix} cat shut");
+    let mut command = Command::new("sh");
+    let control = outcome("umask 777", command.args(["-c", &control]));
+    control.fails(&["ermission denied"]);
+    // `exec` of nothing but an assignment would be another command.
+    let script = format!("umask 777; exec {prefix} \"$@\"");
+    let count = with_each(&world, &script);
+    let work = world.root.join("work");
+    let made = [".kagi", "page", "there", "copy", "server"].map(|name| work.join(name));
+    let homes = ["home-Ada/kagi", "home-Bob/kagi", "store"].map(|name| world.root.join(name));
+    let made = made.iter().chain(&homes).flat_map(|place| modes(place));
+    let made: Vec<_> = made.collect();
+    for (path, is_directory, mode) in &made {
+        let wanted = if *is_directory { 0o700 } else { 0o600 };
+        assert_eq!(*mode, wanted, "{} has {mode:o}", path.display());
+    }
+    common::say(&format!(
+        "assured: hostile: {count} commands with umask 777, by somebody whom modes bind: {} files and \
+         directories are their owner's, and nobody else's",
+        made.len()
+    ));
+}
+
+/// A file that only its owner can read.
+fn private(path: &Path, text: &str) {
+    clear(path);
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let mut file = options.open(path).expect("a file");
+    file.write_all(text.as_bytes()).expect("a file");
+}
+
+/// A program that takes the place of another one on a `PATH`.
+fn stand_in(directory: &Path, name: &str, script: &str) {
+    let path = directory.join(name);
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
+}
+
+/// A command, who gives it where, and what it reads from standard input.
+struct Given {
+    device: Device,
+    at: PathBuf,
+    words: String,
+    input: String,
+}
+
+/// Where a trace of `execve`, which is what `/proc` shows to others, has the canary: the arguments, the
+/// environments, of which programs. And which processes there were.
 #[derive(Default, Debug, PartialEq, Eq)]
 struct Seen {
     programs: usize,
+    processes: BTreeSet<u32>,
     arguments: BTreeSet<String>,
     environments: BTreeSet<String>,
 }
 
-fn seen(bench: &Bench, words: &str) -> Seen {
-    let trace = bench.world.root.join("trace");
-    let input = bench.world.root.join("input");
-    let text = if words.contains("--dotenv") {
-        format!("X={CANARY}\n")
-    } else {
-        CANARY.to_string()
-    };
-    fs::write(&input, text).expect("a file");
-    let mut command = bench.ada.command("strace", &bench.work);
-    command.args(["-f", "-v", "-s", "65536", "-e", "trace=execve", "-o"]);
-    command.arg(&trace).arg(program()).args(words.split(' '));
-    command.stdin(fs::File::open(input).expect("a file"));
-    let done = outcome(words, &mut command);
-    assert!(
-        matches!(done.code, Some(0 | 1)),
-        "kagi {words}: {}",
-        done.stderr
-    );
-    let mut found = Seen::default();
-    let text = fs::read_to_string(trace).expect("a trace");
-    for line in text.lines().filter(|line| line.contains("execve(\"")) {
-        let rest = line.split_once("execve(\"").expect("a call").1;
-        let (program, rest) = rest.split_once("\", [").expect("a path");
-        let (arguments, environment) = rest.split_once("], [").expect("an environment");
-        found.programs += 1;
-        let name = program.rsplit('/').next().unwrap_or_default().to_string();
-        if arguments.contains(CANARY) {
-            found.arguments.insert(name.clone());
+/// Has each program stay as it began for a moment, so that whoever looks sees it: that call is one of its
+/// first, and made once.
+const STAYS: [&str; 4] = [
+    "-e",
+    "trace=execve,set_tid_address",
+    "-e",
+    "inject=set_tid_address:delay_enter=25000",
+];
+
+impl Seen {
+    fn of(trace: &Path) -> Self {
+        let mut found = Seen::default();
+        let text = fs::read_to_string(trace).expect("a trace");
+        let is_start = |line: &&str| line.contains("execve(\"") && line.ends_with(") = 0");
+        for line in text.lines().filter(is_start) {
+            let (process, rest) = line.split_once("execve(\"").expect("a call");
+            let (program, rest) = rest.split_once("\", [").expect("a path");
+            let (arguments, environment) = rest.split_once("], [").expect("an environment");
+            found.programs += 1;
+            found
+                .processes
+                .insert(process.trim().parse().expect("an id"));
+            let name = program.rsplit('/').next().unwrap_or_default().to_string();
+            if arguments.contains(&*WATCHED) {
+                found.arguments.insert(name.clone());
+            }
+            if environment.contains(&*WATCHED) {
+                found.environments.insert(name);
+            }
         }
-        if environment.contains(CANARY) {
-            found.environments.insert(name);
+        found
+    }
+}
+
+impl Bench {
+    /// A place that nobody else can look into.
+    fn own(&self) -> PathBuf {
+        let own = self.world.directory("own");
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o700)).expect("a mode");
+        own
+    }
+
+    fn seen(&self, given: &Given) -> Seen {
+        let (trace, input) = (self.own().join("trace"), self.own().join("input"));
+        private(&input, &given.input);
+        let mut command = given.device.command("strace", &given.at);
+        command.args(["-f", "-v", "-s", "65536"]).args(STAYS);
+        command.arg("-o").arg(&trace).arg(program());
+        command.args(given.words.split(' '));
+        command.stdin(fs::File::open(input).expect("a file"));
+        let done = outcome(&given.words, &mut command);
+        let is_done = matches!(done.code, Some(0 | 1));
+        assert!(is_done, "kagi {}: {}", given.words, done.stderr);
+        Seen::of(&trace)
+    }
+
+    fn given(&self, words: &str) -> Given {
+        let input = if words.contains("--dotenv") {
+            format!("X={}\n", *WATCHED)
+        } else {
+            WATCHED.clone()
+        };
+        Given {
+            device: self.ada.clone(),
+            at: self.work.clone(),
+            words: words.into(),
+            input,
         }
     }
-    found
+
+    /// Ada's commands with a server, and with `curl` and `ssh`, in whose place something stands; and the
+    /// tokens that they are given.
+    fn with_tokens(&self, serving: &Serving) -> (Vec<Given>, Vec<String>) {
+        let far = self.world.directory("far");
+        let (url, print) = (&serving.url, &serving.print);
+        self.ada.kagi(&far, "init --name Ada --no-git").ok();
+        let join = format!("project join --remote {url} --fingerprint {print}");
+        let id = self.ada.kagi(&far, &join).ok().text();
+        let id = id.split_whitespace().last().expect("an id");
+        let mut root = self.ada.clone();
+        root.variables
+            .push(("KAGI_ADMIN_TOKEN", serving.admin.clone()));
+        let approve = format!("project approve {id} --remote {url}");
+        let mut tokens = vec![root.kagi(&far, &approve).ok().text().trim().to_string()];
+        let give = |device: &Device, at: &Path, words: &str, input: &str| Given {
+            device: device.clone(),
+            at: at.into(),
+            words: words.into(),
+            input: input.into(),
+        };
+        let mut list = vec![give(&self.ada, &far, "pull -", &tokens[0])];
+        for words in ["set KEY --stdin", "push", "pull"] {
+            list.push(give(&self.ada, &far, words, &WATCHED));
+        }
+        let programs = self.world.directory("programs");
+        let path = std::env::var("PATH").unwrap_or_default();
+        for (name, remote, script) in [
+            ("curl", "https://example.org", "cat >/dev/null; exit 7"),
+            ("ssh", "ssh://example.org/srv", "exit 7"),
+        ] {
+            stand_in(&programs, name, script);
+            let token = ProjectToken {
+                remote: remote.into(),
+                project: format!("kgp_{}", "a".repeat(20)),
+                server: [9; 32],
+                credential: Credential::new([3; 13], Key::new([5; 32])),
+                anchors: Vec::new(),
+            };
+            let token = token.to_text().expose_str("").expect("text").to_string();
+            let mut device = self.world.device(name);
+            device
+                .variables
+                .push(("PATH", format!("{}:{path}", programs.display())));
+            let at = self.world.directory(&format!("at-{name}"));
+            list.push(give(&device, &at, "pull -", &token));
+            tokens.push(token);
+        }
+        (list, tokens)
+    }
+
+    /// `identity export`, answered on a terminal; `None` without python3.
+    fn exported(&self, text: &str) -> Option<Seen> {
+        let trace = self.own().join("trace");
+        let (shown, program) = (trace.display(), program());
+        let strace = format!("strace -f -v -s 65536 {} -o {shown}", STAYS.join(" "));
+        let line = format!("{strace} {} identity export", program.display());
+        let found = common::on_terminal(&self.ada, &self.work, &["y"], &line)?.ok();
+        assert!(found.text().contains(text), "the identity is not shown");
+        Some(Seen::of(&trace))
+    }
+}
+
+/// What the poller must see: an argument, the environment of a process of its own, a file.
+fn poller_sees(bench: &Bench) {
+    let open = bench.world.directory("open");
+    let poller = Poller::start(&[&WATCHED], &open);
+    // On a machine that is busy a process may have ended before it is seen.
+    for _ in 0..5 {
+        let found = bench.seen(&bench.given(&format!("set KEY {}", *WATCHED)));
+        assert!(found.arguments.contains("kagi"), "{found:?}");
+    }
+    fs::write(open.join("readable"), &*WATCHED).expect("a file");
+    let mut own = Command::new("sleep");
+    own.arg("0.3").env("X", &*WATCHED).current_dir("/");
+    let own = own.uid(OTHER).gid(OTHER).status();
+    assert!(own.expect("sleep").success());
+    let looked = poller.end();
+    let readable = format!("file {}", open.join("readable").display());
+    for wanted in ["cmdline kagi", "environ sleep", &readable] {
+        assert!(looked.hits.contains(wanted), "no {wanted}: {looked:?}");
+    }
 }
 
 #[test]
@@ -412,36 +679,81 @@ fn a_value_is_in_no_argument_and_in_no_environment_but_that_of_runs_own_program(
     if find_program("strace").is_none() || find_program("git").is_none() {
         return common::say("skipped: hostile: /proc, strace or git is not there");
     }
-    let bench = Bench::new();
+    let (mut bench, far) = (Bench::new(), World::in_memory());
     bench.ada.git(&bench.work, "init -q").ok();
     bench.ada.commit(&bench.work, "one");
     for name in ["more.env", "cert.pem"] {
-        fs::write(bench.work.join(name), format!("A={CANARY}\n")).expect("a file");
+        private(&bench.work.join(name), &format!("A={}\n", *WATCHED));
     }
-    let mut programs = 0;
-    for words in WITH_VALUES {
-        let found = seen(&bench, words);
+    stand_in(
+        &bench.world.directory("programs"),
+        "editor",
+        "sed -n 's/^KEY=/MORE=/p' \"$1\" >\"$1.more\"; cat \"$1.more\" >>\"$1\"; rm \"$1.more\"",
+    );
+    for (name, place) in [("EDITOR", "programs/editor"), ("XDG_RUNTIME_DIR", "run")] {
+        let place = bench.world.root.join(place);
+        bench
+            .ada
+            .variables
+            .push((name, place.display().to_string()));
+    }
+    bench.world.directory("run");
+    let serving = Serving::start(&far);
+    let (with_tokens, mut texts) = bench.with_tokens(&serving);
+    let identity = identity_of(&bench.ada).to_text();
+    let identity = identity.expose_str("").expect("text").to_string();
+    let mut list: Vec<_> = WITH_VALUES.map(|words| bench.given(words)).into();
+    list.extend(with_tokens);
+    list.push(Given {
+        device: bench.world.device("Twin"),
+        input: identity.clone(),
+        ..bench.given("identity import")
+    });
+    texts.extend([WATCHED.clone(), identity.clone()]);
+    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+    let is_polled = poller::is_possible(&bench.world);
+    let poller = is_polled.then(|| Poller::start(&texts, &bench.world.root));
+    let (mut programs, mut processes) = (0, BTreeSet::new());
+    for given in &list {
+        let (found, words) = (bench.seen(given), &given.words);
         programs += found.programs;
+        processes.extend(found.processes);
         assert_eq!(found.arguments, BTreeSet::new(), "kagi {words}");
-        let own = if words.starts_with("run") {
-            vec!["env".to_string()]
-        } else {
-            Vec::new()
-        };
-        assert_eq!(
-            found.environments,
-            own.into_iter().collect(),
-            "kagi {words}"
-        );
+        let own = words.starts_with("run").then(|| "env".to_string());
+        let own = own.into_iter().collect();
+        assert_eq!(found.environments, own, "kagi {words}");
     }
-    assert!(programs > WITH_VALUES.len() + 3, "Git is not started");
-    // It would be seen: here the user puts it there.
-    let found = seen(&bench, &format!("set KEY {CANARY}"));
-    assert!(!found.arguments.is_empty(), "{found:?}");
+    if let Some(found) = bench.exported(&identity) {
+        programs += found.programs;
+        processes.extend(found.processes);
+    }
+    assert!(programs > list.len() + 3, "Git is not started");
+    let values = bench.ada.values(&bench.work, "");
+    assert_eq!(
+        values.get("MORE").map(String::as_str),
+        Some(WATCHED.as_str()),
+        "edit"
+    );
     common::say(&format!(
         "assured: hostile: a value was in none of the arguments of {programs} programs that {} commands \
          started, and in the environment of run's own alone",
-        WITH_VALUES.len()
+        list.len() + 1
+    ));
+    let Some(poller) = poller else {
+        return common::say("skipped: hostile: another user who looks, only root can be one");
+    };
+    let looked = poller.end();
+    assert_eq!(looked.hits, BTreeSet::new());
+    let met = looked.processes.intersection(&processes).count();
+    assert!(met * 2 >= processes.len(), "{met} of {processes:?}");
+    poller_sees(&bench);
+    common::say(&format!(
+        "assured: hostile: another user looked at {met} of their {} processes, and at all files: 0 hits for a \
+         value, an identity and {} tokens in {} reads and {} that were refused",
+        processes.len(),
+        texts.len() - 2,
+        looked.reads,
+        looked.refused
     ));
 }
 
@@ -559,6 +871,140 @@ fn without_a_home_a_directory_or_a_stream_a_command_says_so_or_works() {
     ));
 }
 
+/// Outputs that keep nothing.
+const NOWHERE: [&str; 4] = [">&-", ">/dev/null", "1<more.env", ">/dev/full"];
+/// Commands that show what nobody can ask for again.
+const ONCE: [&str; 4] = [
+    "member add --name ci --only app/development",
+    "member add --name paper --offline",
+    "token issue --name ci",
+    "serve --init --store made/store",
+];
+/// Commands that ask first.
+const ASKED: [&str; 2] = ["identity export", "key export"];
+
+#[test]
+fn what_is_shown_once_is_not_made_where_nobody_sees_it() {
+    let (bench, far) = (Bench::new(), World::in_memory());
+    let serving = Serving::start(&far);
+    let (given, tokens) = bench.with_tokens(&serving);
+    let at = &given[0].at;
+    private(&at.join("more.env"), "A=3\n");
+    serving::fed(&bench.ada, at, "pull -", &tokens[0]).ok();
+    bench.ada.kagi(at, "push").ok();
+    let state = || {
+        let tokens = bench.ada.kagi(at, "token list").ok().text();
+        (tokens, contents(at))
+    };
+    let mut tries = 0;
+    for words in ONCE {
+        for nowhere in NOWHERE {
+            let before = state();
+            let script = format!("exec \"$@\" {nowhere}");
+            let found = outcome(words, &mut within(&bench.ada, at, &script, words));
+            let found = found.fails(&["cannot write \"standard output\"", "nothing was changed"]);
+            assert_eq!(
+                (found.code, state()),
+                (Some(1), before),
+                "{words} {nowhere}"
+            );
+            tries += 1;
+        }
+        let shown = bench.ada.kagi(at, words).ok();
+        assert!(shown.text().len() > 60, "kagi {words}");
+    }
+    for (words, nowhere) in ASKED
+        .iter()
+        .flat_map(|words| NOWHERE.map(|nowhere| (words, nowhere)))
+    {
+        let line = format!("kagi {words} {nowhere}");
+        let Some(found) = common::on_terminal(&bench.ada, at, &[], &line) else {
+            break;
+        };
+        assert_eq!(found.code, Some(1), "{line}: {}", found.text());
+        tries += 1;
+    }
+    common::say(&format!(
+        "assured: hostile: {tries} times an identity, a key or a token was asked for where no output keeps it: \
+         told, and nothing was changed"
+    ));
+}
+
+/// What a person names to be read, in whatever place it is; `there` stands for it.
+const READ: [&str; 6] = [
+    "set K --file there",
+    "import --file there",
+    "render there -o page",
+    "run --require there -- true",
+    "identity import --force --yes --file there",
+    "check --example there",
+];
+/// What a person names, but a link there is no choice: it is refused.
+const PLAIN: [&str; 6] = [
+    "file add there",
+    "render page.tpl -o there",
+    "render page.tpl -o there --force",
+    "file restore kept.pem --out there",
+    "backup -o there",
+    "serve --init --store fresh --key-file there",
+];
+
+#[test]
+fn what_a_person_names_is_not_waited_for_and_not_written_through() {
+    let bench = Bench::new();
+    let there = bench.work.join("there");
+    let before = listing(&bench.outside);
+    let mut plants = vec![
+        Plant::LinkToDirectory,
+        Plant::Dangling,
+        Plant::LinkToDevice,
+        Plant::Directory,
+        Plant::Socket,
+        Plant::Link,
+        Plant::Fifo,
+    ];
+    if node(&bench.world.root.join("device"), &["c", "1", "5"]) {
+        plants.push(Plant::Device);
+    }
+    let (mut at, mut tries) = (0, 0);
+    for words in READ.iter().chain(&PLAIN) {
+        let is_read = READ.contains(words);
+        for plant in &plants {
+            at += 1;
+            // A FIFO that is to be read has a writer, sooner or later.
+            if is_read && *plant == Plant::Fifo || !is_full_scale() && at % 5 != 0 {
+                continue;
+            }
+            let is_told = bench.attempt(words, &there, *plant, &before);
+            let may_work = is_read && *plant == Plant::Link;
+            assert!(is_told || may_work, "kagi {words}: {plant:?}");
+            assert_eq!(plant.kind(), kind(&there), "kagi {words}: {plant:?}");
+            tries += 1;
+        }
+    }
+    // What is read may be a link, and may come from another program.
+    for (words, plant) in [
+        ("set K --file there", Plant::Link),
+        ("import --file there", Plant::Fifo),
+    ] {
+        bench.restore();
+        clear(&there);
+        bench.plant(plant, &there);
+        let script = match plant {
+            Plant::Fifo => format!("echo K={CANARY} >there & exec \"$@\""),
+            _ => "exec \"$@\"".into(),
+        };
+        outcome(words, &mut within(&bench.ada, &bench.work, &script, words)).ok();
+        let values = bench.ada.values(&bench.work, "");
+        assert_eq!(values.get("K").map(String::as_str), Some(CANARY), "{words}");
+    }
+    common::say(&format!(
+        "assured: hostile: {tries} plants where a person names a path, for {} commands: told, not waited for, \
+         and nothing was written through; what is read may be a link or a FIFO",
+        READ.len() + PLAIN.len()
+    ));
+}
+
 /// A title, a bell, a colour by C1, the bidirectional overrides, a blank that is none.
 const ESCAPES: &str =
     "\u{1b}]0;t\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{2066}\u{200b}\u{7f}\u{8}\u{2028}x";
@@ -595,7 +1041,7 @@ const PRINTING: [&str; 41] = [
     "printf \"{{ $H }} {{ A\" > \"t$H\"; kagi render \"t$H\"",
     "kagi env add \"$H\"; kagi env rename development \"$H\"; kagi env list",
     "kagi member rename Ada \"$H\"; kagi member list",
-    "kagi member add --name \"$H\" --offline >/dev/null; kagi member list --json",
+    "kagi member add --name \"$H\" --offline >shown; kagi member list --json",
     "kagi member approve \"$H\"; kagi member del \"$H\" --yes; kagi trust \"$H\"",
     "kagi run -- \"$H\"",
     "kagi run \"$H\" -- true",
