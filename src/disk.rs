@@ -6,33 +6,27 @@
 
 mod held;
 mod lock;
+mod made;
+mod output;
 #[cfg(feature = "server")]
 mod pieces;
 mod private;
 
 pub use held::{Held, hold};
 pub use lock::{Lock, lock, lock_within};
+pub use made::Mode;
+pub use output::is_output_lost;
 #[cfg(feature = "server")]
 pub use pieces::Pieces;
 pub use private::{make_private, memory_directory, private_siblings, wipe};
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
+use made::{create_new, make_directory};
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-
-/// Who may read a file that is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// 0600: keys and plaintext.
-    Private,
-    /// 0644: what goes into Git.
-    Public,
-    /// 0755: a program.
-    Program,
-}
 
 /// Begins and ends the name of a file that is being written.
 const TEMP_PREFIX: &str = ".kagi-";
@@ -115,7 +109,8 @@ pub fn open_plain(path: &Path) -> Result<Option<impl Read>> {
 /// another one may take its place at any time.
 fn plain(path: &Path) -> Result<Option<(File, Metadata)>> {
     let opened = fs::symlink_metadata(path).and_then(|info| {
-        let file = if info.is_file() { Some(open_no_link(path)?) } else { None };
+        let open = || open_no_link(path, OpenOptions::new().read(true));
+        let file = if info.is_file() { Some(open()?) } else { None };
         file.map(|file| file.metadata().map(|info| (file, info))).transpose()
     });
     match opened {
@@ -130,20 +125,32 @@ fn plain(path: &Path) -> Result<Option<(File, Metadata)>> {
 }
 
 /// Opens a file, unless a link has taken its place since somebody looked.
-fn open_no_link(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
+fn open_no_link(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, NO_FOLLOW);
-    options.read(true).open(path)
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, NO_FOLLOW);
+    options.open(path)
 }
 
-/// `O_NOFOLLOW`, which std has no name for; nothing where its number is not known.
-#[cfg(unix)]
-const NO_FOLLOW: i32 = if cfg!(any(target_vendor = "apple", target_os = "freebsd")) {
-    0x100
-} else if cfg!(not(target_os = "linux")) {
-    0
-} else if cfg!(any(target_arch = "aarch64", target_arch = "arm", target_arch = "powerpc64")) {
+/// `O_NOFOLLOW`, which std has no name for. Where its number is not known here, kagi does not compile.
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+const NO_FOLLOW: i32 = 0x100;
+#[cfg(any(target_os = "solaris", target_os = "illumos"))]
+const NO_FOLLOW: i32 = 0x2_0000;
+/// Linux has one for most machines, and another for those whose numbers are older.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const NO_FOLLOW: i32 = if cfg!(any(
+    target_arch = "aarch64",
+    target_arch = "arm",
+    target_arch = "m68k",
+    target_arch = "powerpc",
+    target_arch = "powerpc64"
+)) {
     0x8000
 } else {
     0x2_0000
@@ -216,24 +223,8 @@ fn write_new(path: &Path, bytes: &[u8], mode: Mode) -> std::io::Result<()> {
     file.sync_all()
 }
 
-fn create_new(path: &Path, mode: Mode) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(match mode {
-            Mode::Private => 0o600,
-            Mode::Public => 0o644,
-            Mode::Program => 0o755,
-        });
-    }
-    #[cfg(not(unix))]
-    let _ = mode;
-    options.open(path)
-}
-
-/// Makes the entries of a directory durable.
+/// Makes the entries of a directory durable. A link is followed, as the write before has followed it: a
+/// home or a store may lie behind one.
 ///
 /// # Errors
 /// `Write` naming it.
@@ -283,25 +274,6 @@ pub fn check_directories(root: &Path, below: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn make_directory(path: &Path, mode: Mode) -> std::io::Result<()> {
-    #[cfg(unix)]
-    let result = {
-        use std::os::unix::fs::DirBuilderExt;
-        let bits = if mode == Mode::Private { 0o700 } else { 0o755 };
-        fs::DirBuilder::new().mode(bits).create(path)
-    };
-    #[cfg(not(unix))]
-    let result = {
-        let _ = mode;
-        fs::create_dir(path)
-    };
-    match result {
-        // Somebody else was first; or a FIFO is there, and who opened that would wait.
-        Err(cause) if cause.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        result => result,
-    }
 }
 
 /// Makes a private directory of the user's own, with the parents that are missing, durably: what is
@@ -428,9 +400,10 @@ pub fn is_same_file(one: &Path, other: &Path) -> bool {
 /// Appends to a plain file that is there.
 ///
 /// # Errors
-/// `Write` naming it.
+/// `NotPlain` or `Read`; `Write` naming it.
 pub fn append(path: &Path, bytes: &[u8]) -> Result<()> {
-    let file = OpenOptions::new().append(true).open(path);
+    plain(path)?;
+    let file = open_no_link(path, OpenOptions::new().append(true));
     file.and_then(|mut file| file.write_all(bytes)).map_err(failed(Kind::Write, path))
 }
 

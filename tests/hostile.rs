@@ -1,14 +1,20 @@
 //! Hostile surroundings: what others plant, see or take away around a running command.
 //!
-//! At each path that a command looks at (the list is taken from `strace`) stands something else than
-//! was left there: a link, a FIFO, a directory, a device, a socket. With umask 000 nobody else may
-//! write what is made; a value is in no argument and in no environment but that of the program that
-//! `run` starts; a home is missing or closed; an output is full or closed; names hold sequences for
-//! terminals. What must hold: each command ends, does what it should or tells why not, and neither
-//! reads nor changes what lies outside. Not covered: who swaps a path while a command runs.
-#![cfg(target_os = "linux")]
+//! At each path that a command looks at (the list is taken from `strace`), and where a person names one,
+//! stands something else than was left there: a link, a FIFO, a directory, a device, a socket, a file that
+//! is too large. With umask 000 nobody else may write what is made, with umask 777 its owner can read it; what
+//! others see is in `hostile/watched.rs`; a home is missing or closed; an output is full or closed; names hold
+//! sequences for terminals. What must hold: each command ends, does what it should or tells why not, and
+//! neither reads nor changes what lies outside. Not covered: who swaps a path while a command runs.
+#![cfg(all(target_os = "linux", feature = "server"))]
 
 mod common;
+#[path = "hostile/poller.rs"]
+mod poller;
+#[path = "common/serving.rs"]
+mod serving;
+#[path = "hostile/watched.rs"]
+mod watched;
 
 use common::{
     Device, Listing, World, copy, find_program, is_full_scale, listing, outcome, program,
@@ -16,34 +22,18 @@ use common::{
 use kagi::format::key_text::Identity;
 use kagi::format::request::Request;
 use kagi::secret::Key;
+use poller::OTHER;
+use serving::Serving;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use watched::private;
 
 const INIT: &str = "init --name Ada --envs=development,production --yes --no-git";
 const CANARY: &str = "canary-5f0c1e7d9b2a";
-
-/// Commands with a value given by standard input or a file, and what starts Git.
-const WITH_VALUES: [&str; 15] = [
-    "set KEY --stdin",
-    "import --file more.env --force",
-    "set web --stdin --dotenv",
-    "file add cert.pem",
-    "file show cert.pem",
-    "get KEY --show",
-    "get",
-    "run -- env",
-    "render page.tpl -o page",
-    "key rotate --yes",
-    "scan",
-    "diff",
-    "log",
-    "status",
-    "doctor",
-];
 
 /// Commands of Ada, who has a project, and of Bob, who has nothing yet.
 const COMMANDS: [&str; 14] = [
@@ -235,6 +225,28 @@ enum Plant {
     Socket,
 }
 
+impl Plant {
+    /// What is there once it was planted.
+    fn kind(self) -> &'static str {
+        match self {
+            Plant::Directory => "directory",
+            Plant::Fifo | Plant::Device | Plant::Socket => "other",
+            _ => "link",
+        }
+    }
+}
+
+/// What is at a path.
+fn kind(path: &Path) -> &'static str {
+    match fs::symlink_metadata(path) {
+        Ok(info) if info.is_symlink() => "link",
+        Ok(info) if info.is_dir() => "directory",
+        Ok(info) if info.is_file() => "file",
+        Ok(_) => "other",
+        Err(_) => "nothing",
+    }
+}
+
 fn node(path: &Path, kind: &[&str]) -> bool {
     let mut command = Command::new("mknod");
     let done = command.arg(path).args(kind).output();
@@ -291,6 +303,41 @@ fn what_is_planted_at_each_path_is_neither_followed_nor_waited_for() {
     ));
 }
 
+/// Files, below the project or the home, and commands that must not read so much of them.
+const READERS: [(&str, &str); 5] = [
+    ("work/.kagi/kagi.json", "get"),
+    ("work/.kagi/access.json", "get"),
+    ("work/.kagi/secrets/app/development.enc", "get"),
+    ("home-Ada/kagi/identity.json", "get"),
+    ("work/kept.pem", "file add kept.pem"),
+];
+/// Ten times what the largest of them may have. As a hole it takes no room.
+const TOO_LARGE_BYTES: u64 = 64 << 20;
+
+#[test]
+fn a_file_that_has_more_than_any_may_have_is_not_read() {
+    let bench = Bench::new();
+    let mut told = 0;
+    for (name, words) in READERS {
+        bench.restore();
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .open(bench.world.root.join(name));
+        file.and_then(|file| file.set_len(TOO_LARGE_BYTES))
+            .expect(name);
+        let file = name.rsplit('/').next().unwrap_or_default();
+        bench
+            .ada
+            .kagi(&bench.work, words)
+            .fails(&["is too large", file]);
+        told += 1;
+    }
+    common::say(&format!(
+        "assured: hostile: {told} files of {} MiB are told to be too large",
+        TOO_LARGE_BYTES >> 20
+    ));
+}
+
 /// A command of the shell's in place of `kagi WORDS`, which stand in `"$@"`.
 fn within(device: &Device, at: &Path, script: &str, words: &str) -> Command {
     let mut command = device.command("sh", at);
@@ -309,20 +356,20 @@ fn modes(directory: &Path) -> Vec<(PathBuf, bool, u32)> {
         .collect()
 }
 
-#[test]
-fn with_umask_000_nobody_else_may_write_what_is_made() {
-    let world = World::in_memory();
+/// Commands of everybody's in a fresh world, with a shell around each; gives back their number.
+fn with_each(world: &World, script: &str) -> usize {
     let (ada, bob) = (world.device("Ada"), world.device("Bob"));
     let (work, store) = (world.directory("work"), world.root.join("store"));
     for name in ["more.env", "cert.pem", "page.tpl"] {
         fs::write(work.join(name), "A=1\n").expect("a file");
     }
     let join = format!("project join --remote {}", store.display());
-    let script = "umask 000; exec \"$@\"";
     let before = [INIT, "set A 1", "file add cert.pem", &join, "push"];
     let after = [
         "render page.tpl -o page",
         "file restore app cert.pem -o there",
+        "backup -o copy",
+        "serve --init --store server/store",
     ];
     let mut count = 0;
     for words in before.iter().chain(&COMMANDS).chain(&after) {
@@ -334,6 +381,15 @@ fn with_umask_000_nobody_else_may_write_what_is_made() {
         outcome(words, &mut within(device, &work, script, words)).ok();
         count += 1;
     }
+    count
+}
+
+#[test]
+fn with_umask_000_nobody_else_may_write_what_is_made() {
+    let world = World::in_memory();
+    let count = with_each(&world, "umask 000; exec \"$@\"");
+    let (ada, bob) = (world.device("Ada"), world.device("Bob"));
+    let (work, store) = (world.root.join("work"), world.root.join("store"));
     let mut within_it = ada.command("sh", &work);
     outcome("touch", within_it.args(["-c", "umask 000; touch open"])).ok();
     let mode = |name| {
@@ -345,8 +401,10 @@ fn with_umask_000_nobody_else_may_write_what_is_made() {
     };
     assert_eq!(mode("open"), 0o666, "umask 000 has no effect");
     assert_eq!((mode("page"), mode("there")), (0o600, 0o600));
-    let homes = [modes(&ada.kagi_home()), modes(&bob.kagi_home())].concat();
-    for (path, is_directory, mode) in &homes {
+    let own = [ada.kagi_home(), bob.kagi_home(), work.join("copy")];
+    let own = own.iter().flat_map(|place| modes(place));
+    let own: Vec<_> = own.chain(modes(&work.join("server/store"))).collect();
+    for (path, is_directory, mode) in &own {
         let wanted = if *is_directory { 0o700 } else { 0o600 };
         assert_eq!(*mode, wanted, "{} has {mode:o}", path.display());
     }
@@ -355,93 +413,50 @@ fn with_umask_000_nobody_else_may_write_what_is_made() {
         assert_eq!(mode & 0o022, 0, "{} has {mode:o}", path.display());
     }
     common::say(&format!(
-        "assured: hostile: {count} commands with umask 000: {} files and directories below KAGI_HOME are \
-         their owner's alone, {} below .kagi and the remote are written by their owner alone",
-        homes.len(),
+        "assured: hostile: {count} commands with umask 000: {} files and directories below KAGI_HOME, a backup \
+         and a server's store are their owner's alone, {} below .kagi and the remote are written by their \
+         owner alone",
+        own.len(),
         shared.len()
     ));
 }
 
-/// Where a trace of `execve`, which is what `/proc` shows to others, has the canary: the arguments, the environments, of which programs.
-#[derive(Default, Debug, PartialEq, Eq)]
-struct Seen {
-    programs: usize,
-    arguments: BTreeSet<String>,
-    environments: BTreeSet<String>,
-}
-
-fn seen(bench: &Bench, words: &str) -> Seen {
-    let trace = bench.world.root.join("trace");
-    let input = bench.world.root.join("input");
-    let text = if words.contains("--dotenv") {
-        format!("X={CANARY}\n")
-    } else {
-        CANARY.to_string()
-    };
-    fs::write(&input, text).expect("a file");
-    let mut command = bench.ada.command("strace", &bench.work);
-    command.args(["-f", "-v", "-s", "65536", "-e", "trace=execve", "-o"]);
-    command.arg(&trace).arg(program()).args(words.split(' '));
-    command.stdin(fs::File::open(input).expect("a file"));
-    let done = outcome(words, &mut command);
-    assert!(
-        matches!(done.code, Some(0 | 1)),
-        "kagi {words}: {}",
-        done.stderr
-    );
-    let mut found = Seen::default();
-    let text = fs::read_to_string(trace).expect("a trace");
-    for line in text.lines().filter(|line| line.contains("execve(\"")) {
-        let rest = line.split_once("execve(\"").expect("a call").1;
-        let (program, rest) = rest.split_once("\", [").expect("a path");
-        let (arguments, environment) = rest.split_once("], [").expect("an environment");
-        found.programs += 1;
-        let name = program.rsplit('/').next().unwrap_or_default().to_string();
-        if arguments.contains(CANARY) {
-            found.arguments.insert(name.clone());
-        }
-        if environment.contains(CANARY) {
-            found.environments.insert(name);
-        }
-    }
-    found
-}
-
 #[test]
-fn a_value_is_in_no_argument_and_in_no_environment_but_that_of_runs_own_program() {
-    if find_program("strace").is_none() || find_program("git").is_none() {
-        return common::say("skipped: hostile: /proc, strace or git is not there");
+fn with_umask_777_the_next_command_reads_what_is_made() {
+    let Some(prefix) = unprivileged() else {
+        return common::say("skipped: hostile: umask 777, root reads everything");
+    };
+    let world = World::in_memory();
+    for place in ["home-Ada", "home-Bob", "work"] {
+        world.directory(place);
     }
-    let bench = Bench::new();
-    bench.ada.git(&bench.work, "init -q").ok();
-    bench.ada.commit(&bench.work, "one");
-    for name in ["more.env", "cert.pem"] {
-        fs::write(bench.work.join(name), format!("A={CANARY}\n")).expect("a file");
+    let root = world.root.display();
+    if !prefix.is_empty() {
+        let mut command = Command::new("chown");
+        command.args(["-R", &format!("{OTHER}:{OTHER}")]);
+        let done = command.arg(&world.root).status();
+        assert!(done.expect("chown").success());
     }
-    let mut programs = 0;
-    for words in WITH_VALUES {
-        let found = seen(&bench, words);
-        programs += found.programs;
-        assert_eq!(found.arguments, BTreeSet::new(), "kagi {words}");
-        let own = if words.starts_with("run") {
-            vec!["env".to_string()]
-        } else {
-            Vec::new()
-        };
-        assert_eq!(
-            found.environments,
-            own.into_iter().collect(),
-            "kagi {words}"
-        );
+    let control = format!("cd {root}; umask 777; {prefix} touch shut; {prefix} cat shut");
+    let mut command = Command::new("sh");
+    let control = outcome("umask 777", command.args(["-c", &control]));
+    control.fails(&["ermission denied"]);
+    // `exec` of nothing but an assignment would be another command.
+    let script = format!("umask 777; exec {prefix} \"$@\"");
+    let count = with_each(&world, &script);
+    let work = world.root.join("work");
+    let made = [".kagi", "page", "there", "copy", "server"].map(|name| work.join(name));
+    let homes = ["home-Ada/kagi", "home-Bob/kagi", "store"].map(|name| world.root.join(name));
+    let made = made.iter().chain(&homes).flat_map(|place| modes(place));
+    let made: Vec<_> = made.collect();
+    for (path, is_directory, mode) in &made {
+        let wanted = if *is_directory { 0o700 } else { 0o600 };
+        assert_eq!(*mode, wanted, "{} has {mode:o}", path.display());
     }
-    assert!(programs > WITH_VALUES.len() + 3, "Git is not started");
-    // It would be seen: here the user puts it there.
-    let found = seen(&bench, &format!("set KEY {CANARY}"));
-    assert!(!found.arguments.is_empty(), "{found:?}");
     common::say(&format!(
-        "assured: hostile: a value was in none of the arguments of {programs} programs that {} commands \
-         started, and in the environment of run's own alone",
-        WITH_VALUES.len()
+        "assured: hostile: {count} commands with umask 777, by somebody whom modes bind: {} files and \
+         directories are their owner's, and nobody else's",
+        made.len()
     ));
 }
 
@@ -559,6 +574,140 @@ fn without_a_home_a_directory_or_a_stream_a_command_says_so_or_works() {
     ));
 }
 
+/// Outputs that keep nothing.
+const NOWHERE: [&str; 4] = [">&-", ">/dev/null", "1<more.env", ">/dev/full"];
+/// Commands that show what nobody can ask for again.
+const ONCE: [&str; 4] = [
+    "member add --name ci --only app/development",
+    "member add --name paper --offline",
+    "token issue --name ci",
+    "serve --init --store made/store",
+];
+/// Commands that ask first.
+const ASKED: [&str; 2] = ["identity export", "key export"];
+
+#[test]
+fn what_is_shown_once_is_not_made_where_nobody_sees_it() {
+    let (bench, far) = (Bench::new(), World::in_memory());
+    let serving = Serving::start(&far);
+    let (given, tokens) = bench.with_tokens(&serving);
+    let at = &given[0].at;
+    private(&at.join("more.env"), "A=3\n");
+    serving::fed(&bench.ada, at, "pull -", &tokens[0]).ok();
+    bench.ada.kagi(at, "push").ok();
+    let state = || {
+        let tokens = bench.ada.kagi(at, "token list").ok().text();
+        (tokens, contents(at))
+    };
+    let mut tries = 0;
+    for words in ONCE {
+        for nowhere in NOWHERE {
+            let before = state();
+            let script = format!("exec \"$@\" {nowhere}");
+            let found = outcome(words, &mut within(&bench.ada, at, &script, words));
+            let found = found.fails(&["cannot write \"standard output\"", "nothing was changed"]);
+            assert_eq!(
+                (found.code, state()),
+                (Some(1), before),
+                "{words} {nowhere}"
+            );
+            tries += 1;
+        }
+        let shown = bench.ada.kagi(at, words).ok();
+        assert!(shown.text().len() > 60, "kagi {words}");
+    }
+    for (words, nowhere) in ASKED
+        .iter()
+        .flat_map(|words| NOWHERE.map(|nowhere| (words, nowhere)))
+    {
+        let line = format!("kagi {words} {nowhere}");
+        let Some(found) = common::on_terminal(&bench.ada, at, &[], &line) else {
+            break;
+        };
+        assert_eq!(found.code, Some(1), "{line}: {}", found.text());
+        tries += 1;
+    }
+    common::say(&format!(
+        "assured: hostile: {tries} times an identity, a key or a token was asked for where no output keeps it: \
+         told, and nothing was changed"
+    ));
+}
+
+/// What a person names to be read, in whatever place it is; `there` stands for it.
+const READ: [&str; 6] = [
+    "set K --file there",
+    "import --file there",
+    "render there -o page",
+    "run --require there -- true",
+    "identity import --force --yes --file there",
+    "check --example there",
+];
+/// What a person names, but a link there is no choice: it is refused.
+const PLAIN: [&str; 6] = [
+    "file add there",
+    "render page.tpl -o there",
+    "render page.tpl -o there --force",
+    "file restore kept.pem --out there",
+    "backup -o there",
+    "serve --init --store fresh --key-file there",
+];
+
+#[test]
+fn what_a_person_names_is_not_waited_for_and_not_written_through() {
+    let bench = Bench::new();
+    let there = bench.work.join("there");
+    let before = listing(&bench.outside);
+    let mut plants = vec![
+        Plant::LinkToDirectory,
+        Plant::Dangling,
+        Plant::LinkToDevice,
+        Plant::Directory,
+        Plant::Socket,
+        Plant::Link,
+        Plant::Fifo,
+    ];
+    if node(&bench.world.root.join("device"), &["c", "1", "5"]) {
+        plants.push(Plant::Device);
+    }
+    let (mut at, mut tries) = (0, 0);
+    for words in READ.iter().chain(&PLAIN) {
+        let is_read = READ.contains(words);
+        for plant in &plants {
+            at += 1;
+            // A FIFO that is to be read has a writer, sooner or later.
+            if is_read && *plant == Plant::Fifo || !is_full_scale() && at % 5 != 0 {
+                continue;
+            }
+            let is_told = bench.attempt(words, &there, *plant, &before);
+            let may_work = is_read && *plant == Plant::Link;
+            assert!(is_told || may_work, "kagi {words}: {plant:?}");
+            assert_eq!(plant.kind(), kind(&there), "kagi {words}: {plant:?}");
+            tries += 1;
+        }
+    }
+    // What is read may be a link, and may come from another program.
+    for (words, plant) in [
+        ("set K --file there", Plant::Link),
+        ("import --file there", Plant::Fifo),
+    ] {
+        bench.restore();
+        clear(&there);
+        bench.plant(plant, &there);
+        let script = match plant {
+            Plant::Fifo => format!("echo K={CANARY} >there & exec \"$@\""),
+            _ => "exec \"$@\"".into(),
+        };
+        outcome(words, &mut within(&bench.ada, &bench.work, &script, words)).ok();
+        let values = bench.ada.values(&bench.work, "");
+        assert_eq!(values.get("K").map(String::as_str), Some(CANARY), "{words}");
+    }
+    common::say(&format!(
+        "assured: hostile: {tries} plants where a person names a path, for {} commands: told, not waited for, \
+         and nothing was written through; what is read may be a link or a FIFO",
+        READ.len() + PLAIN.len()
+    ));
+}
+
 /// A title, a bell, a colour by C1, the bidirectional overrides, a blank that is none.
 const ESCAPES: &str =
     "\u{1b}]0;t\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{2066}\u{200b}\u{7f}\u{8}\u{2028}x";
@@ -595,7 +744,7 @@ const PRINTING: [&str; 41] = [
     "printf \"{{ $H }} {{ A\" > \"t$H\"; kagi render \"t$H\"",
     "kagi env add \"$H\"; kagi env rename development \"$H\"; kagi env list",
     "kagi member rename Ada \"$H\"; kagi member list",
-    "kagi member add --name \"$H\" --offline >/dev/null; kagi member list --json",
+    "kagi member add --name \"$H\" --offline >shown; kagi member list --json",
     "kagi member approve \"$H\"; kagi member del \"$H\" --yes; kagi trust \"$H\"",
     "kagi run -- \"$H\"",
     "kagi run \"$H\" -- true",

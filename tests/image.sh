@@ -135,7 +135,7 @@ mkdir -m 2770 "$dir/claim"
 chgrp 65532 "$dir/claim"
 chmod g+s "$dir/claim"
 # shellcheck disable=SC2086
-server -v "$dir/claim:/data" -- $init >/dev/null 2>"$dir/said" || fail 'first start on a claim'
+server -v "$dir/claim:/data" -- $init >"$dir/shown" 2>"$dir/said" || fail 'first start on a claim'
 serve "$dir/claim"
 stop
 chmod g+rw "$dir/claim/server.key"

@@ -7,11 +7,14 @@
 
 mod common;
 
-use common::{Device, World, copy, identity_of, listing, on_terminal, outcome, pairs, program};
+use common::{
+    Device, World, copy, identity_of, leftovers, listing, on_terminal, outcome, pairs, program,
+};
 use kagi::format::request::Request;
 use kagi::format::roster::Roster;
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 const FOREIGN: &str = "held another project before";
@@ -95,6 +98,59 @@ fn a_project_made_below_another_opens() {
     let inside = world.directory("work/inside");
     copy(&path.join(".kagi"), &inside.join(".kagi"));
     assert_eq!(ada.values(&inside, ""), pairs("KEY=work"));
+}
+
+#[test]
+fn nothing_is_written_below_a_directory_that_is_a_link() {
+    let world = World::new();
+    let (ada, path) = project(&world, "work");
+    let (bob, outside) = (world.device("Bob"), world.directory("outside"));
+    for (place, device, words) in [
+        ("requests", &bob, "member join --name Bob --no-git"),
+        ("secrets/web", &ada, "set web KEY 1"),
+        ("files", &ada, "file add plain"),
+    ] {
+        fs::write(path.join("plain"), "plain").expect("a file");
+        symlink(&outside, path.join(".kagi").join(place)).expect("a link");
+        let name = format!(".kagi/{place}\"");
+        let done = device.kagi(&path, words);
+        done.fails(&[&name, "not a plain file or directory"]);
+        assert_eq!(fs::read_dir(&outside).expect("a directory").count(), 0);
+    }
+}
+
+#[test]
+fn what_a_killed_writer_left_is_gone_after_the_next_write() {
+    let world = World::new();
+    let (ada, path) = project(&world, "work");
+    let kagi = path.join(".kagi");
+    for name in [
+        ".kagi-access.json.tmp",
+        "secrets/.kagi-x.tmp",
+        "secrets/app/.kagi-development.enc.tmp",
+    ] {
+        fs::write(kagi.join(name), "half").expect("a file");
+    }
+    assert_eq!(leftovers(&kagi).len(), 3);
+    ada.kagi(&path, "set KEY 2").ok();
+    assert_eq!(leftovers(&kagi), Vec::<PathBuf>::new());
+}
+
+/// A directory in the place of the file that is to become the new one stops a write.
+#[test]
+fn a_configuration_that_cannot_be_changed_whole_is_read_as_before() {
+    let world = World::new();
+    let (ada, path) = project(&world, "work");
+    for name in ["access.json", "kagi.json"] {
+        let stop = path.join(".kagi").join(format!(".kagi-{name}.tmp"));
+        fs::create_dir(&stop).expect("a directory");
+        let done = ada.kagi(&path, "env add staging");
+        done.fails(&["cannot write", name]);
+        assert_eq!(ada.values(&path, ""), pairs("KEY=work"), "{name}");
+        fs::remove_dir(stop).expect("the directory");
+    }
+    ada.kagi(&path, "env add staging").ok();
+    assert_eq!(ada.values(&path, ""), pairs("KEY=work"));
 }
 
 #[test]

@@ -7,8 +7,8 @@ use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe};
 use crate::cli::words::{Words, check_new_service, check_no_place, near_place};
 use crate::cli::{
-    author, check_names, counted, load, may_reveal, note_waiting, open, open_to_write,
-    print_revealed, save, single_values,
+    author, check_names, check_output, counted, load, may_reveal, note_waiting, open,
+    open_to_write, print_revealed, save, single_values,
 };
 use crate::crypto::random;
 use crate::disk::{self, Mode};
@@ -265,6 +265,7 @@ fn export_to_job(
         let failure = Failure::new("standard output is the file of $GITHUB_ENV already");
         return Err(failure.and("nothing was written").hint("leave the >> out: kagi writes there"));
     }
+    check_output()?;
     let scope = scope_of(project, target)?;
     check_names(input, scope.iter().map(|(name, _)| name))?;
     let text = plain_text(&scope, project, target, Format::Github)?;

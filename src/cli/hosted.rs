@@ -8,7 +8,7 @@ use crate::cli::asking::{Asking, address, admin, is_directory, of_project, optio
 use crate::cli::init::name_or;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::token::{fresh_token, print_token};
-use crate::cli::{may_delete, not_confirmed, open, print_lines};
+use crate::cli::{check_output, may_delete, not_confirmed, open, print_lines};
 use crate::format::json::{self, Serialize};
 use crate::format::message::token::fingerprint;
 use crate::keys::Home;
@@ -163,6 +163,7 @@ pub fn approve(input: &mut Input) -> Result<u8, Failure> {
     let Some(server) = asking.key else {
         return Err(Failure::new("a directory takes projects in by itself: kagi project join"));
     };
+    check_output()?;
     let token = fresh_token(&asking, server, Vec::new())?;
     let new = NewToken::new(&token.credential, Rights::MEMBER, "project approve");
     asking.tell(Operation::Approve { token: new })?;

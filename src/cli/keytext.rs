@@ -1,13 +1,14 @@
 //! `identity export` and `import`, `key export`: keys as text, out and in.
 //!
-//! Promises: nothing leaves before a `y` on a terminal; nothing that is typed or read is shown; an
-//! identity that is replaced is kept. Refuses to replace one that nobody said should be.
+//! Promises: nothing leaves before a `y` on a terminal; nothing that is typed or read is shown; what leaves
+//! is written, or the command fails; an identity that is replaced is kept. Refuses to replace one that
+//! nobody said should be.
 
 use crate::cli::args::Input;
 use crate::cli::identity::own_identity;
 use crate::cli::report::{Failure, quoted};
 use crate::cli::words::Words;
-use crate::cli::{may_delete, may_show, open};
+use crate::cli::{check_output, may_delete, may_show, open};
 use crate::disk;
 use crate::error::Kind;
 use crate::format::key_text::{IDENTITY_BYTES_MAX, Identity, paper};
@@ -32,10 +33,11 @@ pub fn export_identity(input: &mut Input) -> Result<u8, Failure> {
     let mut text = if input.has("groups") { paper(&identity) } else { identity.to_text() };
     terminal::note("note: whoever has this text opens all that this device opens");
     terminal::note(TWINS);
+    check_output()?;
     may_show(&format!("the identity of {}", identity.id), "")?;
     text.trim_line_end();
     text.push(b"\n");
-    terminal::print(text.expose())?;
+    terminal::print_once(text.expose())?;
     Ok(0)
 }
 
@@ -142,9 +144,10 @@ pub fn export_key(input: &mut Input) -> Result<u8, Failure> {
     terminal::note(
         "note: it goes into KAGI_PROJECT_KEY, or into the file that KAGI_PROJECT_KEY_FILE names",
     );
+    check_output()?;
     may_show(&format!("the key of {what}"), "")?;
     text.push(b"\n");
-    terminal::print(text.expose())?;
+    terminal::print_once(text.expose())?;
     Ok(0)
 }
 

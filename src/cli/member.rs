@@ -13,8 +13,8 @@ use crate::cli::init::site_or;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
 use crate::cli::words::{did_you_mean, nearest, unknown_env};
 use crate::cli::{
-    counted, lock, may_delete, not_confirmed, note_opening, open, open_to_write, print_lines, sync,
-    ways,
+    check_output, counted, lock, may_delete, not_confirmed, note_opening, open, open_to_write,
+    print_lines, sync, ways,
 };
 use crate::crypto::random;
 use crate::disk::Lock;
@@ -500,6 +500,7 @@ pub fn add(input: &mut Input) -> Result<u8, Failure> {
             .hint("kagi member add --name ci --only api/production"));
     };
     check_member_name(name)?;
+    check_output()?;
     let (project, lock) = open_to_write(input)?;
     check_may_change(&project)?;
     let mut identity = Identity::new(random::key()?);

@@ -61,8 +61,8 @@ pub mod words;
 #[cfg(not(feature = "server"))]
 use absent as sync;
 
-use crate::disk::Lock;
-use crate::error::Error;
+use crate::disk::{self, Lock};
+use crate::error::{Error, Kind};
 use crate::format::config::Config;
 use crate::format::roster::Member;
 use crate::format::scope_file::ScopeName;
@@ -429,6 +429,20 @@ pub fn may_show(what: &str, hint: &str) -> Result<(), Failure> {
     } else {
         Err(Failure::new("nothing was shown"))
     }
+}
+
+/// Refuses a standard output that keeps nothing, before what is shown once is made.
+///
+/// # Errors
+/// `Write`.
+pub fn check_output() -> Result<(), Failure> {
+    if disk::is_output_lost(&std::io::stdout()) {
+        let error = Error::new(Kind::Write, "standard output");
+        let error =
+            error.because("it is closed, full or /dev/null, and what is shown would be lost");
+        return Err(Failure::from(error).and("nothing was changed"));
+    }
+    Ok(())
 }
 
 /// Prints values after a y: as they are; on a terminal as that may show them, and then `end`.

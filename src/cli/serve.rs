@@ -6,7 +6,7 @@
 
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe, shell_word};
-use crate::cli::{counted, now};
+use crate::cli::{check_output, counted, now};
 use crate::crypto::random;
 use crate::disk::{self, Mode};
 use crate::format::message::token::{AdminToken, Credential, ServerKeys, fingerprint};
@@ -238,6 +238,9 @@ impl Place {
     /// it is made up for: the order is key file, showing the token, administrator.
     fn open_or_make(&self) -> Result<(ServerKeys, Store), Failure> {
         let had_keys = disk::exists(&self.key_file);
+        if !had_keys {
+            check_output()?;
+        }
         let keys =
             if had_keys { self.made()? } else { ServerKeys::new(random::key()?, random::key()?) };
         let store = Store::open(&self.store, keys.pepper.duplicate(), false)?;
@@ -261,6 +264,7 @@ impl Place {
 
 /// Makes the administrator, and shows what nobody can ask for again.
 fn show_token(keys: &ServerKeys, store: &Store) -> Result<(), Failure> {
+    check_output()?;
     let credential = Credential::new(random::bytes()?, random::key()?);
     let token = AdminToken { server: keys.public, credential };
     let mut shown = Secret::with_capacity(1024);

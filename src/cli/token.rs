@@ -6,7 +6,7 @@
 use crate::cli::args::Input;
 use crate::cli::asking::{Asking, admin, of_project, project_id};
 use crate::cli::report::{Failure, quoted, safe};
-use crate::cli::{author_name, may_delete, now, open, print_lines};
+use crate::cli::{author_name, check_output, may_delete, now, open, print_lines};
 use crate::crypto::random;
 use crate::format::json::{self, Serialize};
 use crate::format::message::token::{Credential, ProjectToken};
@@ -77,6 +77,7 @@ pub fn issue(input: &mut Input) -> Result<u8, Failure> {
     if !name.is_empty() {
         check_member_name(name)?;
     }
+    check_output()?;
     let (project, mut asking, server) = asked(input)?;
     let full = project.iter().flat_map(|project| &project.roster.members);
     let full = full.filter(|member| member.is_full());

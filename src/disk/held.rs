@@ -3,7 +3,8 @@
 //! Promises: nobody can know its name before, nor open it, and it is gone when it is dropped. Refuses a
 //! name that is taken.
 
-use super::{Mode, create_new, failed};
+use super::made::create_new;
+use super::{Mode, failed};
 use crate::error::{Kind, Result};
 use std::fs;
 use std::io::Write;

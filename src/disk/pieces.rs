@@ -3,7 +3,7 @@
 //! Promises: what is read has the length that was asked for; an append is there whole or not at all,
 //! as long as the process lives. Durable it is only after `sync`.
 
-use super::{Mode, failed, plain, replace};
+use super::{Mode, failed, open_no_link, plain, replace};
 use crate::error::{Error, Kind, Result};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -34,8 +34,8 @@ impl Pieces {
         if plain(path)?.is_none() {
             replace(path, b"", Mode::Private)?;
         }
-        let options = OpenOptions::new().read(true).write(true).open(path);
-        let file = options.map_err(failed(Kind::Write, path))?;
+        let opened = open_no_link(path, OpenOptions::new().read(true).write(true));
+        let file = opened.map_err(failed(Kind::Write, path))?;
         let length = file.metadata().map_err(failed(Kind::Read, path))?.len();
         Ok(Pieces { file, path: path.into(), length })
     }

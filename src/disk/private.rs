@@ -3,7 +3,8 @@
 //! Promises: nobody else can look into it; wiping overwrites every file before it is removed. Refuses
 //! directories that look the same but are somebody else's.
 
-use super::{Mode, failed, list, make_directory, remove_all};
+use super::made::make_directory;
+use super::{Mode, failed, list, remove_all};
 use crate::error::{Kind, Result};
 use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, Read};

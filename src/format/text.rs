@@ -1,9 +1,11 @@
-//! Base32, base64 and hex: one bit packer, three alphabets (FORMAT 1.7 to 1.9).
+//! Base32, base64 and hex: one bit packer, three alphabets (FORMAT 1.7 to 1.9). And numbers.
 //!
-//! Promises: one text per byte string; decoding fills a wiped buffer and never moves it.
-//! Refuses: other cases, missing or extra padding, white space, left-over bits that are not zero.
+//! Promises: one text per byte string or number; decoding fills a wiped buffer and never moves it.
+//! Refuses: other cases, missing or extra padding, white space, left-over bits that are not zero; a
+//! sign or leading zeros.
 
 use crate::secret::Secret;
+use std::str::FromStr;
 
 const INVALID: u8 = 0xff;
 
@@ -99,6 +101,12 @@ impl Encoding {
     }
 }
 
+/// A number in decimal, as it is written and in no other way: std takes `+7` and `007` as well.
+#[must_use]
+pub fn decimal<N: FromStr + ToString>(text: &str) -> Option<N> {
+    text.parse().ok().filter(|number: &N| number.to_string() == text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,5 +132,14 @@ mod tests {
         assert!(HEX.decode("a").is_none() && HEX.decode("AA").is_none());
         assert_eq!(BASE64.encode(b"any carnal pleas"), "YW55IGNhcm5hbCBwbGVhcw==");
         assert_eq!(BASE32.encode(b"foob"), "mzxw6yq");
+    }
+
+    #[test]
+    fn a_number_has_one_text() {
+        assert_eq!((decimal("0"), decimal("70")), (Some(0), Some(70)));
+        assert_eq!(decimal("18446744073709551615"), Some(u64::MAX));
+        for text in ["", "+7", "-7", "07", "00", " 7", "7 ", "7.0", "18446744073709551616"] {
+            assert_eq!(decimal::<u64>(text), None, "{text}");
+        }
     }
 }

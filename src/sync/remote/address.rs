@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::format::message::token::is_remote;
+use crate::format::text::decimal;
 use crate::sync::remote::Options;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Component, Path, PathBuf};
@@ -160,8 +161,7 @@ fn parts(rest: &str) -> std::result::Result<(String, Option<u16>, String), &'sta
         Some(at) => (&place[..end + at], Some(&place[end + at + 1..])),
         None => (place, None),
     };
-    let number = |text: &str| text.parse().ok().filter(|port: &u16| port.to_string() == text);
-    let port = match port.map(|text| number(text).filter(|port| *port > 0)) {
+    let port = match port.map(|text| decimal::<u16>(text).filter(|port| *port > 0)) {
         None => None,
         Some(None) => return Err("a port is a number from 1 to 65535"),
         Some(port) => port,

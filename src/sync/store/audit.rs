@@ -7,7 +7,7 @@ use crate::crypto::hash::{Digest, hash};
 use crate::disk::Pieces;
 use crate::error::{Error, Kind, Result};
 use crate::format::bytes::Writer;
-use crate::format::text::HEX;
+use crate::format::text::{HEX, decimal};
 use crate::sync::protocol::Rights;
 use crate::sync::store::tokens::Token;
 use std::path::Path;
@@ -96,12 +96,8 @@ impl<'a> Line<'a> {
         let &[number, time, ..] = fields.as_slice() else { return None };
         let hash = HEX.decode(digest)?.expose().try_into().ok()?;
         let is_line = fields.len() == 7 && fields.iter().all(is_printable);
-        is_line.then_some(Line {
-            number: number.parse().ok()?,
-            time: time.parse().ok()?,
-            text,
-            hash,
-        })
+        let (number, time) = (decimal(number)?, decimal(time)?);
+        is_line.then_some(Line { number, time, text, hash })
     }
 
     /// True if the line follows one of that number and hash.
@@ -220,5 +216,24 @@ impl Audit {
             }
         }
         Ok(low)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_as_it_is_written_alone() {
+        let rest = format!("1700000000 kgt_a local push - 7:ab {}", "0".repeat(64));
+        let line = format!("7 {rest}");
+        assert_eq!(Line::parse(&line).map(|line| line.number), Some(7));
+        for number in ["+7", "07", "-7", "7.", ""] {
+            assert!(Line::parse(&format!("{number} {rest}")).is_none(), "{number}");
+        }
+        for other in [line.replace(" 1", " +1"), line.replace(" 1", " 01"), line.replace("- ", "")]
+        {
+            assert!(Line::parse(&other).is_none(), "{other}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::format::message::manifest::follow;
 use crate::format::names::{NAME_BYTES_MAX, is_id};
 use crate::format::request::{REQUEST_BYTES_MAX, Request};
+use crate::format::text::decimal;
 use crate::sync::store::audit::Line;
 use crate::sync::store::revision::{self, Header, Revision, number_of};
 use crate::sync::store::rollback::is_area;
@@ -67,7 +68,7 @@ pub fn check(root: &Path) -> Result<Report> {
     }
     let is_deleted = |name: &str| {
         name.split_once('-')
-            .is_some_and(|(time, id)| time.parse::<u64>().is_ok() && is_id("kgp_", id))
+            .is_some_and(|(time, id)| decimal::<u64>(time).is_some() && is_id("kgp_", id))
     };
     check.each("deleted", is_deleted, |_, _| Ok(()));
     Ok(check.report)

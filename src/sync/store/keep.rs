@@ -7,6 +7,7 @@
 
 use crate::disk::{self, Pieces};
 use crate::error::Result;
+use crate::format::text::decimal;
 use crate::sync::store::damaged;
 use crate::sync::store::project::{LINK_BYTES, Project};
 use crate::sync::store::revision::{self, Revision};
@@ -105,7 +106,7 @@ impl Project {
 /// `Read`, `Write`.
 pub fn drop_undone(directory: &Path, now: u64) -> Result<()> {
     for entry in disk::list(directory)? {
-        let time = entry.name.split('-').next().and_then(|time| time.parse().ok());
+        let time = entry.name.split('-').next().and_then(decimal::<u64>);
         if time.is_some_and(|time| now.saturating_sub(time) > KEPT_SECONDS) {
             disk::remove_tree(&directory.join(&entry.name))?;
         }

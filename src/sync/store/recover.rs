@@ -6,7 +6,7 @@
 use crate::crypto::hash::Digest;
 use crate::disk;
 use crate::error::Result;
-use crate::format::text::HEX;
+use crate::format::text::{HEX, decimal};
 use crate::sync::store::audit::{Audit, Entry};
 use crate::sync::store::project::numbers;
 use crate::sync::store::revision::{self, Header, Revision};
@@ -28,7 +28,7 @@ pub fn detail(revision: u64, id: &Digest) -> String {
 pub fn pushes(root: &Path, audit: &mut Audit) -> Result<()> {
     let (tail, complete) = audit.tail()?;
     let logged: HashSet<_> = tail.lines().filter_map(push_of).collect();
-    let number = |detail: &str| detail.split(':').next()?.parse::<u64>().ok();
+    let number = |detail: &str| detail.split(':').next().and_then(decimal::<u64>);
     let numbered: HashSet<_> =
         logged.iter().filter_map(|(project, detail)| Some((*project, number(detail)?))).collect();
     let mut missing = Vec::new();

@@ -5,6 +5,7 @@
 
 use crate::disk::{self, Mode};
 use crate::error::Result;
+use crate::format::text::decimal;
 use crate::sync::store::damaged;
 use crate::sync::store::project::numbers;
 use crate::sync::store::revision;
@@ -45,7 +46,7 @@ pub fn finish(project: &Path) -> Result<()> {
     };
     let text = String::from_utf8_lossy(&intent);
     let parts = text.strip_suffix('\n').and_then(|line| line.split_once(' '));
-    let parts = parts.and_then(|(number, area)| Some((number.parse::<u64>().ok()?, area)));
+    let parts = parts.and_then(|(number, area)| Some((decimal::<u64>(number)?, area)));
     let (kept, area) = parts.filter(|(_, area)| is_area(area)).ok_or_else(|| damaged(&path))?;
     let below = Path::new("undone").join(area);
     let undone = disk::make_directories(project, &below, Mode::Private)?;
