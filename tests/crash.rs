@@ -30,7 +30,7 @@ mod lane;
 
 use cases::cases;
 use common::{World, find_program};
-use fault::{Fault, faults};
+use fault::{Fault, faults, tried};
 use lane::{Lane, Try};
 use std::fs;
 use std::sync::Mutex;
@@ -49,16 +49,13 @@ fn tries() -> Vec<Try> {
         .filter(|case| case.words.contains(&only))
     {
         for (call, at, is_read) in lane.calls(case) {
-            for fault in faults().iter().copied() {
-                let one = || Try {
-                    case,
-                    fault,
-                    call: call.clone(),
-                    at,
-                };
-                let is_same = fault == Fault::Kill && is_read;
-                tries.extend((fault.applies(&call) && !is_same).then(one));
-            }
+            let faults = tried(&call, is_read, &[Fault::Kill, Fault::Full, Fault::Broken]);
+            tries.extend(faults.into_iter().map(|fault| Try {
+                case,
+                fault,
+                call: call.clone(),
+                at,
+            }));
         }
     }
     tries
@@ -102,7 +99,9 @@ fn every_call_of_every_writer() {
     common::say(&format!(
         "assured: crash: {} commands, {} tries: {} calls killed, {} failed by {} kinds of error; {} of them \
          left other files than there were, none with a secret in plain text",
-        cases().len(),
+        tries
+            .chunk_by(|one, next| std::ptr::eq(one.case, next.case))
+            .count(),
         tries.len(),
         kills,
         tries.len() - kills,

@@ -46,7 +46,7 @@ pub enum Kind {
     Moved,
     /// Each of what is read is the old or the new: several files change, one after the other.
     Each,
-    /// Any, but the same again makes the new one.
+    /// What is being made is there in part, and the same again makes all of it.
     Made,
 }
 
@@ -222,13 +222,13 @@ pub const CASES: &[Case] = &[
             "identity import --file ../home-Ada/spare --force --yes",
             &[
                 INIT,
-                "sh \"$K\" member add --name spare --offline >../home-Ada/spare",
+                "sh \"$K\" member add --name spare --only '*' >../home-Ada/spare",
             ],
         )
     },
     Case {
         reads: &["remote status", "project list --remote STORE"],
-        kind: Kind::Each,
+        kind: Kind::Made,
         is_redone: true,
         ..alone("project join --remote STORE", &[INIT])
     },
