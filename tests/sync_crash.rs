@@ -198,6 +198,12 @@ impl Team {
             let is_plain = String::from_utf8_lossy(bytes).contains(CANARY);
             assert!(!is_plain, "{what}{}: a value in plain text", path.display());
         }
+        // What the other side cannot read of the old state any more, and says so, is not joined but left to
+        // a decision.
+        let is_left = told.contains("has different values of");
+        if is_done && is_left && (looks(call) || call.starts_with("open")) {
+            return;
+        }
         let now = self.read();
         let is_whole = now == *new || !is_done && is_each_whole(&now, old, new);
         assert!(is_whole, "{what}{now:?}");

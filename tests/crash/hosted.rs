@@ -201,7 +201,11 @@ impl Bench {
         let read = |line: &&str| {
             let told = self.run(line);
             let text = told.text() + &told.stderr;
-            text.lines().filter(is_same_always).collect()
+            let text: String = text.lines().filter(is_same_always).collect();
+            // Tokens are listed by their ids.
+            let mut parts: Vec<_> = text.split(['{', '}']).collect();
+            parts.sort_unstable();
+            parts.concat()
         };
         case.reads.iter().map(read).collect()
     }
@@ -286,7 +290,7 @@ fn commands_that_ask_a_server() {
         let calls = bench.calls(case);
         let new = bench.state(case);
         assert!(
-            old != new && calls.len() > 5,
+            old != new && calls.len() > 3,
             "{}: {new:?} {calls:?}",
             case.words
         );
