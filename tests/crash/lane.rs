@@ -362,7 +362,7 @@ impl Lane {
             line.starts_with(FAILED) || !differs.iter().any(|part| line.contains(part))
         };
         let lines = text.lines().filter(is_same_always);
-        lines.map(|line| format!("{line}\n")).collect()
+        lines.flat_map(|line| [line, "\n"]).collect()
     }
 
     /// The calls that the command makes, each with how often it was made by then, and true if it changes
@@ -475,7 +475,7 @@ impl Lane {
             if is_exposed && !was_there() {
                 return Err(format!("a secret is in {}", below.display()));
             }
-            let is_private = mode & 0o077 == 0;
+            let is_private = mode.is_multiple_of(0o100);
             if (is_output || is_identity) && path.is_file() && !is_private {
                 return Err(format!("{} has the mode {mode:o}", below.display()));
             }
@@ -610,9 +610,9 @@ fn has_ended_well(one: &Try, output: &Output, log: &str) -> Result<(), String> {
     let is_telling = ["write(1,", "write(2,"];
     let is_silent = is_telling.iter().any(|start| injected.starts_with(start));
     match status.code() {
-        Some(0) => Ok(()),
+        // 127: the program has not begun.
+        Some(0 | 127) => Ok(()),
         Some(101) | None => Err(format!("it ended with {status}")),
-        Some(127) => Ok(()),
         _ if is_told || is_silent => Ok(()),
         _ => Err("it failed without a message".into()),
     }
