@@ -1,16 +1,22 @@
 //! What a writer leaves that finds the disk really full.
 //!
-//! The project, and another time `KAGI_HOME`, lies on a small file system in memory, of which a
-//! filler leaves so many pages of 4 KiB free: none, one, and so on, up to the first number with
-//! which the command succeeds. What must hold at each step: the old state or the new one is read,
-//! a success has the new one, a failure is told and is no panic, and with space again the next
-//! write works and leaves no stray file. Not covered: the store of a server.
+//! The project, another time `KAGI_HOME`, and another time the store of a server, lies on a small
+//! file system in memory, of which a filler leaves so many pages of 4 KiB free: none, one, and so on,
+//! up to the first number with which the command succeeds. What must hold at each step: the old state
+//! or the new one is read, a success has the new one, a failure is told and is no panic, and with
+//! space again the next write works and leaves no stray file. The server is in `crash/full_store.rs`.
 //!
 //! The mount is made in a namespace of its own by `unshare -rm`; where that is refused, nothing is
 //! tried, and that is said.
 #![cfg(target_os = "linux")]
 
 mod common;
+#[cfg(feature = "server")]
+#[path = "crash/full_store.rs"]
+mod full_store;
+#[cfg(feature = "server")]
+#[path = "common/serving.rs"]
+mod serving;
 
 use common::{Device, World, copy, find_program, identity_of, leftovers};
 use std::fs::{self, File};
@@ -23,6 +29,10 @@ const PAGE: u64 = 4096;
 const PAGES_MAX: u64 = 200;
 const INIT: &str = "init --name Ada --envs=development,production --yes --no-git";
 const INSIDE: &str = "KAGI_TEST_FULL_DISK";
+/// What is on the full disk.
+const PROJECT: &str = "project";
+const HOME: &str = "home";
+const STORE: &str = "store";
 
 /// Commands, each of the state that `before` makes; `BOB` stands for the id of who asks to join.
 const COMMANDS: [&str; 17] = [
@@ -137,17 +147,6 @@ impl Bench {
         Some(text.lines().filter(is_same_always).collect())
     }
 
-    /// Leaves so many pages free.
-    fn fill(&self, pages: u64) -> PathBuf {
-        let path = self.disk.join("filler");
-        let mut file = File::create(&path).expect("a file");
-        let page = [b'x'; 4096];
-        while file.write_all(&page).is_ok() {}
-        let length = file.metadata().expect("a length").len() / PAGE * PAGE;
-        file.set_len(length - pages * PAGE).expect("a shorter file");
-        path
-    }
-
     /// Steps the free space up to what a command needs; how often it failed.
     fn step(&self, words: &str) -> u64 {
         let words = words.replace("BOB", &self.bob);
@@ -158,7 +157,7 @@ impl Bench {
         assert!(old != new, "{words} changes nothing");
         for pages in 0..PAGES_MAX {
             self.restore();
-            let filler = self.fill(pages);
+            let filler = fill(&self.disk, pages);
             let outcome = self.ada.kagi(&self.path, &words);
             fs::remove_file(filler).expect("a filler");
             let what = format!("kagi {words}: {pages} pages free\n{}", outcome.stderr);
@@ -183,18 +182,38 @@ impl Bench {
     }
 }
 
+/// Leaves so many pages free.
+fn fill(disk: &Path, pages: u64) -> PathBuf {
+    let path = disk.join("filler");
+    let mut file = File::create(&path).expect("a file");
+    let page = [b'x'; 4096];
+    while file.write_all(&page).is_ok() {}
+    let length = file.metadata().expect("a length").len() / PAGE * PAGE;
+    file.set_len(length - pages * PAGE).expect("a shorter file");
+    path
+}
+
 /// Not a test of its own: what runs in the namespace.
 #[test]
 fn the_part_in_a_namespace() {
     let Some(disk) = std::env::var_os(INSIDE).map(PathBuf::from) else {
         return;
     };
-    let is_home_full = std::env::var_os("KAGI_TEST_FULL_HOME").is_some();
+    let place = disk.file_name().expect("a name");
+    // A server keeps all that was pushed.
+    let size = if place == STORE {
+        "size=16m"
+    } else {
+        "size=2m"
+    };
     let mut command = Command::new("mount");
-    command
-        .args(["-t", "tmpfs", "-o", "size=2m", "none"])
-        .arg(&disk);
+    command.args(["-t", "tmpfs", "-o", size, "none"]).arg(&disk);
     assert!(command.status().expect("mount").success());
+    #[cfg(feature = "server")]
+    if place == STORE {
+        return common::say(&full_store::try_all(&disk));
+    }
+    let is_home_full = place == HOME;
     let bench = Bench::new(&disk, is_home_full);
     let (mut failures, mut count) = (0, 0);
     for (at, words) in COMMANDS.iter().enumerate() {
@@ -227,17 +246,14 @@ fn each_step_of_a_disk_that_is_full() {
     if find_program("unshare").is_none() || !is_possible(&mut probe) {
         return common::say("skipped: full disk: no namespace with a mount can be made");
     }
-    let run = |is_home_full: bool| {
-        let disk = world.directory(if is_home_full { "home" } else { "project" });
+    let run = |place: &str| {
+        let disk = world.directory(place);
         let mut command = Command::new("unshare");
         command
             .arg("-rm")
             .arg(std::env::current_exe().expect("this program"));
         command.args(["--exact", "the_part_in_a_namespace", "--test-threads=1"]);
         command.env(INSIDE, disk);
-        if is_home_full {
-            command.env("KAGI_TEST_FULL_HOME", "1");
-        }
         let output = command.output().expect("unshare");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
@@ -249,8 +265,13 @@ fn each_step_of_a_disk_that_is_full() {
         common::say(line.flatten().expect("what was assured"));
     };
     std::thread::scope(|scope| {
-        let home = scope.spawn(|| run(true));
-        run(false);
+        let home = scope.spawn(|| {
+            run(HOME);
+            if cfg!(feature = "server") {
+                run(STORE);
+            }
+        });
+        run(PROJECT);
         home.join().expect("a thread that ends well");
     });
 }

@@ -1,18 +1,23 @@
 //! What a push leaves of which `kagi serve` itself is killed, or to which the disk says that it is full.
 //!
 //! The real server is killed at each call that it makes for a push over HTTP, up to the close of the
-//! connection; and each write, sync, rename and new file fails once. What must be survived: what was
+//! connection; and each write, sync, rename and new file fails once with a full disk, and with
+//! `KAGI_TEST_SCALE=full` in each way that it can. What must be survived: what was
 //! acknowledged is there after the next start, what was not is there whole or not at all; a refusal
 //! says why, and leaves the old state to a server that goes on; the next push works; the store is
-//! sound. Not covered: a machine that loses power, for here every write that was made is seen, also
-//! without the syncs. `strace` does the killing; without it nothing is tried, and that is said.
+//! sound. Not here: a machine that loses power, for here every write that was made is seen, also
+//! without the syncs; `tests/power.rs` plays that with a server that is pushed to and asked for tokens.
+//! `strace` does the killing; without it nothing is tried, and that is said.
 #![cfg(all(unix, feature = "server"))]
 
 mod common;
+#[path = "common/fault.rs"]
+mod fault;
 #[path = "common/store.rs"]
 mod rig;
 
-use common::{Device, World, find_program, program};
+use common::{Device, World, find_program, is_full_scale, program};
+use fault::{Fault, faults, tried};
 use kagi::crypto::wrap::public_key;
 use kagi::disk::lock_within;
 use kagi::error::Result;
@@ -33,8 +38,8 @@ use std::time::{Duration, Instant};
 /// does as often as the one before, so that each of these calls must kill.
 const CALLS: &str = "openat,?open,read,pread64,write,pwrite64,writev,sendto,sendmsg,shutdown,close,lseek,\
     fsync,fdatasync,rename,renameat,unlink,unlinkat,mkdir,mkdirat,ftruncate";
-/// Those that find the disk full.
-const FULL: [&str; 5] = ["openat", "open", "write", "fsync", "rename"];
+/// Those that fail.
+const FAILING: [&str; 5] = ["openat", "open", "write", "fsync", "rename"];
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The server is a child of what becomes `strace`, which may look into it on any system then.
 const SCRIPT: &str = "\"$0\" serve --bind 127.0.0.1:0 --store store & echo \"pid $!\" >&2; \
@@ -358,7 +363,11 @@ fn calls_of_pusher(log: &str) -> Vec<(String, usize, bool)> {
         let count = counts.entry(call.to_string()).or_insert(0);
         *count += 1;
         let is_change = !call.starts_with("open") || arguments.contains("O_CREAT");
-        calls.push((call.to_string(), *count, is_change && FULL.contains(&call)));
+        calls.push((
+            call.to_string(),
+            *count,
+            is_change && FAILING.contains(&call),
+        ));
     }
     calls
 }
@@ -366,7 +375,7 @@ fn calls_of_pusher(log: &str) -> Vec<(String, usize, bool)> {
 #[test]
 fn a_push_of_which_the_server_is_killed_is_there_or_not() {
     if find_program("strace").is_none() {
-        return common::say("server: killing is skipped, it needs strace");
+        return common::say("skipped: crash: it needs strace");
     }
     let mut bench = Bench::new();
     let (mut kills, mut acknowledged, mut there) = (0, 0, 0);
@@ -404,7 +413,8 @@ fn a_push_of_which_the_server_is_killed_is_there_or_not() {
         }
     }
     common::say(&format!(
-        "server: killed {kills} times, {there} pushes were there, {acknowledged} acknowledged"
+        "assured: crash: a server killed at {kills} calls of pushes: {there} were there, among them all {acknowledged} that \
+         were acknowledged"
     ));
     assert!(kills > 30 && acknowledged > 0 && there > acknowledged && kills > there);
 }
@@ -412,39 +422,62 @@ fn a_push_of_which_the_server_is_killed_is_there_or_not() {
 #[test]
 fn a_push_that_finds_the_disk_full_is_refused_and_the_server_goes_on() {
     if find_program("strace").is_none() {
-        return common::say("server: a full disk is skipped, it needs strace");
+        return common::say("skipped: crash: it needs strace");
     }
     let mut bench = Bench::new();
     let (mut tries, mut refusals) = (0, 0);
     for kind in [Kind::Plain, Kind::Members] {
         for (call, at, is_change) in bench.calls(kind) {
-            if !is_change {
-                continue;
+            let faults = tried(&call, false, &[Fault::Full]);
+            for fault in faults
+                .into_iter()
+                .filter(|fault| is_change && *fault != Fault::Kill)
+            {
+                tries += 1;
+                refusals += usize::from(bench.is_refused(kind, &call, at, fault));
             }
-            let what = format!("{kind:?}: {call} {at}");
-            let mut server = bench.start();
-            let (push, next, tokens) = bench.next(&server, kind);
-            let options = format!("-e trace={call} -e inject={call}:error=ENOSPC:when={at}");
-            server.trace(&options);
-            let answer = bench.ask(&server, bench.pusher(kind, &tokens), push);
-            server.let_go();
-            let found = bench.find(&server, &next, &what);
-            match &answer {
-                Response::Standing(_) => assert_eq!(found.revision, next.revision, "{what}"),
-                Response::Refused(Refusal::Storage, about) => {
-                    assert!(about.contains("no space left on device"), "{what}: {about}");
-                    assert_eq!(found.revision, bench.state.revision, "{what}");
-                    refusals += 1;
-                }
-                other => panic!("{what}: {}", shown(other)),
-            }
-            tries += 1;
-            bench.state = found;
-            bench.goes_on(server, kind, &tokens, &what);
         }
     }
     common::say(&format!(
-        "server: {tries} calls found the disk full, {refusals} pushes were refused"
+        "assured: crash: {tries} calls of a server's pushes failed by {} kinds of error: {refusals} pushes were \
+         refused, and the server went on",
+        if is_full_scale() {
+            faults().len() - 1
+        } else {
+            1
+        }
     ));
     assert!(tries > 10 && refusals > 5 && refusals < tries);
+}
+
+impl Bench {
+    /// Pushes to a server of which one call fails; true if that was refused.
+    fn is_refused(&mut self, kind: Kind, call: &str, at: usize, fault: Fault) -> bool {
+        let what = format!("{kind:?}: {call} {at} {fault:?}");
+        let mut server = self.start();
+        let (push, next, tokens) = self.next(&server, kind);
+        let injection = fault.injection();
+        server.trace(&format!(
+            "-e trace={call} -e inject={call}:{injection}:when={at}"
+        ));
+        let answer = self.ask(&server, self.pusher(kind, &tokens), push);
+        server.let_go();
+        let found = self.find(&server, &next, &what);
+        let is_refused = match &answer {
+            Response::Standing(_) => {
+                assert_eq!(found.revision, next.revision, "{what}");
+                false
+            }
+            Response::Refused(Refusal::Storage, about) => {
+                let is_told = fault.causes().iter().any(|cause| about.contains(cause));
+                assert!(is_told, "{what}: {about}");
+                assert_eq!(found.revision, self.state.revision, "{what}");
+                true
+            }
+            other => panic!("{what}: {}", shown(other)),
+        };
+        self.state = found;
+        self.goes_on(server, kind, &tokens, &what);
+        is_refused
+    }
 }

@@ -21,9 +21,25 @@ pub struct Serving {
 impl Serving {
     /// With a store in the world.
     pub fn start(world: &World) -> Self {
+        Serving::first(world, "127.0.0.1:0")
+    }
+
+    /// The same at an address.
+    pub fn first(world: &World, bind: &str) -> Self {
+        let mut serving = Serving::again(world, bind);
+        let first = fs::read_to_string(world.root.join("first")).expect("the first token");
+        let token = first.split_once("admin token ").expect("the first token").1;
+        serving.admin = token.trim().to_string();
+        let print = first.split_once("fingerprint ").expect("a fingerprint").1;
+        serving.print = print.lines().next().unwrap_or_default().to_string();
+        serving
+    }
+
+    /// With what is in the world already, at an address.
+    pub fn again(world: &World, bind: &str) -> Self {
         let device = world.device("server");
         let mut command = device.command(program(), &world.root);
-        command.args(["serve", "--bind", "127.0.0.1:0", "--store", "store"]);
+        command.args(["serve", "--bind", bind, "--store", "store"]);
         let (first, log) = (world.root.join("first"), world.root.join("log"));
         let file = |path| fs::File::create(path).expect("a file");
         let child = command
@@ -47,11 +63,6 @@ impl Serving {
                 .and_then(|(_, rest)| rest.split_once(' '));
             serving.url = url.map(|(url, _)| url.to_string()).unwrap_or_default();
         }
-        let first = fs::read_to_string(first).expect("the first token");
-        let token = first.split_once("admin token ").expect("the first token").1;
-        serving.admin = token.trim().to_string();
-        let print = first.split_once("fingerprint ").expect("a fingerprint").1;
-        serving.print = print.lines().next().unwrap_or_default().to_string();
         serving
     }
 }

@@ -171,14 +171,19 @@ impl Exchange<'_> {
         blobs: &mut Blobs,
     ) -> Result<()> {
         let epoch = self.site.claimed_roster().map(|roster| roster.epoch);
-        let crosses = epoch.is_ok_and(|epoch| epoch != manifest.epoch);
+        // Where that cannot be read, it may have.
+        let crosses = !epoch.is_ok_and(|epoch| epoch == manifest.epoch);
         self.fetch_all(manifest.files.iter().map(|file| file.digest).collect(), blobs)?;
         for file in base.into_iter().filter(|_| crosses).flat_map(|base| &base.files) {
             let is_joined = ours.get(&file.path) != Some(&file.digest)
                 && ScopeName::of_file(&file.path).is_some();
             if is_joined && !blobs.contains_key(&file.digest) {
-                // Without it, every difference is a conflict.
-                let _ = self.fetch_all(vec![file.digest], blobs);
+                match self.fetch_all(vec![file.digest], blobs) {
+                    // Without it, every difference is a conflict: that is for what the server has lost,
+                    // and not for one that cannot be reached.
+                    Err(error) if [Kind::Refused, Kind::Unauthentic].contains(&error.kind) => {}
+                    fetched => fetched?,
+                }
             }
         }
         Ok(())
