@@ -191,6 +191,15 @@ fn check_maker(
     }
 }
 
+/// `None` for what is damaged or not for this device. What the disk could not give is an error: it may
+/// be sound, and a decision would be made without it.
+fn sound<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Err(error) if error.kind == Kind::Read => Err(error),
+        result => Ok(result.ok()),
+    }
+}
+
 /// True for a newcomer. Who was a member is none: leaving is being removed (PROTOCOL 12.4).
 fn is_stranger(error: &Error, project: &str) -> bool {
     let was_accepted = || {
@@ -331,7 +340,7 @@ impl Incoming<'_> {
         }
         let here = || Project::accept(site.clone(), &QUIET);
         let mut ours =
-            if changed == Changed::Here || choice.is_some() { here().ok() } else { None };
+            if changed == Changed::Here || choice.is_some() { sound(here())? } else { None };
         let (their, takes_all, is_behind) = self.open_theirs(theirs, ours.as_ref())?;
         let Some(their) = their else {
             let whole = choice.filter(|choice| *choice == Choice::Theirs);
@@ -354,11 +363,14 @@ impl Incoming<'_> {
             });
         }
         let choice = choice.filter(|_| changed == Changed::Both);
-        let epoch = site.claimed_roster().map(|roster| roster.epoch);
-        let crosses = epoch.is_ok_and(|epoch| epoch != their.roster.epoch);
+        let roster = sound(site.claimed_roster())?;
+        let crosses = roster.is_some_and(|roster| roster.epoch != their.roster.epoch);
         if ours.is_none() && crosses {
             // By the pin, or by what the newer roster gives.
-            ours = here().or_else(|_| their.at_site(site.clone())).ok();
+            ours = match sound(here())? {
+                None => sound(their.at_site(site.clone()))?,
+                ours => ours,
+            };
         }
         let keeps_ours = changed == Changed::Here || choice == Some(Choice::Ours);
         if keeps_ours && ours.is_none() {
