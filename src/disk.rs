@@ -6,6 +6,7 @@
 
 mod held;
 mod lock;
+mod open;
 #[cfg(feature = "server")]
 mod pieces;
 mod private;
@@ -18,6 +19,7 @@ pub use private::{make_private, memory_directory, private_siblings, wipe};
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
+use open::plain;
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -110,44 +112,6 @@ fn read_capped(source: impl Read, bytes_max: usize, path: &Path) -> Result<Secre
 pub fn open_plain(path: &Path) -> Result<Option<impl Read>> {
     Ok(plain(path)?.map(|(file, _)| file))
 }
-
-/// Opens a plain file; `None` if nothing is there. What is known of it is of the file that is open:
-/// another one may take its place at any time.
-fn plain(path: &Path) -> Result<Option<(File, Metadata)>> {
-    let opened = fs::symlink_metadata(path).and_then(|info| {
-        let file = if info.is_file() { Some(open_no_link(path)?) } else { None };
-        file.map(|file| file.metadata().map(|info| (file, info))).transpose()
-    });
-    match opened {
-        Ok(Some((file, info))) if info.is_file() => Ok(Some((file, info))),
-        Ok(_) => {
-            let error = Error::new(Kind::NotPlain, path.to_string_lossy());
-            Err(if is_directory(path) { error.because("it is a directory") } else { error })
-        }
-        Err(cause) if is_absent(&cause) => Ok(None),
-        Err(cause) => Err(failed(Kind::Read, path)(cause)),
-    }
-}
-
-/// Opens a file, unless a link has taken its place since somebody looked.
-fn open_no_link(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, NO_FOLLOW);
-    options.read(true).open(path)
-}
-
-/// `O_NOFOLLOW`, which std has no name for; nothing where its number is not known.
-#[cfg(unix)]
-const NO_FOLLOW: i32 = if cfg!(any(target_vendor = "apple", target_os = "freebsd")) {
-    0x100
-} else if cfg!(not(target_os = "linux")) {
-    0
-} else if cfg!(any(target_arch = "aarch64", target_arch = "arm", target_arch = "powerpc64")) {
-    0x8000
-} else {
-    0x2_0000
-};
 
 /// Reads exactly the bytes that the file has. One that says that it has none may be none of a disk's, and
 /// have some all the same.
