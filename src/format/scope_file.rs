@@ -227,7 +227,7 @@ impl SealedBox {
         if text.len() > BOX_BYTES_MAX.div_ceil(3) * 4 {
             return None;
         }
-        let bytes = BASE64.decode(text)?.expose().to_vec();
+        let bytes = BASE64.decode_public(text)?;
         let length = bytes.len().checked_sub(NONCE_BYTES + aead::TAG_BYTES)?;
         let is_padded = length > 0 && length.is_multiple_of(PADDING);
         is_padded.then_some(SealedBox { epoch: Epoch::parse(epoch)?, bytes })
@@ -272,6 +272,9 @@ pub fn read(subject: &str, bytes: &[u8], project: &str, name: &ScopeName) -> Res
     let mut has_header = false;
     for (at, line) in lines.enumerate() {
         let line = line.strip_suffix('\r').unwrap_or(line); // FORMAT 7.6
+        if has_header && line.starts_with(INDEX) {
+            continue;
+        }
         if is_marker(line) {
             file.has_markers = true;
         } else if !has_header {
@@ -289,7 +292,7 @@ pub fn read(subject: &str, bytes: &[u8], project: &str, name: &ScopeName) -> Res
                 let error = Error::new(Kind::Limit, subject);
                 return Err(error.because("it holds more than 16 boxes")); // FORMAT 7.9
             }
-        } else if line != header && !line.starts_with(INDEX) {
+        } else if line != header {
             return Err(malformed(at + 1)); // FORMAT 7.3
         }
     }
