@@ -203,7 +203,7 @@ impl SealedBox {
         let (nonce, sealed) = self.bytes.split_first_chunk()?;
         let aad = key.name.aad(key.project, key.epoch);
         let plaintext = aead::open(&key.key, nonce, &aad, sealed)?;
-        let snapshot = Snapshot::decode(plaintext.expose(), key.name.kind)?;
+        let snapshot = Snapshot::decode(plaintext, key.name.kind)?;
         // Whoever leaves could hide what it knows by dating it ahead (FORMAT 8.7).
         let is_past = snapshot.entries.iter().all(|entry| entry.epoch <= self.epoch.number);
         is_past.then_some(snapshot)
