@@ -153,11 +153,12 @@ pub struct Part {
 }
 
 impl Part {
-    /// These bytes of a buffer; `None` if it does not have them.
+    /// These bytes of it; `None` if it does not have them.
     #[must_use]
-    pub fn of(whole: &Rc<Secret>, range: Range<usize>) -> Option<Self> {
-        whole.0.get(range.clone())?;
-        Some(Part { whole: whole.clone(), range })
+    pub fn part(&self, range: Range<usize>) -> Option<Self> {
+        self.expose().get(range.clone())?;
+        let start = self.range.start;
+        Some(Part { whole: self.whole.clone(), range: start + range.start..start + range.end })
     }
 
     /// The bytes.
@@ -209,12 +210,11 @@ mod tests {
 
     #[test]
     fn a_part_is_within_its_buffer() {
-        let whole = Rc::new(Secret::copy_of(b"abcdef"));
-        let part = Part::of(&whole, 2..4).unwrap();
-        drop(whole);
-        assert_eq!(part.share().expose(), b"cd");
-        assert_eq!(part.len(), 2);
-        assert!(Part::of(&part.whole, 5..7).is_none());
+        let part = Part::from(Secret::copy_of(b"abcdef")).part(1..4).unwrap();
+        assert_eq!(part.share().expose(), b"bcd");
+        assert_eq!(part.part(1..3).unwrap().expose(), b"cd");
+        assert_eq!(part.len(), 3);
+        assert!(part.part(2..4).is_none());
         assert!(Part::from(Secret::default()).is_empty());
     }
 }

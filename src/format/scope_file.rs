@@ -173,7 +173,7 @@ pub struct ScopeKey<'a> {
 }
 
 /// One box as it stands in the file: nonce ‖ ciphertext ‖ tag, not opened.
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct SealedBox {
     /// The epoch under whose key it was sealed.
     pub epoch: Epoch,
@@ -200,9 +200,14 @@ impl SealedBox {
     /// Opens a box; `None` if it is not authentic for this key and place.
     #[must_use]
     pub fn open(&self, key: &ScopeKey) -> Option<Snapshot> {
-        let (nonce, sealed) = self.bytes.split_first_chunk()?;
+        self.clone().into_open(key)
+    }
+
+    /// The same without a copy.
+    #[must_use]
+    pub fn into_open(self, key: &ScopeKey) -> Option<Snapshot> {
         let aad = key.name.aad(key.project, key.epoch);
-        let plaintext = aead::open(&key.key, nonce, &aad, sealed)?;
+        let plaintext = aead::open_in_place(&key.key, &aad, self.bytes)?;
         let snapshot = Snapshot::decode(plaintext, key.name.kind)?;
         // Whoever leaves could hide what it knows by dating it ahead (FORMAT 8.7).
         let is_past = snapshot.entries.iter().all(|entry| entry.epoch <= self.epoch.number);

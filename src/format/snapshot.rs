@@ -116,8 +116,8 @@ impl Snapshot {
     /// Reads a plaintext; `None` if it is not exactly what `encode` writes for a snapshot within
     /// the limits of the kind. The text is authentic by then, so the reason does not matter to anybody.
     #[must_use]
-    pub fn decode(plaintext: Secret, kind: ScopeKind) -> Option<Self> {
-        let whole = Rc::new(plaintext);
+    pub fn decode(plaintext: impl Into<Part>, kind: ScopeKind) -> Option<Self> {
+        let whole = plaintext.into();
         let bytes = whole.expose();
         let mut reader = Reader(bytes);
         let [version] = reader.raw()?;
@@ -153,7 +153,7 @@ impl Snapshot {
 /// FORMAT 8.3. `reader` is at an entry of `whole`; `author` is that of the entry before, and then of this
 /// one.
 fn decode_entry(
-    whole: &Rc<Secret>,
+    whole: &Part,
     reader: &mut Reader,
     kind: ScopeKind,
     author: &mut Rc<str>,
@@ -163,7 +163,7 @@ fn decode_entry(
         value: {
             let length = reader.field()?.len();
             let end = whole.len() - reader.0.len();
-            Part::of(whole, end - length..end)?
+            whole.part(end - length..end)?
         },
         description: reader.text()?.to_string(),
         time: reader.long()?,
