@@ -7,6 +7,7 @@
 mod held;
 mod lock;
 mod made;
+mod open;
 mod output;
 #[cfg(feature = "server")]
 mod pieces;
@@ -23,6 +24,7 @@ pub use private::{make_private, memory_directory, private_siblings, wipe};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use made::{create_new, make_directory};
+use open::{open_no_link, plain};
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -104,57 +106,6 @@ fn read_capped(source: impl Read, bytes_max: usize, path: &Path) -> Result<Secre
 pub fn open_plain(path: &Path) -> Result<Option<impl Read>> {
     Ok(plain(path)?.map(|(file, _)| file))
 }
-
-/// Opens a plain file; `None` if nothing is there. What is known of it is of the file that is open:
-/// another one may take its place at any time.
-fn plain(path: &Path) -> Result<Option<(File, Metadata)>> {
-    let opened = fs::symlink_metadata(path).and_then(|info| {
-        let open = || open_no_link(path, OpenOptions::new().read(true));
-        let file = if info.is_file() { Some(open()?) } else { None };
-        file.map(|file| file.metadata().map(|info| (file, info))).transpose()
-    });
-    match opened {
-        Ok(Some((file, info))) if info.is_file() => Ok(Some((file, info))),
-        Ok(_) => {
-            let error = Error::new(Kind::NotPlain, path.to_string_lossy());
-            Err(if is_directory(path) { error.because("it is a directory") } else { error })
-        }
-        Err(cause) if is_absent(&cause) => Ok(None),
-        Err(cause) => Err(failed(Kind::Read, path)(cause)),
-    }
-}
-
-/// Opens a file, unless a link has taken its place since somebody looked.
-fn open_no_link(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(options, NO_FOLLOW);
-    options.open(path)
-}
-
-/// `O_NOFOLLOW`, which std has no name for. Where its number is not known here, kagi does not compile.
-#[cfg(any(
-    target_vendor = "apple",
-    target_os = "dragonfly",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd"
-))]
-const NO_FOLLOW: i32 = 0x100;
-#[cfg(any(target_os = "solaris", target_os = "illumos"))]
-const NO_FOLLOW: i32 = 0x2_0000;
-/// Linux has one for most machines, and another for those whose numbers are older.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const NO_FOLLOW: i32 = if cfg!(any(
-    target_arch = "aarch64",
-    target_arch = "arm",
-    target_arch = "m68k",
-    target_arch = "powerpc",
-    target_arch = "powerpc64"
-)) {
-    0x8000
-} else {
-    0x2_0000
-};
 
 /// Reads exactly the bytes that the file has. One that says that it has none may be none of a disk's, and
 /// have some all the same.
@@ -403,7 +354,7 @@ pub fn is_same_file(one: &Path, other: &Path) -> bool {
 /// `NotPlain` or `Read`; `Write` naming it.
 pub fn append(path: &Path, bytes: &[u8]) -> Result<()> {
     plain(path)?;
-    let file = open_no_link(path, OpenOptions::new().append(true));
+    let file = open_no_link(path, OpenOptions::new().append(true), 0);
     file.and_then(|mut file| file.write_all(bytes)).map_err(failed(Kind::Write, path))
 }
 

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
@@ -108,8 +109,9 @@ impl Launch<'_> {
         #[cfg(unix)]
         std::os::unix::process::CommandExt::arg0(&mut command, self.program);
         command.args(self.arguments);
-        for (name, value) in self.variables {
-            command.env(name, os_string(value));
+        // The last one first: std keeps them sorted, and finds the first place with one comparison.
+        for (name, value) in self.variables.iter().rev() {
+            command.env(name, os_str(value));
         }
         command
     }
@@ -172,18 +174,23 @@ fn not_started(program: &OsStr, variables: &[(&str, &[u8])], cause: &std::io::Er
 }
 
 /// The bytes as the platform's string.
-#[cfg(unix)]
 #[must_use]
 pub fn os_string(bytes: &[u8]) -> OsString {
-    use std::os::unix::ffi::OsStringExt;
-    OsString::from_vec(bytes.to_vec())
+    os_str(bytes).into_owned()
 }
 
-/// The bytes as the platform's string.
+#[cfg(unix)]
+fn os_str(bytes: &[u8]) -> Cow<'_, OsStr> {
+    let text: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(bytes);
+    text.into()
+}
+
 #[cfg(not(unix))]
-#[must_use]
-pub fn os_string(bytes: &[u8]) -> OsString {
-    String::from_utf8_lossy(bytes).into_owned().into()
+fn os_str(bytes: &[u8]) -> Cow<'_, OsStr> {
+    match String::from_utf8_lossy(bytes) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_ref()),
+        Cow::Owned(text) => Cow::Owned(text.into()),
+    }
 }
 
 /// Settings under which Git starts no program of the repository's.

@@ -11,6 +11,7 @@ use crate::format::snapshot::{
 };
 use crate::secret::Secret;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 mod merge;
 
@@ -25,8 +26,11 @@ pub struct Scope {
     ancestors: Vec<SnapshotId>,
     /// The newest sequence number.
     pub sequence: u64,
-    /// A key's entry; several while it is in conflict. Never none.
-    slots: BTreeMap<String, Vec<Entry>>,
+    /// The entries of a scope that was only read, sorted by key: one each. They move into `slots` before a
+    /// change of the keys.
+    sorted: Vec<Entry>,
+    /// Else a key's entry; several while it is in conflict. Never none.
+    slots: BTreeMap<Rc<str>, Vec<Entry>>,
     /// Keys that several have written alike in parallel. Whoever writes next writes them anew: naming
     /// one writer would say of the others that they were replaced.
     agreed: BTreeSet<String>,
@@ -49,20 +53,32 @@ pub struct Author<'a> {
 #[must_use]
 pub fn join(snapshots: Vec<(SnapshotId, Snapshot)>) -> Scope {
     let count = snapshots.len();
-    let listed: BTreeSet<_> = snapshots.iter().flat_map(|(_, one)| one.ancestors.clone()).collect();
     let mut heads = snapshots;
-    heads.retain(|(id, _)| !listed.contains(id)); // FORMAT 9.1
+    if count > 1 {
+        let listed: BTreeSet<_> = heads.iter().flat_map(|(_, one)| one.ancestors.clone()).collect();
+        heads.retain(|(id, _)| !listed.contains(id)); // FORMAT 9.1
+    }
     // Whatever the order of the file, the same order of ancestors.
     heads.sort_by_key(|(id, head)| (head.sequence, *id));
     let mut scope = Scope { has_idle_box: heads.len() < count, ..Scope::default() };
     for (id, head) in &mut heads {
         scope.sequence = scope.sequence.max(head.sequence);
-        scope.add_ancestors(&head.ancestors);
         for entry in &mut head.entries {
             if entry.writer == THIS_ONE {
                 entry.writer = *id;
             }
         }
+    }
+    if heads.len() < 2 {
+        // Nothing to join: a snapshot holds each key once, sorted, and each ancestor.
+        for (id, head) in heads {
+            (scope.ancestors, scope.sorted) = (head.ancestors, head.entries);
+            scope.ancestors.push(id);
+        }
+        return scope;
+    }
+    for (_, head) in &heads {
+        scope.add_ancestors(&head.ancestors);
     }
     for (id, _) in &heads {
         scope.add_ancestors(&[*id]);
@@ -80,7 +96,7 @@ pub fn join(snapshots: Vec<(SnapshotId, Snapshot)>) -> Scope {
 
 /// The entries that another head has replaced or deleted: it knows the entry's writer and does
 /// not hold that entry any more (FORMAT 9.3).
-fn stale_entries(heads: &[(SnapshotId, Snapshot)]) -> BTreeSet<(usize, String)> {
+fn stale_entries(heads: &[(SnapshotId, Snapshot)]) -> BTreeSet<(usize, Rc<str>)> {
     let mut stale = BTreeSet::new();
     for (other, (id, head)) in heads.iter().enumerate().filter(|_| heads.len() > 1) {
         let mut known: BTreeSet<_> = head.ancestors.iter().collect();
@@ -117,7 +133,7 @@ impl Scope {
         let slot = self.slots.entry(entry.name.clone()).or_default();
         let same = slot.iter_mut().find(|other| other.is_same(&entry));
         if same.as_ref().is_some_and(|other| other.writer != entry.writer) {
-            self.agreed.insert(entry.name.clone());
+            self.agreed.insert(entry.name.to_string());
         }
         match same {
             Some(other) => {
@@ -135,12 +151,28 @@ impl Scope {
     /// The entries of a key: none, one, or several that are in conflict, the oldest first.
     #[must_use]
     pub fn get(&self, name: &str) -> &[Entry] {
-        self.slots.get(name).map_or(&[], Vec::as_slice)
+        match self.sorted_at(name) {
+            Some(at) => std::slice::from_ref(&self.sorted[at]),
+            None => self.slots.get(name).map_or(&[], Vec::as_slice),
+        }
+    }
+
+    fn sorted_at(&self, name: &str) -> Option<usize> {
+        self.sorted.binary_search_by(|entry| (*entry.name).cmp(name)).ok()
     }
 
     /// All keys with their entries, sorted.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[Entry])> {
-        self.slots.iter().map(|(name, slot)| (name.as_str(), slot.as_slice()))
+        let sorted = self.sorted.iter().map(std::slice::from_ref);
+        let slots = sorted.chain(self.slots.values().map(Vec::as_slice));
+        slots.filter_map(|slot| Some((&*slot.first()?.name, slot)))
+    }
+
+    /// The entries of each key, to be changed.
+    fn slots(&mut self) -> &mut BTreeMap<Rc<str>, Vec<Entry>> {
+        let sorted = std::mem::take(&mut self.sorted).into_iter();
+        self.slots.extend(sorted.map(|entry| (entry.name.clone(), vec![entry])));
+        &mut self.slots
     }
 
     /// True if both hold the same keys with the same values, and no conflict.
@@ -159,13 +191,13 @@ impl Scope {
     /// Number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.sorted.len() + self.slots.len()
     }
 
     /// True for no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.len() == 0
     }
 
     /// The keys that are in conflict.
@@ -213,36 +245,39 @@ impl Scope {
             return Ok(false);
         }
         let entry = Entry {
-            name: name.to_string(),
-            value,
+            name: name.into(),
+            value: value.into(),
             description: description.to_string(),
             time: author.time,
-            author: author.id.to_string(),
+            author: author.id.into(),
             writer: THIS_ONE,
             version: old.iter().map(|entry| entry.version).max().unwrap_or(0).saturating_add(1),
             // Who could read the value can still do so, whatever is said of it now.
             epoch: same.map_or(author.epoch, |one| one.epoch),
         };
-        self.slots.insert(name.to_string(), vec![entry]);
+        match self.sorted_at(name) {
+            Some(at) => self.sorted[at] = entry,
+            None => drop(self.slots().insert(name.into(), vec![entry])),
+        }
         Ok(true)
     }
 
     /// Deletes a key; `false` if it is not there.
     pub fn unset(&mut self, name: &str) -> bool {
-        self.slots.remove(name).is_some()
+        self.slots().remove(name).is_some()
     }
 
     /// Ends a conflict by taking the entry at `index` of `get(name)`. `false` if there is none.
     /// The choice is written anew, so that it wins over both sides.
     pub fn resolve(&mut self, name: &str, index: usize, author: Author) -> bool {
-        let Some(slot) = self.slots.get_mut(name).filter(|slot| index < slot.len()) else {
+        let Some(slot) = self.slots().get_mut(name).filter(|slot| index < slot.len()) else {
             return false;
         };
         let version = slot.iter().map(|entry| entry.version).max().unwrap_or(0);
         let mut chosen = slot.swap_remove(index);
         chosen.writer = THIS_ONE;
         chosen.version = version.saturating_add(1);
-        chosen.author = author.id.to_string();
+        chosen.author = author.id.into();
         chosen.time = author.time;
         *slot = vec![chosen];
         true
@@ -279,9 +314,10 @@ impl Scope {
         let (dropped, kept) = self.ancestors.split_at(excess);
         let oldest = kept.first().copied().unwrap_or(THIS_ONE);
         let dropped: BTreeSet<_> = dropped.iter().collect();
-        let mut entries: Vec<Entry> = self.slots.into_values().flatten().collect();
+        let mut entries = self.sorted;
+        entries.extend(self.slots.into_values().flatten());
         for entry in &mut entries {
-            if self.agreed.contains(&entry.name) {
+            if self.agreed.contains(&*entry.name) {
                 entry.writer = THIS_ONE;
             } else if dropped.contains(&entry.writer) {
                 entry.writer = oldest;

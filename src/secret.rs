@@ -4,6 +4,8 @@
 //! place. Refuses to hide a use: every read of the bytes goes through a method named `expose`.
 
 use crate::error::{Error, Kind, Result};
+use std::ops::Range;
+use std::rc::Rc;
 use zeroize::Zeroize;
 
 /// A 32-byte key.
@@ -76,7 +78,7 @@ impl Secret {
         if needed > self.0.capacity() {
             let mut moved = Vec::with_capacity(needed.max(2 * self.0.capacity()));
             moved.extend_from_slice(&self.0);
-            self.0.zeroize();
+            wipe(&mut self.0);
             self.0 = moved;
         }
         self.0.extend_from_slice(bytes);
@@ -133,7 +135,61 @@ impl Secret {
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        self.0.zeroize();
+        wipe(&mut self.0);
+    }
+}
+
+/// As `Vec::zeroize`, which goes byte by byte where this takes the buffer as a whole.
+fn wipe(bytes: &mut Vec<u8>) {
+    bytes.spare_capacity_mut().zeroize();
+    bytes.as_mut_slice().zeroize();
+    bytes.clear();
+}
+
+/// A part of a buffer that several share: no copy, and wiped with the last of them.
+pub struct Part {
+    whole: Rc<Secret>,
+    range: Range<usize>,
+}
+
+impl Part {
+    /// These bytes of it; `None` if it does not have them.
+    #[must_use]
+    pub fn part(&self, range: Range<usize>) -> Option<Self> {
+        self.expose().get(range.clone())?;
+        let start = self.range.start;
+        Some(Part { whole: self.whole.clone(), range: start + range.start..start + range.end })
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.whole.0[self.range.clone()]
+    }
+
+    /// The same part once more, which makes no copy of it.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Part { whole: self.whole.clone(), range: self.range.clone() }
+    }
+
+    /// Number of bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    /// True for no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.range.is_empty()
+    }
+}
+
+/// All of a buffer.
+impl From<Secret> for Part {
+    fn from(whole: Secret) -> Self {
+        Part { range: 0..whole.len(), whole: Rc::new(whole) }
     }
 }
 
@@ -150,5 +206,15 @@ mod tests {
         assert_eq!(secret.expose(), (0..=255).collect::<Vec<u8>>());
         secret.truncate(3);
         assert_eq!(secret.expose(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_part_is_within_its_buffer() {
+        let part = Part::from(Secret::copy_of(b"abcdef")).part(1..4).unwrap();
+        assert_eq!(part.share().expose(), b"bcd");
+        assert_eq!(part.part(1..3).unwrap().expose(), b"cd");
+        assert_eq!(part.len(), 3);
+        assert!(part.part(2..4).is_none());
+        assert!(Part::from(Secret::default()).is_empty());
     }
 }

@@ -245,10 +245,10 @@ fn set_mode(path: &Path, mode: u32) {
 fn evil() -> Entry {
     Entry {
         name: "KEY".into(),
-        value: Secret::copy_of(b"evil"),
+        value: Secret::copy_of(b"evil").into(),
         description: String::new(),
         time: 1,
-        author: String::new(),
+        author: "".into(),
         writer: [0; 8],
         version: 9,
         epoch: 1,

@@ -529,11 +529,11 @@ fn forge(team: &Team, names: &[&str]) {
         ..ScopeName::values("app", "development")
     };
     let entry = |name: &&str| Entry {
-        name: (*name).to_string(),
-        value: Secret::copy_of(b"planted"),
+        name: (*name).into(),
+        value: Secret::copy_of(b"planted").into(),
         description: String::new(),
         time: 1,
-        author: access.member().to_string(),
+        author: access.member().into(),
         writer: [0; 8],
         version: 1,
         epoch: 1,

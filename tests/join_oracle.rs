@@ -148,13 +148,13 @@ impl History {
         let number = self.events.len();
         // What was written alike in parallel is written anew.
         for entry in new.entries.iter().filter(|entry| entry.writer == [0; 8]) {
-            if !touched.iter().any(|(key, _)| *key == entry.name) {
+            if !touched.iter().any(|(key, _)| **key == *entry.name) {
                 let writes = self.live(file);
                 let alike = writes
                     .iter()
-                    .filter(|write| self.writes[**write].key == entry.name);
+                    .filter(|write| self.writes[**write].key == *entry.name);
                 assert!(alike.count() > 1, "{} is anew for nothing", entry.name);
-                touched.push((entry.name.clone(), Some(content(entry))));
+                touched.push((entry.name.to_string(), Some(content(entry))));
             }
         }
         let is_touched = |key: &str| touched.iter().any(|(other, _)| other == key);
@@ -193,7 +193,7 @@ impl History {
     fn is_writer(&self, write: usize, entry: &Entry) -> bool {
         let Write { key, content: text } = &self.writes[write];
         let is_by = |event: &Event| event.id == entry.writer && event.writes.contains(&write);
-        *key == entry.name && *text == content(entry) && self.events.iter().any(is_by)
+        **key == *entry.name && *text == content(entry) && self.events.iter().any(is_by)
     }
 
     fn change(&mut self) -> Change {
@@ -289,7 +289,7 @@ fn content(entry: &Entry) -> Content {
 fn copy(snapshot: &Snapshot) -> Snapshot {
     let entry = |entry: &Entry| Entry {
         name: entry.name.clone(),
-        value: Secret::copy_of(entry.value.expose()),
+        value: entry.value.share(),
         description: entry.description.clone(),
         author: entry.author.clone(),
         ..*entry

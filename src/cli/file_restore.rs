@@ -146,7 +146,7 @@ fn chosen(
 fn step<'a>(project: &Project, input: &Input, entry: &'a Entry) -> Result<Step<'a>, Failure> {
     let root = &project.site.root;
     let (base, path) = match (input.value("out"), below_home(&entry.name)) {
-        (None, None) => (root.clone(), root.join(&entry.name)),
+        (None, None) => (root.clone(), root.join(&*entry.name)),
         (None, Some(below)) => {
             let home = home_directory()?;
             let path = home.join(below);

@@ -13,6 +13,7 @@ use crate::format::snapshot::Entry;
 use crate::project::{Found, Project};
 use crate::secret::Secret;
 use crate::terminal::{self, CYAN};
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// `kagi get [service] [env] [KEY]`.
@@ -201,9 +202,13 @@ fn report_damage(project: &Project, listed: &[Listed]) -> u8 {
     code
 }
 
+/// Bytes of a line of the list, most often; without values.
+const KEY_LINE_BYTES: usize = 48;
+
 fn tree(project: &Project, listed: &[Listed], shows: bool) -> Secret {
     let named = |name: &str| terminal::tinted(&std::io::stdout(), CYAN, name);
-    let mut out = Secret::with_capacity(4096);
+    let keys = listed.iter().flat_map(|one| &one.found).map(|found| found.scope.len());
+    let mut out = Secret::with_capacity(4096 + KEY_LINE_BYTES * keys.sum::<usize>());
     let mut last = "";
     for one in listed {
         if one.name.service != last {
@@ -218,11 +223,14 @@ fn tree(project: &Project, listed: &[Listed], shows: bool) -> Secret {
         let empty = if found.scope.is_empty() { " (empty)" } else { "" };
         out.push(format!("  {}{empty}\n", named(&one.name.env)).as_bytes());
         let width = found.scope.iter().map(|(name, _)| name.len()).max().unwrap_or(0).min(40);
+        let blanks = " ".repeat(width + 2);
         for (name, entries) in found.scope.iter() {
-            out.push(format!("    {name:<width$}  ").as_bytes());
+            for part in ["    ", name, &blanks[name.len().min(width)..]] {
+                out.push(part.as_bytes());
+            }
             let in_place = match (one.name.kind, entries) {
-                (ScopeKind::Files, [file]) => counted(file.value.len(), "byte"),
-                _ => MASK.to_string(),
+                (ScopeKind::Files, [file]) => Cow::Owned(counted(file.value.len(), "byte")),
+                _ => Cow::Borrowed(MASK),
             };
             line(project, &mut out, entries, (!shows).then_some(&in_place), width);
         }
@@ -235,7 +243,7 @@ fn line(
     project: &Project,
     out: &mut Secret,
     entries: &[Entry],
-    in_place: Option<&String>,
+    in_place: Option<&str>,
     width: usize,
 ) {
     match entries {

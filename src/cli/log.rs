@@ -336,7 +336,7 @@ fn state_of(past: &mut Project, commit: &Commit, name: &ScopeName) -> Result<Sta
 
 fn mark(past: &Project, entry: &Entry) -> Mark {
     Mark {
-        author: entry.author.clone(),
+        author: entry.author.to_string(),
         author_name: author_name(past, &entry.author),
         time: entry.time,
         version: entry.version,

@@ -338,11 +338,13 @@ pub fn single_values<'a>(
     target: &ScopeName,
     scope: &'a Scope,
 ) -> Result<Vec<(&'a str, &'a [u8])>, Failure> {
-    let value = |(name, entries): (&'a str, &'a [Entry])| {
-        let entry = single(project, target, name, entries).transpose()?;
-        Some(entry.map(|entry| (name, entry.value.expose())))
-    };
-    scope.iter().filter_map(value).collect()
+    let mut values = Vec::with_capacity(scope.len());
+    for (name, entries) in scope.iter() {
+        if let Some(entry) = single(project, target, name, entries)? {
+            values.push((name, entry.value.expose()));
+        }
+    }
+    Ok(values)
 }
 
 /// Who wrote an entry, and when.

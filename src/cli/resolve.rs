@@ -168,7 +168,7 @@ fn take(project: &Project, lock: &Lock, choice: &Choice) -> Result<(), Failure> 
     let target = &choice.target;
     let mut scope = project.load(target)?.unwrap_or_default().scope;
     settle(project, choice, &mut scope)?;
-    let names: Vec<_> = choice.entries.iter().map(|entry| entry.name.as_str()).collect();
+    let names: Vec<_> = choice.entries.iter().map(|entry| &*entry.name).collect();
     save(project, lock, target, scope)?;
     terminal::note(&format!("resolved {} in {target}", names.join(", ")));
     Ok(())

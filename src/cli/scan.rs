@@ -211,7 +211,7 @@ impl Wanted {
         let mut alike = examples.iter().filter(|one| one.value.expose().trim_ascii() == value);
         if is_word(value) {
             self.left_out += 1;
-        } else if alike.any(|one| one.name == entry.name) {
+        } else if alike.any(|one| *one.name == *entry.name) {
             self.left_out += 1;
             terminal::note(&format!("note: {key} is not looked for: .env.example has that value"));
         } else {

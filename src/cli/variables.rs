@@ -37,12 +37,46 @@ const UNSAFE_NAMES: [&str; 78] = [
     "PATHEXT", "SYSTEMROOT", "WINDIR", "PSMODULEPATH",
 ];
 
+/// For each length, a bit for the first letter of each name above that has it: most names of others are
+/// told apart by that.
+const FIRST_LETTERS: [u32; 32] = {
+    let mut letters = [0; 32];
+    let mut at = 0;
+    while at < UNSAFE_NAMES.len() {
+        letters[UNSAFE_NAMES[at].len()] |= letter_bit(UNSAFE_NAMES[at].as_bytes()[0]);
+        at += 1;
+    }
+    letters
+};
+
+/// The same of the prefixes.
+const PREFIX_LETTERS: u32 = {
+    let mut letters = 0;
+    let mut at = 0;
+    while at < UNSAFE_PREFIXES.len() {
+        letters |= letter_bit(UNSAFE_PREFIXES[at].as_bytes()[0]);
+        at += 1;
+    }
+    letters
+};
+
+/// The bit of a letter in either case.
+const fn letter_bit(letter: u8) -> u32 {
+    1 << (letter & 0x1f)
+}
+
 /// True for a name that a value should not be injected under unless somebody insists.
 #[must_use]
 pub fn is_unsafe_key(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    UNSAFE_NAMES.contains(&name.as_str())
-        || UNSAFE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    let letter = name.bytes().next().map_or(0, letter_bit);
+    let letters = FIRST_LETTERS.get(name.len()).copied().unwrap_or(0);
+    let is_it = |other: &&str| other.eq_ignore_ascii_case(name);
+    let begins = |prefix: &&str| {
+        let head = name.as_bytes().get(..prefix.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes()))
+    };
+    (letters & letter != 0 && UNSAFE_NAMES.iter().any(is_it))
+        || (PREFIX_LETTERS & letter != 0 && UNSAFE_PREFIXES.iter().any(begins))
 }
 
 #[cfg(test)]
@@ -52,6 +86,9 @@ mod tests {
     #[test]
     fn the_list_holds_in_any_case_and_names_whole_words() {
         assert!(["ld_preload", "PATH", "Path", "KAGI_HOME"].into_iter().all(is_unsafe_key));
-        assert!(!["PATHS", "MY_PATH", "GIT_TOKEN", "_"].into_iter().any(is_unsafe_key));
+        assert!(!["PATHS", "MY_PATH", "GIT_TOKEN", "_", "", "LD"].into_iter().any(is_unsafe_key));
+        assert!(UNSAFE_NAMES.into_iter().chain(UNSAFE_PREFIXES).all(is_unsafe_key));
+        assert!(UNSAFE_NAMES.iter().all(|name| is_unsafe_key(&name.to_ascii_lowercase())));
+        assert!(!UNSAFE_NAMES.iter().any(|name| is_unsafe_key(&format!("MY{name}"))));
     }
 }

@@ -1,6 +1,6 @@
 //! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03, FORMAT 1.3), in place on a wiped buffer.
 
-use crate::secret::{Key, Secret};
+use crate::secret::{Key, Part, Secret};
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
 
@@ -49,4 +49,17 @@ pub fn open(key: &Key, nonce: &[u8; NONCE_BYTES], aad: &[u8], ciphertext: &[u8])
         .decrypt_inout_detached(&XNonce::from(*nonce), aad, plaintext.expose_mut().into(), &tag)
         .ok()?;
     Some(plaintext)
+}
+
+/// The same of nonce ‖ ciphertext ‖ tag, without a copy: the plaintext takes the place of the ciphertext.
+#[must_use]
+pub fn open_in_place(key: &Key, aad: &[u8], sealed: Vec<u8>) -> Option<Part> {
+    let end = sealed.len().checked_sub(TAG_BYTES)?;
+    let mut whole = Secret::from_vec(sealed);
+    let (nonce, rest) = whole.expose_mut().split_first_chunk_mut::<NONCE_BYTES>()?;
+    let (text, tag) = rest.split_last_chunk_mut::<TAG_BYTES>()?;
+    let cipher = XChaCha20Poly1305::new(key.expose().into());
+    let (nonce, tag) = (XNonce::from(*nonce), Tag::from(*tag));
+    cipher.decrypt_inout_detached(&nonce, aad, text.into(), &tag).ok()?;
+    Part::from(whole).part(NONCE_BYTES..end)
 }

@@ -34,7 +34,7 @@ impl Pieces {
         if plain(path)?.is_none() {
             replace(path, b"", Mode::Private)?;
         }
-        let opened = open_no_link(path, OpenOptions::new().read(true).write(true));
+        let opened = open_no_link(path, OpenOptions::new().read(true).write(true), 0);
         let file = opened.map_err(failed(Kind::Write, path))?;
         let length = file.metadata().map_err(failed(Kind::Read, path))?.len();
         Ok(Pieces { file, path: path.into(), length })

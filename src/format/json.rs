@@ -41,15 +41,10 @@ fn is_newer(bytes: &[u8]) -> bool {
 pub fn write<T: Serialize>(value: &T) -> String {
     let compact = miniserde::json::to_string(value);
     let mut text = String::with_capacity(2 * compact.len());
-    let (mut depth, mut quoted, mut escaped, mut last) = (0, false, false, ' ');
-    for symbol in compact.chars() {
-        if quoted {
-            text.push(symbol);
-            quoted = escaped || symbol != '"';
-            escaped = !escaped && symbol == '\\';
-            last = '"';
-            continue;
-        }
+    let (mut rest, mut depth, mut last) = (compact.as_str(), 0, ' ');
+    while let Some(symbol) = rest.chars().next() {
+        let length = if symbol == '"' { string_length(rest) } else { symbol.len_utf8() };
+        let (token, after) = rest.split_at(length);
         if matches!(symbol, '}' | ']') {
             depth -= 1;
             if !matches!(last, '{' | '[') {
@@ -58,17 +53,27 @@ pub fn write<T: Serialize>(value: &T) -> String {
         } else if matches!(last, '{' | '[' | ',') {
             new_line(&mut text, depth);
         }
-        text.push(symbol);
+        text.push_str(token);
         match symbol {
             '{' | '[' => depth += 1,
             ':' => text.push(' '),
-            '"' => quoted = true,
             _ => {}
         }
-        last = symbol;
+        (rest, last) = (after, symbol);
     }
     text.push('\n');
     text
+}
+
+/// Bytes of the string that a text begins with, with both quotes.
+fn string_length(text: &str) -> usize {
+    let mut is_escaped = false;
+    let is_end = |byte| {
+        let is_quote = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_quote
+    };
+    text.bytes().skip(1).position(is_end).map_or(text.len(), |end| end + 2)
 }
 
 fn new_line(text: &mut String, depth: usize) {

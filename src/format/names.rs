@@ -89,7 +89,8 @@ fn bad(text: &str, rule: &str) -> Error {
 
 /// A first byte of its own, then letters, digits, `_`, `-` and `.`.
 fn check_bytes(text: &str, bytes_max: usize, is_first: fn(&u8) -> bool, rule: &str) -> Result<()> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    let allowed =
+        |byte| matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'-' | b'.');
     if text.len() > bytes_max {
         return Err(bad(text, &format!("it is longer than {bytes_max} bytes")));
     }

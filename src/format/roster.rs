@@ -344,7 +344,7 @@ impl MemberText {
             public: digest(&self.public_key)?,
             name: self.name,
             grants: parse_grants(&self.grants)?,
-            wrap: BASE64.decode(&self.wrap)?.expose().to_vec(),
+            wrap: BASE64.decode_public(&self.wrap)?,
             witnesses: self.witnesses.iter().map(|text| witness(text)).collect::<Option<_>>()?,
             introduction: digest(&self.introduction)?,
         })

@@ -173,7 +173,7 @@ pub struct ScopeKey<'a> {
 }
 
 /// One box as it stands in the file: nonce ‖ ciphertext ‖ tag, not opened.
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct SealedBox {
     /// The epoch under whose key it was sealed.
     pub epoch: Epoch,
@@ -200,10 +200,15 @@ impl SealedBox {
     /// Opens a box; `None` if it is not authentic for this key and place.
     #[must_use]
     pub fn open(&self, key: &ScopeKey) -> Option<Snapshot> {
-        let (nonce, sealed) = self.bytes.split_first_chunk()?;
+        self.clone().into_open(key)
+    }
+
+    /// The same without a copy.
+    #[must_use]
+    pub fn into_open(self, key: &ScopeKey) -> Option<Snapshot> {
         let aad = key.name.aad(key.project, key.epoch);
-        let plaintext = aead::open(&key.key, nonce, &aad, sealed)?;
-        let snapshot = Snapshot::decode(plaintext.expose(), key.name.kind)?;
+        let plaintext = aead::open_in_place(&key.key, &aad, self.bytes)?;
+        let snapshot = Snapshot::decode(plaintext, key.name.kind)?;
         // Whoever leaves could hide what it knows by dating it ahead (FORMAT 8.7).
         let is_past = snapshot.entries.iter().all(|entry| entry.epoch <= self.epoch.number);
         is_past.then_some(snapshot)
@@ -227,7 +232,7 @@ impl SealedBox {
         if text.len() > BOX_BYTES_MAX.div_ceil(3) * 4 {
             return None;
         }
-        let bytes = BASE64.decode(text)?.expose().to_vec();
+        let bytes = BASE64.decode_public(text)?;
         let length = bytes.len().checked_sub(NONCE_BYTES + aead::TAG_BYTES)?;
         let is_padded = length > 0 && length.is_multiple_of(PADDING);
         is_padded.then_some(SealedBox { epoch: Epoch::parse(epoch)?, bytes })
@@ -272,6 +277,9 @@ pub fn read(subject: &str, bytes: &[u8], project: &str, name: &ScopeName) -> Res
     let mut has_header = false;
     for (at, line) in lines.enumerate() {
         let line = line.strip_suffix('\r').unwrap_or(line); // FORMAT 7.6
+        if has_header && line.starts_with(INDEX) {
+            continue;
+        }
         if is_marker(line) {
             file.has_markers = true;
         } else if !has_header {
@@ -289,7 +297,7 @@ pub fn read(subject: &str, bytes: &[u8], project: &str, name: &ScopeName) -> Res
                 let error = Error::new(Kind::Limit, subject);
                 return Err(error.because("it holds more than 16 boxes")); // FORMAT 7.9
             }
-        } else if line != header && !line.starts_with(INDEX) {
+        } else if line != header {
             return Err(malformed(at + 1)); // FORMAT 7.3
         }
     }

@@ -7,8 +7,9 @@ use crate::error::{Error, Kind, Result};
 use crate::format::bytes::{Reader, Writer};
 use crate::format::names::{check_file_name, check_key, check_text, is_id};
 use crate::format::scope_file::ScopeKind;
-use crate::secret::Secret;
+use crate::secret::{Part, Secret};
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 /// Bytes of one value.
 pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
@@ -34,15 +35,15 @@ pub type SnapshotId = [u8; 8];
 /// One key with its value, or a stored file with its content.
 pub struct Entry {
     /// The key, or the name of the file.
-    pub name: String,
+    pub name: Rc<str>,
     /// The value: any bytes but NUL; of a file any bytes.
-    pub value: Secret,
+    pub value: Part,
     /// For people; may be empty.
     pub description: String,
     /// Seconds since 1970, by the writer's clock.
     pub time: u64,
-    /// Member id of the writer, as it claims; empty for the holder of a project key.
-    pub author: String,
+    /// Member id of the writer, as it claims; empty for the holder of a project key. Many entries share it.
+    pub author: Rc<str>,
     /// The snapshot that wrote this entry; zero: this one.
     pub writer: SnapshotId,
     /// 1 for the first value of the key, one more for each that followed.
@@ -53,12 +54,12 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A second copy, made on purpose.
+    /// The same entry once more, which shares the value.
     #[must_use]
     pub fn duplicate(&self) -> Self {
         Entry {
             name: self.name.clone(),
-            value: Secret::copy_of(self.value.expose()),
+            value: self.value.share(),
             description: self.description.clone(),
             author: self.author.clone(),
             ..*self
@@ -115,7 +116,9 @@ impl Snapshot {
     /// Reads a plaintext; `None` if it is not exactly what `encode` writes for a snapshot within
     /// the limits of the kind. The text is authentic by then, so the reason does not matter to anybody.
     #[must_use]
-    pub fn decode(bytes: &[u8], kind: ScopeKind) -> Option<Self> {
+    pub fn decode(plaintext: impl Into<Part>, kind: ScopeKind) -> Option<Self> {
+        let whole = plaintext.into();
+        let bytes = whole.expose();
         let mut reader = Reader(bytes);
         let [version] = reader.raw()?;
         let sequence = reader.long()?;
@@ -130,13 +133,15 @@ impl Snapshot {
         }
         // The number is only believed as far as the bytes go: no entry is shorter.
         let mut entries = Vec::with_capacity(count.min(reader.0.len() / ENTRY_BYTES_MIN));
+        let mut author = Rc::default();
         for _ in 0..count {
-            entries.push(decode_entry(&mut reader, kind)?);
+            entries.push(decode_entry(&whole, &mut reader, kind, &mut author)?);
         }
         let known: BTreeSet<_> = ancestors.iter().copied().chain([[0; 8]]).collect();
+        let by_writer = entries.chunk_by(|one: &Entry, next| one.writer == next.writer);
         let is_sound = sequence > 0
             && known.len() == ancestors.len() + 1
-            && entries.iter().all(|entry: &Entry| known.contains(&entry.writer)); // FORMAT 8.6
+            && by_writer.filter_map(<[Entry]>::first).all(|entry| known.contains(&entry.writer)); // FORMAT 8.6
         let sorted = entries.is_sorted_by(|one: &Entry, next| one.name < next.name); // FORMAT 8.4
         let padding = reader.0; // FORMAT 8.5
         let padded = padding.len() < PADDING && bytes.len().is_multiple_of(PADDING);
@@ -145,24 +150,41 @@ impl Snapshot {
     }
 }
 
-/// FORMAT 8.3.
-fn decode_entry(reader: &mut Reader, kind: ScopeKind) -> Option<Entry> {
+/// FORMAT 8.3. `reader` is at an entry of `whole`; `author` is that of the entry before, and then of this
+/// one.
+fn decode_entry(
+    whole: &Part,
+    reader: &mut Reader,
+    kind: ScopeKind,
+    author: &mut Rc<str>,
+) -> Option<Entry> {
     let entry = Entry {
-        name: reader.text()?.to_string(),
-        value: Secret::copy_of(reader.field()?),
+        name: reader.text()?.into(),
+        value: {
+            let length = reader.field()?.len();
+            let end = whole.len() - reader.0.len();
+            whole.part(end - length..end)?
+        },
         description: reader.text()?.to_string(),
         time: reader.long()?,
-        author: reader.text()?.to_string(),
+        author: next_author(reader.text()?, author)?,
         writer: reader.raw()?,
         version: reader.count()?,
         epoch: reader.count()?,
     };
-    let is_author = entry.author.is_empty() || is_id("kgm_", &entry.author);
-    (is_author
-        && entry.version > 0
+    (entry.version > 0
         && entry.epoch > 0
         && check_entry(kind, &entry.name, entry.value.expose(), &entry.description).is_ok())
     .then_some(entry)
+}
+
+/// The author that `text` names, which most often is that of the entry before.
+fn next_author(text: &str, last: &mut Rc<str>) -> Option<Rc<str>> {
+    if **last != *text {
+        let is_author = text.is_empty() || is_id("kgm_", text);
+        *last = is_author.then(|| text.into())?;
+    }
+    Some(last.clone())
 }
 
 /// What an entry may hold (FORMAT 8.3): a key's name and any bytes but NUL up to 1 MiB, or a stored

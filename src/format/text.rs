@@ -72,16 +72,53 @@ impl Encoding {
     #[must_use]
     pub fn decode(&self, text: &str) -> Option<Secret> {
         let symbols = self.without_padding(text)?;
-        let mut bytes = Secret::zeroed(symbols.len() * self.bits as usize / 8);
-        let mut places = bytes.expose_mut().iter_mut();
-        let (mut pending, mut held) = (0u32, 0);
-        for symbol in symbols {
-            let value = self.values[usize::from(*symbol)];
-            if value == INVALID {
-                return None;
+        let mut bytes = Secret::zeroed(self.length_of(symbols));
+        self.fill(symbols, bytes.expose_mut())?;
+        Some(bytes)
+    }
+
+    /// The same of what is no secret.
+    #[must_use]
+    pub fn decode_public(&self, text: &str) -> Option<Vec<u8>> {
+        let symbols = self.without_padding(text)?;
+        let mut bytes = vec![0; self.length_of(symbols)];
+        self.fill(symbols, &mut bytes)?;
+        Some(bytes)
+    }
+
+    fn length_of(&self, symbols: &[u8]) -> usize {
+        symbols.len() * self.bits as usize / 8
+    }
+
+    /// Fills `bytes`, which are as many as `length_of` says.
+    fn fill(&self, symbols: &[u8], bytes: &mut [u8]) -> Option<()> {
+        match self.bits {
+            4 => self.fill_by::<4>(symbols, bytes),
+            5 => self.fill_by::<5>(symbols, bytes),
+            _ => self.fill_by::<6>(symbols, bytes),
+        }
+    }
+
+    /// The same for so many bits a symbol: eight symbols are as many bytes.
+    fn fill_by<const BITS: usize>(&self, symbols: &[u8], bytes: &mut [u8]) -> Option<()> {
+        let value = |symbol: &u8| self.values[usize::from(*symbol)];
+        let (groups, rest) = symbols.as_chunks::<8>();
+        let (places, last) = bytes.as_chunks_mut::<BITS>();
+        let mut invalid = 0;
+        for (group, place) in groups.iter().zip(places) {
+            let mut pending = 0u64;
+            for symbol in group {
+                invalid |= value(symbol);
+                pending = (pending << BITS) | u64::from(value(symbol));
             }
-            pending = (pending << self.bits) | u32::from(value);
-            held += self.bits;
+            place.copy_from_slice(&pending.to_be_bytes()[8 - BITS..]);
+        }
+        let mut places = last.iter_mut();
+        let (mut pending, mut held) = (0u32, 0);
+        for value in rest.iter().map(value) {
+            invalid |= value;
+            pending = (pending << BITS) | u32::from(value);
+            held += BITS;
             if held >= 8 {
                 held -= 8;
                 *places.next()? = (pending >> held).to_le_bytes()[0];
@@ -89,7 +126,7 @@ impl Encoding {
         }
         // A whole symbol left over, or bits that are not zero, would be a second text.
         let left_over = pending & ((1 << held) - 1);
-        (held < self.bits && left_over == 0).then_some(bytes)
+        (invalid != INVALID && held < BITS && left_over == 0).then_some(())
     }
 
     fn without_padding<'a>(&self, text: &'a str) -> Option<&'a [u8]> {

@@ -10,6 +10,8 @@ use crate::project::Project;
 use crate::project::scopes::open_boxes;
 use crate::project::scopes::seal;
 use crate::scope::{self, Scope};
+#[cfg(feature = "server")]
+use std::borrow::Cow;
 
 /// What comes of a merge.
 pub struct Merged {
@@ -107,7 +109,9 @@ impl Project {
         let key = self.scope_key(name)?;
         let shown = name.to_string();
         let (our_boxes, their_boxes) = (self.boxes_of(name, ours)?, self.boxes_of(name, theirs)?);
-        let open = |boxes: &[&SealedBox]| open_boxes(&shown, boxes.iter().copied(), &key);
+        let open = |boxes: &[&SealedBox]| {
+            open_boxes(&shown, boxes.iter().copied().map(Cow::Borrowed), &key)
+        };
         let their = open(&their_boxes.iter().collect::<Vec<_>>())?;
         if our_boxes.iter().all(|sealed| their.contains(sealed.id())) {
             return Ok(None); // Whatever epoch it is of.
@@ -145,7 +149,10 @@ impl Project {
     pub(super) fn check_text(&self, name: &ScopeName, bytes: &[u8]) -> Result<()> {
         let boxes = self.boxes_of(name, bytes)?;
         match self.scope_key(name) {
-            Ok(key) => open_boxes(&name.to_string(), boxes.iter(), &key).map(drop),
+            Ok(key) => {
+                let boxes = boxes.into_iter().map(Cow::Owned);
+                open_boxes(&name.to_string(), boxes, &key).map(drop)
+            }
             Err(_) => Ok(()),
         }
     }

@@ -260,10 +260,11 @@ impl Site {
 
     fn read(&self, name: &str, bytes_max: usize) -> Result<(String, Vec<u8>)> {
         let shown = self.shown(name);
+        let is_marked = |line: &[u8]| line.starts_with(b"<<<<<<< ");
         match self.read_if_there(name, bytes_max)? {
             None => Err(Error::new(Kind::Missing, shown)),
             // A merge that ignores the attributes left both sides.
-            Some(bytes) if bytes.windows(9).any(|part| part == b"\n<<<<<<< ") => {
+            Some(bytes) if bytes.split(|byte| *byte == b'\n').skip(1).any(is_marked) => {
                 Err(Error::new(Kind::Unmerged, shown))
             }
             Some(bytes) => Ok((shown, bytes)),

@@ -15,6 +15,7 @@ use crate::format::scope_file::{
 use crate::format::snapshot::{ENTRIES_MAX, Snapshot};
 use crate::project::{DIRECTORY, Project, Site, Source};
 use crate::scope::{self, Scope};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -198,18 +199,20 @@ impl Project {
             return Err(Error::new(Kind::Missing, &name.env).because("no such environment"));
         }
         let pinned = self.pin.sequences.get(&pinned_as(name));
-        let found = match self.read_scope(name)? {
+        self.scope_key(name)?;
+        let found = match self.read_file(name)? {
             None => match pinned {
                 None => return Ok(None),
                 Some(sequence) => Found::gone(*sequence),
             },
-            Some((scope, file)) => {
-                let is_older = pinned > Some(&scope.sequence);
+            Some(file) => {
                 let epoch = self.access.epoch().number;
                 let numbers = || file.boxes.iter().map(|sealed| sealed.epoch.number);
                 let has_older_epoch = numbers().any(|number| number < epoch);
                 let has_newer_epoch = numbers().any(|number| number > epoch);
                 let has_markers = file.has_markers;
+                let scope = self.open_file(name, file.boxes)?;
+                let is_older = pinned > Some(&scope.sequence);
                 let is_gone = false;
                 Found { scope, has_markers, is_older, is_gone, has_older_epoch, has_newer_epoch }
             }
@@ -230,8 +233,18 @@ impl Project {
 
     /// Opens a scope, listed or not.
     pub(super) fn read_scope(&self, name: &ScopeName) -> Result<Option<(Scope, ScopeFile)>> {
+        self.scope_key(name)?;
+        let Some(file) = self.read_file(name)? else {
+            return Ok(None);
+        };
+        Ok(Some((self.open_file(name, file.boxes.clone())?, file)))
+    }
+
+    /// Opens the boxes of a scope's file.
+    fn open_file(&self, name: &ScopeName, boxes: Vec<SealedBox>) -> Result<Scope> {
         let is_other = |epoch| epoch != self.roster.epoch;
-        self.try_read(name).map_err(|error| match error.kind {
+        let (shown, boxes) = (self.shown(&name.file()), boxes.into_iter().map(Cow::Owned));
+        open_boxes(&shown, boxes, &self.scope_key(name)?).map_err(|error| match error.kind {
             // A rotation may have ended between the reading of the roster and that of the scope.
             Kind::NoBox | Kind::StaleBox
                 if self.site.claimed_roster().is_ok_and(|roster| is_other(roster.epoch)) =>
@@ -240,15 +253,6 @@ impl Project {
             }
             _ => error,
         })
-    }
-
-    fn try_read(&self, name: &ScopeName) -> Result<Option<(Scope, ScopeFile)>> {
-        let key = self.scope_key(name)?;
-        let Some(file) = self.read_file(name)? else {
-            return Ok(None);
-        };
-        let scope = open_boxes(&self.shown(&name.file()), file.boxes.iter(), &key)?;
-        Ok(Some((scope, file)))
     }
 
     /// What stands in a scope's file, not opened.
@@ -356,17 +360,19 @@ pub(super) fn seal(key: &ScopeKey, snapshot: &Snapshot) -> Result<SealedBox> {
 /// Opens the boxes of the roster's epoch and joins them (FORMAT 7.8).
 pub(super) fn open_boxes<'a>(
     shown: &str,
-    boxes: impl Iterator<Item = &'a SealedBox> + Clone,
+    boxes: impl Iterator<Item = Cow<'a, SealedBox>>,
     key: &ScopeKey,
 ) -> Result<Scope> {
+    let unauthentic = || Error::new(Kind::Unauthentic, shown);
+    let (own, others): (Vec<_>, Vec<_>) = boxes.partition(|sealed| sealed.epoch == key.epoch);
     let mut snapshots = Vec::new();
-    for sealed in boxes.clone().filter(|sealed| sealed.epoch == key.epoch) {
-        let snapshot = sealed.open(key).ok_or_else(|| Error::new(Kind::Unauthentic, shown))?;
-        snapshots.push((sealed.id(), snapshot));
+    for sealed in own {
+        let id = sealed.id();
+        snapshots.push((id, sealed.into_owned().into_open(key).ok_or_else(unauthentic)?));
     }
     let is_listed = |id| snapshots.iter().any(|(_, one)| one.ancestors.contains(&id));
     // A newer epoch's box waits for its roster; an older one must have been taken over.
-    let mut older = boxes.filter(|sealed| sealed.is_before(key.epoch));
+    let mut older = others.iter().filter(|sealed| sealed.is_before(key.epoch));
     if older.any(|sealed| !is_listed(sealed.id())) {
         return Err(Error::new(Kind::StaleBox, shown));
     }

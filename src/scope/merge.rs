@@ -40,9 +40,9 @@ impl Scope {
         let mut is_changed = self.ancestors.len() > ours.ancestors.len();
         self.sequence = base.sequence.max(ours.sequence).max(theirs.sequence);
         let sides = [ours, theirs].into_iter();
-        let names: BTreeSet<_> = sides.flat_map(|side| side.slots.keys().cloned()).collect();
+        let names: BTreeSet<_> = sides.flat_map(Scope::iter).map(|(name, _)| name).collect();
         for name in names {
-            let (old, our, their) = (base.get(&name), ours.get(&name), theirs.get(&name));
+            let (old, our, their) = (base.get(name), ours.get(name), theirs.get(name));
             let wanted: Vec<&Entry> = if agree(our, their) || agree(their, old) {
                 our.iter().collect()
             } else if agree(our, old) || our.is_empty() {
@@ -52,7 +52,7 @@ impl Scope {
                 our.iter().chain(their.iter().filter(is_new)).collect()
             };
             is_changed |= !agree(our, &wanted);
-            if agree(self.get(&name), &wanted) {
+            if agree(self.get(name), &wanted) {
                 continue;
             }
             let all = [old, our, their];
@@ -61,9 +61,9 @@ impl Scope {
             let anew = |entry: &Entry| Entry { writer: THIS_ONE, version, ..entry.duplicate() };
             let mut slot: Vec<_> = wanted.into_iter().map(anew).collect();
             slot.sort_by_key(|entry| (entry.time, entry.author.clone()));
-            self.slots.remove(&name);
+            self.slots().remove(name);
             if !slot.is_empty() {
-                self.slots.insert(name, slot);
+                self.slots().insert(name.into(), slot);
             }
         }
         is_changed
@@ -75,19 +75,19 @@ impl Scope {
     /// # Errors
     /// `Limit`.
     pub fn into_snapshots(self) -> Result<Vec<Snapshot>> {
-        let count = self.slots.values().map(Vec::len).max().unwrap_or(0).max(1);
+        let count = self.iter().map(|(_, slot)| slot.len()).max().unwrap_or(0).max(1);
         let side = |index: usize| {
-            let slot = |(name, slot): (&String, &Vec<Entry>)| {
+            let slot = |(name, slot): (&str, &[Entry])| {
                 let mut entry = slot.get(index).or(slot.last())?.duplicate();
                 if slot.len() > 1 {
                     entry.writer = THIS_ONE;
                 }
-                Some((name.clone(), vec![entry]))
+                Some((name.into(), vec![entry]))
             };
-            let slots = self.slots.iter().filter_map(slot).collect();
+            let slots = self.iter().filter_map(slot).collect();
             let (ancestors, sequence, agreed) =
                 (self.ancestors.clone(), self.sequence, self.agreed.clone());
-            Scope { ancestors, sequence, slots, agreed, has_idle_box: false }.into_snapshot()
+            Scope { ancestors, sequence, slots, agreed, ..Scope::default() }.into_snapshot()
         };
         (0..count).map(side).collect()
     }

@@ -130,10 +130,10 @@ impl Fixture {
 fn entry() -> Entry {
     Entry {
         name: "KEY".into(),
-        value: Secret::copy_of(b"of the twin"),
+        value: Secret::copy_of(b"of the twin").into(),
         description: String::new(),
         time: 1,
-        author: String::new(),
+        author: "".into(),
         writer: [0; 8],
         version: 1,
         epoch: 1,

@@ -17,7 +17,7 @@ use kagi::format::scope_file::{self, FILE_BYTES_MAX, ScopeKind, ScopeName};
 use kagi::format::snapshot::{
     ANCESTORS_MAX, ENTRIES_MAX, SNAPSHOT_BYTES_MAX, STORED_BYTES_MAX, Snapshot, VALUE_BYTES_MAX,
 };
-use kagi::secret::Key;
+use kagi::secret::{Key, Secret};
 use kagi::team::{self, Draft, Known};
 
 fn read(roster: &Roster) -> Option<Kind> {
@@ -165,7 +165,7 @@ fn ancestors_of_a_snapshot() {
     let with = |count: u64| {
         let mut snapshot = snapshot(1, &[]);
         snapshot.ancestors = (1..=count).map(u64::to_be_bytes).collect();
-        Snapshot::decode(&snapshot.plaintext(), ScopeKind::Values)
+        Snapshot::decode(Secret::from_vec(snapshot.plaintext()), ScopeKind::Values)
     };
     assert!(with(1024).is_some_and(|read| read.ancestors.len() == ANCESTORS_MAX));
     assert!(with(1025).is_none());
@@ -209,17 +209,18 @@ fn entries_of_a_snapshot() {
         let entries: Vec<_> = (0..count)
             .map(|at| entry(&format!("K{at:05}"), ""))
             .collect();
-        snapshot(1, &entries).plaintext()
+        Secret::from_vec(snapshot(1, &entries).plaintext())
     };
-    assert!(Snapshot::decode(&plaintext(ENTRIES_MAX), ScopeKind::Values).is_some());
-    assert!(Snapshot::decode(&plaintext(ENTRIES_MAX + 1), ScopeKind::Values).is_none());
+    assert!(Snapshot::decode(plaintext(ENTRIES_MAX), ScopeKind::Values).is_some());
+    assert!(Snapshot::decode(plaintext(ENTRIES_MAX + 1), ScopeKind::Values).is_none());
 }
 
 #[test]
 fn bytes_of_a_stored_file() {
     let with = |length: usize| {
         let file = entry("a", &"x".repeat(length));
-        Snapshot::decode(&snapshot(1, &[file]).plaintext(), ScopeKind::Files).is_some()
+        let plaintext = Secret::from_vec(snapshot(1, &[file]).plaintext());
+        Snapshot::decode(plaintext, ScopeKind::Files).is_some()
     };
     assert_eq!(STORED_BYTES_MAX, 5 * 1024 * 1024);
     assert!(with(STORED_BYTES_MAX) && !with(STORED_BYTES_MAX + 1));
@@ -231,14 +232,14 @@ fn bytes_of_a_snapshot() {
     let plaintext = |last: usize| {
         let mut entries: Vec<_> = (0..5).map(|at| entry(&format!("K{at}"), &large)).collect();
         entries.push(entry("K5", &large[..last]));
-        snapshot(1, &entries).plaintext()
+        Secret::from_vec(snapshot(1, &entries).plaintext())
     };
     let rest = SNAPSHOT_BYTES_MAX - plaintext(0).len();
     assert_eq!(plaintext(rest).len(), SNAPSHOT_BYTES_MAX);
-    assert!(Snapshot::decode(&plaintext(rest), ScopeKind::Values).is_some());
+    assert!(Snapshot::decode(plaintext(rest), ScopeKind::Values).is_some());
     let above = plaintext(rest + 256);
     assert_eq!(above.len(), SNAPSHOT_BYTES_MAX + 256);
-    assert!(Snapshot::decode(&above, ScopeKind::Values).is_none());
+    assert!(Snapshot::decode(above, ScopeKind::Values).is_none());
 }
 
 /// Whether a wrap with so many scope keys opens.

@@ -54,9 +54,11 @@ impl Format {
 pub fn write<'a>(
     format: Format,
     label: &str,
-    pairs: impl Iterator<Item = (&'a str, &'a [u8])>,
+    pairs: impl Iterator<Item = (&'a str, &'a [u8])> + Clone,
 ) -> Result<Secret> {
-    let mut out = Secret::default();
+    // As much as most targets take.
+    let sizes = pairs.clone().map(|(name, value)| name.len() + value.len() + 8);
+    let mut out = Secret::with_capacity(sizes.sum());
     let mut total = 0;
     for (name, value) in pairs {
         total += value.len();
@@ -100,11 +102,11 @@ fn dotenv(out: &mut Secret, name: &str, value: &[u8]) -> Held {
 
 /// The quotes in which every parser reads `value` literally.
 fn quote_for(value: &str) -> Held<&'static str> {
-    let bare = |c: char| c.is_ascii_alphanumeric() || "_./:@%+,=-".contains(c);
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || b"_./:@%+,=-".contains(&byte);
     if value.contains('\r') {
         // Node drops it; npm dotenv and python-dotenv make it a newline.
         Err("it has a carriage return, which parsers drop or change")
-    } else if value.chars().all(bare) {
+    } else if value.bytes().all(bare) {
         Ok("")
     } else if value.contains('\'') {
         // Bash and others look for these inside `"…"`.

@@ -385,7 +385,7 @@ fn padded(input: &[u8]) -> Vec<u8> {
 fn snapshot(input: &[u8]) -> bool {
     let decode = |bytes: &[u8]| {
         ScopeKind::ALL.into_iter().fold(false, |accepted, kind| {
-            let snapshot = Snapshot::decode(bytes, kind);
+            let snapshot = Snapshot::decode(Secret::copy_of(bytes), kind);
             again(bytes, snapshot.map(|snapshot| exposed(&snapshot.encode()))) | accepted
         })
     };
