@@ -79,7 +79,8 @@ pub fn read_given(path: &Path, bytes_max: usize) -> Result<Secret> {
         let kind = if is_absent(&cause) { Kind::Missing } else { Kind::Read };
         failed(kind, path)(cause)
     })?;
-    read_capped(file, bytes_max, path)
+    let length = file.metadata().map_or(0, |info| info.len());
+    read_capped(file, usize::try_from(length).unwrap_or(usize::MAX), bytes_max, path)
 }
 
 /// Reads standard input.
@@ -87,19 +88,34 @@ pub fn read_given(path: &Path, bytes_max: usize) -> Result<Secret> {
 /// # Errors
 /// `Read` or `TooLarge`.
 pub fn read_stdin(bytes_max: usize) -> Result<Secret> {
-    read_capped(std::io::stdin().lock(), bytes_max, Path::new("standard input"))
+    read_capped(std::io::stdin().lock(), 0, bytes_max, Path::new("standard input"))
 }
 
-fn read_capped(source: impl Read, bytes_max: usize, path: &Path) -> Result<Secret> {
-    let cap = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
-    // As large as it may get, so that it never moves; the system gives pages only as it fills.
-    let mut bytes = Vec::with_capacity(bytes_max.saturating_add(2));
-    let read = source.take(cap).read_to_end(&mut bytes);
-    let bytes = Secret::from_vec(bytes);
-    read.map_err(failed(Kind::Read, path))?;
-    if bytes.len() > bytes_max {
-        return Err(Error::new(Kind::TooLarge, path.to_string_lossy()));
+/// Reads to the end, which is expected after `length` bytes; one byte more is room to find it.
+fn read_capped(
+    mut source: impl Read,
+    length: usize,
+    bytes_max: usize,
+    path: &Path,
+) -> Result<Secret> {
+    const ROOM_MIN: usize = 4096;
+    let mut bytes = Secret::zeroed(length.clamp(ROOM_MIN.min(bytes_max), bytes_max) + 1);
+    let mut filled = 0;
+    loop {
+        match source.read(&mut bytes.expose_mut()[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(cause) if cause.kind() == ErrorKind::Interrupted => {}
+            Err(cause) => return Err(failed(Kind::Read, path)(cause)),
+        }
+        if filled > bytes_max {
+            return Err(Error::new(Kind::TooLarge, path.to_string_lossy()));
+        }
+        if filled == bytes.len() {
+            bytes.push_zeroes(filled.min(bytes_max + 1 - filled));
+        }
     }
+    bytes.truncate(filled);
     Ok(bytes)
 }
 
