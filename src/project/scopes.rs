@@ -110,6 +110,20 @@ impl Project {
         check_place(word).is_ok() && ScopeKind::ALL.into_iter().any(has_any)
     }
 
+    /// What is listed where services are, in lower case: a system may find one by another spelling.
+    /// No other word is a service.
+    ///
+    /// # Errors
+    /// `Read`, `NotPlain`.
+    pub fn like_services(&self) -> Result<BTreeSet<String>> {
+        let mut names = BTreeSet::new();
+        for kind in ScopeKind::ALL {
+            let entries = disk::list(&self.site.directory(kind.directory())?)?;
+            names.extend(entries.into_iter().map(|entry| entry.name.to_ascii_lowercase()));
+        }
+        Ok(names)
+    }
+
     /// True for a service, and for the default one even before it has a scope.
     #[must_use]
     pub fn is_known(&self, word: &str) -> bool {
