@@ -49,7 +49,7 @@ use crate::keys::{self, Holder, Home};
 use crate::secret::Key;
 use crate::team::{self, Access, Known};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The directory of a project.
@@ -95,6 +95,8 @@ pub struct Project {
     pin: Pin,
     /// Sequence numbers of the scopes that were opened.
     seen: RefCell<BTreeMap<String, u64>>,
+    /// Those of them whose files have no box of a newer epoch, which a write would have to keep.
+    settled: RefCell<BTreeSet<ScopeName>>,
     /// True if this device has a home and has not opened the project in this checkout before.
     pub is_new_checkout: bool,
     /// True if `kagi.json` is the one before the roster's: a change was stopped, or undone.
@@ -366,6 +368,7 @@ impl Project {
             home: None,
             pin: Pin::default(),
             seen: RefCell::default(),
+            settled: RefCell::default(),
             is_new_checkout: false,
             unremembered: None,
             is_strict: false,

@@ -211,18 +211,20 @@ impl Project {
         if !self.config.is_env(&name.env) {
             return Err(Error::new(Kind::Missing, &name.env).because("no such environment"));
         }
-        let pinned = self.pin.sequences.get(&pinned_as(name));
         let found = match self.read_scope(name)? {
-            None => match pinned {
+            None => match self.pin.sequences.get(&pinned_as(name)) {
                 None => return Ok(None),
                 Some(sequence) => Found::gone(*sequence),
             },
             Some((scope, file)) => {
-                let is_older = pinned > Some(&scope.sequence);
+                let is_older = self.is_older(name, scope.sequence);
                 let epoch = self.access.epoch().number;
                 let numbers = || file.boxes.iter().map(|sealed| sealed.epoch.number);
                 let has_older_epoch = numbers().any(|number| number < epoch);
                 let has_newer_epoch = numbers().any(|number| number > epoch);
+                if !has_newer_epoch {
+                    self.settled.borrow_mut().insert(name.clone());
+                }
                 let has_markers = file.has_markers;
                 let is_gone = false;
                 Found { scope, has_markers, is_older, is_gone, has_older_epoch, has_newer_epoch }
@@ -235,6 +237,11 @@ impl Project {
             self.see(name, found.scope.sequence);
         }
         Ok(Some(found))
+    }
+
+    /// True if this device has seen a newer state of a scope.
+    pub(super) fn is_older(&self, name: &ScopeName, sequence: u64) -> bool {
+        self.pin.sequences.get(&pinned_as(name)) > Some(&sequence)
     }
 
     /// Notes that this device has seen a state of a scope.
@@ -295,8 +302,11 @@ impl Project {
     /// # Errors
     /// `Conflict`, `NoAccess`, `TooLarge`, `Random`, `Write`: the old file is as it was.
     pub fn save(&self, _lock: &Lock, name: &ScopeName, scope: Scope) -> Result<()> {
-        let mut newer = self.read_file(name)?.unwrap_or_default().boxes;
-        newer.retain(|sealed| sealed.epoch.number > self.access.epoch().number);
+        let mut newer = Vec::new();
+        if !self.settled.borrow().contains(name) {
+            newer = self.read_file(name)?.unwrap_or_default().boxes;
+            newer.retain(|sealed| sealed.epoch.number > self.access.epoch().number);
+        }
         let kagi = self.site.root.join(DIRECTORY);
         self.write_scope(&kagi, name, &scope.into_snapshot()?, newer)
     }
