@@ -66,8 +66,8 @@ impl Encoding {
             let (threes, end) = rest.as_chunks::<3>();
             let (fours, end_places) = places.split_at_mut(4 * threes.len());
             for (three, four) in threes.iter().zip(fours.as_chunks_mut::<4>().0) {
-                let [one, two, three] = three.map(u32::from);
-                let word = (one << 16) | (two << 8) | three;
+                let [one, two, three] = *three;
+                let word = u32::from_be_bytes([0, one, two, three]);
                 let symbol = |value: u32| self.symbols[value as usize % SYMBOLS_MAX];
                 *four = [symbol(word >> 18), symbol(word >> 12), symbol(word >> 6), symbol(word)];
             }
