@@ -26,7 +26,9 @@ pub fn replace_all(files: &[(PathBuf, &[u8])], mode: Mode, step: &mut dyn FnMut(
         let replaced = replace_group(group, &temps, mode, step);
         if replaced.is_err() {
             // What cannot be removed now is swept by the next writer.
-            temps.iter().for_each(|temp| drop(fs::remove_file(temp)));
+            for temp in &temps {
+                let _ = fs::remove_file(temp);
+            }
         }
         replaced?;
     }

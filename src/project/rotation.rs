@@ -75,7 +75,9 @@ impl Project {
         self.roster = Roster::read(&self.shown(ROSTER_FILE), roster.as_bytes())?;
         self.access = access;
         let unfinished = self.drop_old_boxes(&scopes, &mut step).err();
-        scopes.iter().for_each(|scope| self.see(&scope.name, scope.sequence));
+        for scope in &scopes {
+            self.see(&scope.name, scope.sequence);
+        }
         self.unremembered = self.remember_rotated(&older).err();
         Ok((self, unfinished))
     }
