@@ -12,6 +12,7 @@ mod output;
 #[cfg(feature = "server")]
 mod pieces;
 mod private;
+mod replace;
 
 pub use held::{Held, hold};
 pub use lock::{Lock, lock, lock_within};
@@ -20,6 +21,7 @@ pub use output::is_output_lost;
 #[cfg(feature = "server")]
 pub use pieces::Pieces;
 pub use private::{make_private, memory_directory, private_siblings, wipe};
+pub use replace::replace_all;
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
@@ -75,7 +77,8 @@ pub fn read_given(path: &Path, bytes_max: usize) -> Result<Secret> {
         let kind = if is_absent(&cause) { Kind::Missing } else { Kind::Read };
         failed(kind, path)(cause)
     })?;
-    read_capped(file, bytes_max, path)
+    let length = file.metadata().map_or(0, |info| info.len());
+    read_capped(file, usize::try_from(length).unwrap_or(usize::MAX), bytes_max, path)
 }
 
 /// Reads standard input.
@@ -83,19 +86,34 @@ pub fn read_given(path: &Path, bytes_max: usize) -> Result<Secret> {
 /// # Errors
 /// `Read` or `TooLarge`.
 pub fn read_stdin(bytes_max: usize) -> Result<Secret> {
-    read_capped(std::io::stdin().lock(), bytes_max, Path::new("standard input"))
+    read_capped(std::io::stdin().lock(), 0, bytes_max, Path::new("standard input"))
 }
 
-fn read_capped(source: impl Read, bytes_max: usize, path: &Path) -> Result<Secret> {
-    let cap = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
-    // As large as it may get, so that it never moves; the system gives pages only as it fills.
-    let mut bytes = Vec::with_capacity(bytes_max.saturating_add(2));
-    let read = source.take(cap).read_to_end(&mut bytes);
-    let bytes = Secret::from_vec(bytes);
-    read.map_err(failed(Kind::Read, path))?;
-    if bytes.len() > bytes_max {
-        return Err(Error::new(Kind::TooLarge, path.to_string_lossy()));
+/// Reads to the end, which is expected after `length` bytes; one byte more is room to find it.
+fn read_capped(
+    mut source: impl Read,
+    length: usize,
+    bytes_max: usize,
+    path: &Path,
+) -> Result<Secret> {
+    const ROOM_MIN: usize = 4096;
+    let mut bytes = Secret::zeroed(length.clamp(ROOM_MIN.min(bytes_max), bytes_max) + 1);
+    let mut filled = 0;
+    loop {
+        match source.read(&mut bytes.expose_mut()[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(cause) if cause.kind() == ErrorKind::Interrupted => {}
+            Err(cause) => return Err(failed(Kind::Read, path)(cause)),
+        }
+        if filled > bytes_max {
+            return Err(Error::new(Kind::TooLarge, path.to_string_lossy()));
+        }
+        if filled == bytes.len() {
+            bytes.push_zeroes(filled.min(bytes_max + 1 - filled));
+        }
     }
+    bytes.truncate(filled);
     Ok(bytes)
 }
 
@@ -143,18 +161,7 @@ fn mode_of(_: &Metadata) -> Option<u32> {
 /// # Errors
 /// `Write` naming the path; the old file is as it was then.
 pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<()> {
-    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(Error::new(Kind::Write, path.to_string_lossy()));
-    };
-    let temp = directory.join(format!("{TEMP_PREFIX}{}{TEMP_SUFFIX}", name.to_string_lossy()));
-    remove(&temp)?;
-    let written = write_new(&temp, bytes, mode).and_then(|()| fs::rename(&temp, path));
-    if let Err(cause) = written {
-        // What cannot be removed now is swept by the next writer.
-        let _ = fs::remove_file(&temp);
-        return Err(failed(Kind::Write, path)(cause));
-    }
-    sync_directory(directory)
+    replace_all(&[(path.to_path_buf(), bytes)], mode, &mut || ())
 }
 
 /// Replaces a file below a directory, and makes the directories between that are missing.
@@ -165,13 +172,6 @@ pub fn replace_below(root: &Path, below: impl AsRef<Path>, bytes: &[u8], mode: M
     let between = below.as_ref().parent().unwrap_or(Path::new(""));
     make_directories(root, between, mode)?;
     replace(&root.join(&below), bytes, mode)
-}
-
-/// Writes a file that must not be there yet, synced.
-fn write_new(path: &Path, bytes: &[u8], mode: Mode) -> std::io::Result<()> {
-    let mut file = create_new(path, mode)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 /// Makes the entries of a directory durable. A link is followed, as the write before has followed it: a

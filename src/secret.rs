@@ -74,14 +74,31 @@ impl Secret {
 
     /// Appends; when the buffer must move, the old place is wiped.
     pub fn push(&mut self, bytes: &[u8]) {
-        let needed = self.0.len() + bytes.len();
+        self.reserve(bytes.len());
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Appends zero bytes, to be written in place; moves as `push`.
+    pub fn push_zeroes(&mut self, count: usize) {
+        self.reserve(count);
+        self.0.resize(self.0.len() + count, 0);
+    }
+
+    fn reserve(&mut self, count: usize) {
+        let needed = self.0.len() + count;
         if needed > self.0.capacity() {
             let mut moved = Vec::with_capacity(needed.max(2 * self.0.capacity()));
             moved.extend_from_slice(&self.0);
-            wipe(&mut self.0);
+            self.wipe();
             self.0 = moved;
         }
-        self.0.extend_from_slice(bytes);
+    }
+
+    /// Wipes all of the buffer. As a vector that holds nothing, for of one that holds something each
+    /// byte is written alone.
+    fn wipe(&mut self) {
+        self.0.clear();
+        self.0.zeroize();
     }
 
     /// Cuts to `length` bytes and wipes what is cut off.
@@ -135,15 +152,8 @@ impl Secret {
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        wipe(&mut self.0);
+        self.wipe();
     }
-}
-
-/// As `Vec::zeroize`, which goes byte by byte where this takes the buffer as a whole.
-fn wipe(bytes: &mut Vec<u8>) {
-    bytes.spare_capacity_mut().zeroize();
-    bytes.as_mut_slice().zeroize();
-    bytes.clear();
 }
 
 /// A part of a buffer that several share: no copy, and wiped with the last of them.

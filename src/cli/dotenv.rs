@@ -5,7 +5,7 @@
 
 use crate::cli::args::Input;
 use crate::cli::report::{Failure, quoted, safe};
-use crate::cli::words::{Words, check_new_service, check_no_place, near_place};
+use crate::cli::words::{Words, check_new_service, check_no_places, near_place};
 use crate::cli::{
     author, check_names, check_output, counted, load, may_reveal, note_waiting, open,
     open_to_write, print_revealed, save, single_values,
@@ -179,10 +179,10 @@ pub fn check_new_names<'a>(
     project: &Project,
     input: &Input,
     target: &ScopeName,
-    mut names: impl Iterator<Item = &'a str> + Clone,
+    names: impl Iterator<Item = &'a str> + Clone,
 ) -> Result<(), Failure> {
     check_names(input, names.clone())?;
-    names.try_for_each(|name| check_no_place(project, target, name))
+    check_no_places(project, target, names)
 }
 
 /// The environment that a file's name ends in: `.env.production`, `.env.prod`. `None` if it

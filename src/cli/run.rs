@@ -31,6 +31,9 @@ const NOT_FOUND: u8 = 127;
 const NOT_STARTED: u8 = 126;
 /// Said of a command that was not even tried.
 const UNTRIED: &str = "the command was not started";
+/// Times that the project is opened again because a rotation has ended meanwhile. More of them in a row
+/// than one are rare, but then nobody is there to run the command again.
+const AGAIN_MAX: usize = 5;
 
 /// `kagi run [service] [env] [--] COMMAND [ARGUMENT…]`.
 ///
@@ -97,11 +100,14 @@ fn start(
         if has_dashes { missing } else { words.neither_or(project, &typed, missing) }
     })?;
     let is_named = words.service.is_some() || project.access().only_scope().is_some();
-    let found = match project.load(&target) {
-        Err(error) if error.kind == Kind::Changed => open(input)?.load(&target)?,
-        found => found?,
-    };
-    let mut scope = scope_of(project, &target, found, is_named)?;
+    let mut found = project.load(&target);
+    for _ in 0..AGAIN_MAX {
+        if found.as_ref().err().is_none_or(|error| error.kind != Kind::Changed) {
+            break;
+        }
+        found = open(input)?.load(&target);
+    }
+    let mut scope = scope_of(project, &target, found?, is_named)?;
     keep_only(input, project, &target, &mut scope)?;
     check_names(input, scope.iter().map(|(name, _)| name))?;
     let variables = single_values(project, &target, &scope)?;

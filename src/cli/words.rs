@@ -298,6 +298,22 @@ pub fn check_no_place(project: &Project, target: &ScopeName, key: &str) -> Resul
     Ok(())
 }
 
+/// The same for many keys: what is on the disk is looked at once, not for each.
+///
+/// # Errors
+/// As `check_no_place`; `Read`.
+pub fn check_no_places<'a>(
+    project: &Project,
+    target: &ScopeName,
+    keys: impl Iterator<Item = &'a str>,
+) -> Result<(), Failure> {
+    let mut places = project.like_services()?;
+    let others = project.config.envs.iter().chain([&target.service]);
+    places.extend(others.map(|place| place.to_ascii_lowercase()));
+    let is_like_place = |key: &&str| places.contains(&key.to_ascii_lowercase());
+    keys.filter(is_like_place).try_for_each(|key| check_no_place(project, target, key))
+}
+
 /// The nearest of some other names: one slip away, or two in a longer word.
 pub fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = match word.chars().count() {

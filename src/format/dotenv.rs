@@ -321,18 +321,21 @@ fn is_word(word: &str) -> bool {
 }
 
 fn last_of_each(all: Vec<Assignment>, mut warnings: Vec<Warning>) -> Parsed {
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::with_capacity(all.len());
+    let mut is_again = vec![false; all.len()];
+    for (one, is_again) in all.iter().zip(&mut is_again).rev() {
+        *is_again = !seen.insert(one.name.as_str());
+    }
     let mut assignments = Vec::with_capacity(all.len());
-    for assignment in all.into_iter().rev() {
-        if seen.insert(assignment.name.clone()) {
-            assignments.push(assignment);
-        } else {
+    for (assignment, is_again) in all.into_iter().zip(is_again) {
+        if is_again {
             let (line, name) = (assignment.line, assignment.name);
             let text = format!("{name:?} is set again further down; the last value counts");
             warnings.push(Warning { line, text });
+        } else {
+            assignments.push(assignment);
         }
     }
-    assignments.reverse();
     warnings.sort_by_key(|warning| warning.line);
     Parsed { assignments, warnings }
 }

@@ -12,7 +12,8 @@ use crate::format::snapshot::{PADDING, SNAPSHOT_BYTES_MAX, Snapshot, SnapshotId}
 use crate::format::text::BASE64;
 use crate::secret::Key;
 use std::collections::BTreeSet;
-use std::fmt::{self, Write};
+use std::fmt;
+use std::io::Write;
 
 /// Boxes in one file.
 pub const BOXES_MAX: usize = 16;
@@ -22,6 +23,10 @@ pub const BOX_BYTES_MAX: usize = SNAPSHOT_BYTES_MAX + NONCE_BYTES + aead::TAG_BY
 pub const FILE_BYTES_MAX: usize = 4 * (BOX_BYTES_MAX / 3 * 4 + 1024);
 const FORMAT: &str = "kagi-scope 1";
 const INDEX: &str = "key ";
+/// Bytes of the header, or of what stands around the text of a box.
+const LINE_BYTES_MAX: usize = 256;
+/// Bytes of what stands around the name in a line of the index.
+const AROUND_NAME_BYTES_MAX: usize = 16;
 /// Begins the name of a stored file where keys are named too.
 pub const FILE_LABEL: &str = "file:";
 
@@ -185,8 +190,7 @@ impl SealedBox {
     #[must_use]
     pub fn seal(key: &ScopeKey, nonce: [u8; NONCE_BYTES], snapshot: &Snapshot) -> Self {
         let aad = key.name.aad(key.project, key.epoch);
-        let mut bytes = nonce.to_vec();
-        bytes.extend_from_slice(&aead::seal(&key.key, &nonce, &aad, &snapshot.encode()));
+        let bytes = aead::seal_after(&nonce, &key.key, &nonce, &aad, &snapshot.encode());
         SealedBox { epoch: key.epoch, bytes }
     }
 
@@ -318,17 +322,25 @@ fn is_marker(line: &str) -> bool {
 /// The text of a scope: header, index of the newest snapshot, boxes (FORMAT 7.1).
 #[must_use]
 pub fn write(project: &str, name: &ScopeName, index: &Snapshot, boxes: &[SealedBox]) -> String {
-    let mut text = name.header(project);
-    text.push('\n');
+    let names = index.entries.iter().map(|entry| AROUND_NAME_BYTES_MAX + entry.name.len());
+    let texts = boxes.iter().map(|sealed| LINE_BYTES_MAX + BASE64.text_length(sealed.len()));
+    let length = LINE_BYTES_MAX + names.sum::<usize>() + texts.sum::<usize>();
+    let mut text = Vec::with_capacity(length);
+    // Writing to a vector cannot fail.
+    let _ = writeln!(text, "{}", name.header(project));
     for entry in &index.entries {
-        text.push_str(&index_line(&entry.name, entry.version));
-        text.push('\n');
+        for part in [INDEX, &entry.name, " "] {
+            text.extend_from_slice(part.as_bytes());
+        }
+        let _ = writeln!(text, "{}", entry.version);
     }
     for sealed in boxes {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "box {} {}", sealed.epoch, BASE64.encode(&sealed.bytes));
+        let _ = write!(text, "box {} ", sealed.epoch);
+        BASE64.append(&sealed.bytes, &mut text);
+        text.push(b'\n');
     }
-    text
+    // It is made of strings and ASCII.
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// The line of a key in the index, which is for people: nothing believes it (FORMAT 7.10).

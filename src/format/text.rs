@@ -8,11 +8,13 @@ use crate::secret::Secret;
 use std::str::FromStr;
 
 const INVALID: u8 = 0xff;
+/// Symbols of the largest alphabet.
+const SYMBOLS_MAX: usize = 64;
 
 /// One encoding: how many bits a symbol carries, and the symbols.
 pub struct Encoding {
     bits: u32,
-    symbols: &'static [u8],
+    symbols: [u8; SYMBOLS_MAX],
     values: [u8; 256],
     padded: bool,
 }
@@ -26,14 +28,15 @@ pub const BASE64: Encoding =
 pub const HEX: Encoding = Encoding::new(4, b"0123456789abcdef", false);
 
 impl Encoding {
-    const fn new(bits: u32, symbols: &'static [u8], padded: bool) -> Self {
-        let mut values = [INVALID; 256];
+    const fn new(bits: u32, alphabet: &[u8], padded: bool) -> Self {
+        let (mut symbols, mut values) = ([0; SYMBOLS_MAX], [INVALID; 256]);
         let mut value = 0;
-        while value < symbols.len() {
+        while value < alphabet.len() {
             // At most 64 symbols: the cast keeps every value.
             #[allow(clippy::cast_possible_truncation)]
             let byte = value as u8;
-            values[symbols[value] as usize] = byte;
+            values[alphabet[value] as usize] = byte;
+            symbols[value] = alphabet[value];
             value += 1;
         }
         Encoding { bits, symbols, values, padded }
@@ -42,30 +45,59 @@ impl Encoding {
     /// The text of `bytes`. Its buffer never moves, so the caller can wipe it.
     #[must_use]
     pub fn encode(&self, bytes: &[u8]) -> String {
-        let bits = self.bits as usize;
-        let symbols = (bytes.len() * 8).div_ceil(bits);
-        let mut text = String::with_capacity(symbols.next_multiple_of(4));
+        let mut text = Vec::with_capacity(self.text_length(bytes.len()));
+        self.append(bytes, &mut text);
+        // Every symbol is ASCII.
+        String::from_utf8(text).unwrap_or_default()
+    }
+
+    /// Symbols of the text of so many bytes, with the padding.
+    #[must_use]
+    pub fn text_length(&self, bytes: usize) -> usize {
+        let symbols = (bytes * 8).div_ceil(self.bits as usize);
+        if self.padded { symbols.next_multiple_of(4) } else { symbols }
+    }
+
+    /// Appends the text of `bytes`.
+    pub fn append(&self, bytes: &[u8], text: &mut Vec<u8>) {
+        let start = text.len();
+        text.resize(start + self.text_length(bytes.len()), b'=');
+        let (mut rest, mut places) = (bytes, &mut text[start..]);
+        if self.bits == 6 {
+            // The same as below, for a box that is large: three bytes are four symbols.
+            let (threes, end) = rest.as_chunks::<3>();
+            let (fours, end_places) = places.split_at_mut(4 * threes.len());
+            for (three, four) in threes.iter().zip(fours.as_chunks_mut::<4>().0) {
+                let [one, two, three] = *three;
+                let word = u32::from_be_bytes([0, one, two, three]);
+                let symbol = |value: u32| self.symbols[value as usize % SYMBOLS_MAX];
+                *four = [symbol(word >> 18), symbol(word >> 12), symbol(word >> 6), symbol(word)];
+            }
+            (rest, places) = (end, end_places);
+        }
+        let mut places = places.iter_mut();
+        let mut write = |value| {
+            if let Some(place) = places.next() {
+                *place = self.symbol(value);
+            }
+        };
         let (mut pending, mut held) = (0u32, 0);
-        let mask = (1 << self.bits) - 1;
-        for byte in bytes {
+        for byte in rest {
             pending = (pending << 8) | u32::from(*byte);
             held += 8;
             while held >= self.bits {
                 held -= self.bits;
-                text.push(self.symbol((pending >> held) & mask));
+                write(pending >> held);
             }
         }
         if held > 0 {
-            text.push(self.symbol((pending << (self.bits - held)) & mask));
+            write(pending << (self.bits - held));
         }
-        while self.padded && !text.len().is_multiple_of(4) {
-            text.push('=');
-        }
-        text
     }
 
-    fn symbol(&self, value: u32) -> char {
-        char::from(self.symbols[value as usize])
+    /// The symbol of the lowest bits.
+    fn symbol(&self, value: u32) -> u8 {
+        self.symbols[(value & ((1 << self.bits) - 1)) as usize % SYMBOLS_MAX]
     }
 
     /// The bytes of `text`; `None` unless encoding them gives exactly `text`.

@@ -49,7 +49,7 @@ use crate::keys::{self, Holder, Home};
 use crate::secret::Key;
 use crate::team::{self, Access, Known};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The directory of a project.
@@ -95,6 +95,8 @@ pub struct Project {
     pin: Pin,
     /// Sequence numbers of the scopes that were opened.
     seen: RefCell<BTreeMap<String, u64>>,
+    /// Those of them whose files have no box of a newer epoch, which a write would have to keep.
+    settled: RefCell<BTreeSet<ScopeName>>,
     /// True if this device has a home and has not opened the project in this checkout before.
     pub is_new_checkout: bool,
     /// True if `kagi.json` is the one before the roster's: a change was stopped, or undone.
@@ -367,6 +369,7 @@ impl Project {
             home: None,
             pin: Pin::default(),
             seen: RefCell::default(),
+            settled: RefCell::default(),
             is_new_checkout: false,
             unremembered: None,
             is_strict: false,
@@ -376,28 +379,11 @@ impl Project {
     /// Pins what was accepted. `run` changes nothing, but a device that has seen a rotation must
     /// not go back behind it, so a newer epoch is learned all the same.
     fn remember(&self, opening: &Opening) -> Result<()> {
-        let (Some(home), epoch) = (&self.home, self.access.epoch()) else {
+        let Some(home) = &self.home else {
             return Ok(());
         };
-        let member = self.access.member();
-        let is_known = |pin: &Pin| pin.accepted.is_some() && pin.member == member;
-        let is_pinned = |pin: &Pin| {
-            let is_old = |(pinned, _): &(Epoch, Key)| pinned.number < epoch.number;
-            is_known(pin) && !pin.accepted.as_ref().is_some_and(is_old)
-        };
-        if !is_pinned(&self.pin) && (opening.remembers || is_known(&self.pin)) {
-            home.change_pin(&self.config.project, |pin| {
-                if is_pinned(pin) && !opening.forgets {
-                    return false;
-                }
-                if opening.forgets || pin.member != member {
-                    pin.sequences.clear();
-                }
-                pin.anchors.retain(|anchor| !self.roster.removed.contains(anchor));
-                pin.accepted = self.access.witness().map(|witness| (epoch, witness));
-                pin.member = member.to_string();
-                true
-            })?;
+        if !self.is_pinned(&self.pin) && (opening.remembers || self.is_known_to(&self.pin)) {
+            home.change_pin(&self.config.project, |pin| self.pin_accepted(pin, opening.forgets))?;
         }
         if opening.remembers && self.is_new_checkout {
             home.set_checkout(&self.site.root, Some(&self.config.project))?;
@@ -405,28 +391,32 @@ impl Project {
         Ok(())
     }
 
+    /// Pins a rotation that this device has made: the new epoch, and the scopes as they are now, be it
+    /// that it has seen newer states of some (`older`).
+    fn remember_rotated(&self, older: &[ScopeName]) -> Result<()> {
+        let Some(home) = &self.home else {
+            return Ok(());
+        };
+        home.change_pin(&self.config.project, |pin| {
+            forget_in(pin, older);
+            self.pin_accepted(pin, false);
+            self.pin_seen(pin);
+            true
+        })
+    }
+
     /// Pins the newest sequence numbers of the scopes that were opened so far.
     ///
     /// # Errors
     /// `Write`.
     pub fn remember_seen(&self) -> Result<()> {
-        let Some(home) = &self.home else {
-            return Ok(());
-        };
-        let seen = self.seen.borrow();
-        let is_news = |pin: &Pin| {
-            seen.iter().any(|(scope, sequence)| pin.sequences.get(scope) < Some(sequence))
-        };
-        if !is_news(&self.pin) {
-            return Ok(());
-        }
-        home.change_pin(&self.config.project, |pin| {
-            for (scope, sequence) in seen.iter() {
-                let pinned = pin.sequences.entry(scope.clone()).or_default();
-                *pinned = (*pinned).max(*sequence);
+        let is_news = |(scope, sequence)| self.pin.sequences.get(scope) < Some(sequence);
+        match &self.home {
+            Some(home) if self.seen.borrow().iter().any(is_news) => {
+                home.change_pin(&self.config.project, |pin| self.pin_seen(pin))
             }
-            true
-        })
+            _ => Ok(()),
+        }
     }
 
     /// Forgets what was seen of scopes that are gone, or older, on purpose.
@@ -434,12 +424,45 @@ impl Project {
         let Some(home) = self.home.as_ref().filter(|_| !gone.is_empty()) else {
             return Ok(());
         };
-        home.change_pin(&self.config.project, |pin| {
-            let count = pin.sequences.len();
-            pin.sequences
-                .retain(|pinned, _| !gone.iter().any(|name| scopes::pinned_as(name) == *pinned));
-            pin.sequences.len() < count
-        })
+        home.change_pin(&self.config.project, |pin| forget_in(pin, gone))
+    }
+
+    /// True if a pin knows the project for this member.
+    fn is_known_to(&self, pin: &Pin) -> bool {
+        pin.accepted.is_some() && pin.member == self.access.member()
+    }
+
+    /// True if it knows no older epoch of it than this one.
+    fn is_pinned(&self, pin: &Pin) -> bool {
+        let is_old = |(pinned, _): &(Epoch, Key)| pinned.number < self.access.epoch().number;
+        self.is_known_to(pin) && !pin.accepted.as_ref().is_some_and(is_old)
+    }
+
+    /// Puts what was accepted into a pin; `false` if nothing changed.
+    fn pin_accepted(&self, pin: &mut Pin, forgets: bool) -> bool {
+        if self.is_pinned(pin) && !forgets {
+            return false;
+        }
+        let member = self.access.member();
+        if forgets || pin.member != member {
+            pin.sequences.clear();
+        }
+        pin.anchors.retain(|anchor| !self.roster.removed.contains(anchor));
+        pin.accepted = self.access.witness().map(|witness| (self.access.epoch(), witness));
+        pin.member = member.to_string();
+        true
+    }
+
+    /// Puts the newest sequence numbers that were seen into a pin; `false` if nothing changed.
+    fn pin_seen(&self, pin: &mut Pin) -> bool {
+        let mut is_changed = false;
+        for (scope, sequence) in self.seen.borrow().iter() {
+            if pin.sequences.get(scope) < Some(sequence) {
+                pin.sequences.insert(scope.clone(), *sequence);
+                is_changed = true;
+            }
+        }
+        is_changed
     }
 
     /// The keys that this process holds.
@@ -459,6 +482,14 @@ impl Project {
     pub fn path(&self, name: &str) -> PathBuf {
         self.site.path(name)
     }
+}
+
+/// Takes what was seen of scopes out of a pin; `false` if nothing changed.
+fn forget_in(pin: &mut Pin, gone: &[ScopeName]) -> bool {
+    let count = pin.sequences.len();
+    let is_gone = |pinned: &String| gone.iter().any(|name| scopes::pinned_as(name) == *pinned);
+    pin.sequences.retain(|pinned, _| !is_gone(pinned));
+    pin.sequences.len() < count
 }
 
 /// Who this process is, and the home of its identity unless a variable brought that.

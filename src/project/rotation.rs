@@ -11,13 +11,16 @@ use crate::format::names::Epoch;
 use crate::format::roster::Roster;
 use crate::format::scope_file::{FILE_BYTES_MAX, ScopeName, SealedBox};
 use crate::project::scopes::seal;
-use crate::project::{Opening, Project, ROSTER_FILE};
+use crate::project::{Project, ROSTER_FILE};
 use crate::team::{Access, Draft};
+use std::path::PathBuf;
 
 /// One scope's file on both sides of the commit.
 struct Rotated {
     name: ScopeName,
     sequence: u64,
+    /// True if this device has seen a newer state.
+    is_older: bool,
     /// With the box of the new epoch, which is ignored so far, beside the old one.
     before: String,
     /// With the box of the new epoch alone.
@@ -47,53 +50,80 @@ impl Project {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<(Self, Option<Error>)> {
         self.check_config()?;
-        let older = self.older_scopes(takes_older)?;
         let epoch = Epoch { number: self.next_epoch(), id: random::bytes()? };
         let access = self.access.rotated(epoch, random::key()?)?;
         let roster = self.compose(&access, draft, &self.config.envs)?;
-        let (names, mut scopes) = (self.all_scopes()?, Vec::new());
+        let names = self.all_scopes()?;
         // Each scope is sealed, then written twice.
         let total = 3 * names.len();
         let mut step = {
             let mut done = 0..=total;
             move || progress(done.next().unwrap_or(total), total)
         };
+        let (mut scopes, mut older) = (Vec::new(), self.gone_scopes());
+        self.check_older(older.first(), takes_older)?;
         for name in names {
             step();
-            scopes.extend(self.seal_anew(lock, &access, name)?);
+            if let Some(rotated) = self.seal_anew(lock, &access, name, takes_older)? {
+                older.extend(rotated.is_older.then(|| rotated.name.clone()));
+                scopes.push(rotated);
+            }
         }
-        for scope in &scopes {
-            step();
-            disk::replace(&self.path(&scope.name.file()), scope.before.as_bytes(), Mode::Public)?;
-        }
+        let files: Vec<_> = scopes.iter().map(|scope| self.file_of(scope, &scope.before)).collect();
+        disk::replace_all(&files, Mode::Public, &mut step)?;
         disk::replace(&self.path(ROSTER_FILE), roster.as_bytes(), Mode::Public)?;
         self.roster = Roster::read(&self.shown(ROSTER_FILE), roster.as_bytes())?;
         self.access = access;
-        let mut unfinished = None;
+        let unfinished = self.drop_old_boxes(&scopes, &mut step).err();
         for scope in &scopes {
-            step();
-            unfinished = self.drop_old_box(scope).err().or(unfinished);
             self.see(&scope.name, scope.sequence);
         }
-        self.unremembered = self.forget(&older).and_then(|()| self.remember(&Opening::OWN)).err();
+        self.unremembered = self.remember_rotated(&older).err();
         Ok((self, unfinished))
     }
 
-    /// What Git brought in meanwhile stays: the next reader joins or names it.
-    fn drop_old_box(&self, scope: &Rotated) -> Result<()> {
-        let file = scope.name.file();
-        let bytes = self.site.read_if_there(&file, FILE_BYTES_MAX)?;
-        if bytes.is_some_and(|bytes| bytes == scope.before.as_bytes()) {
-            disk::replace(&self.path(&file), scope.after.as_bytes(), Mode::Public)?;
+    /// Refuses a scope that is older than what this device has seen, or gone: a rotation makes that
+    /// final.
+    fn check_older(&self, older: Option<&ScopeName>, takes_older: bool) -> Result<()> {
+        match older.filter(|_| !takes_older) {
+            Some(name) => Err(Error::new(Kind::RolledBack, self.shown(&name.file()))),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    fn file_of<'a>(&self, scope: &Rotated, text: &'a str) -> (PathBuf, &'a [u8]) {
+        (self.path(&scope.name.file()), text.as_bytes())
+    }
+
+    /// What Git brought in meanwhile stays: the next reader joins or names it.
+    fn drop_old_boxes(&self, scopes: &[Rotated], step: &mut dyn FnMut()) -> Result<()> {
+        let (mut files, mut unread) = (Vec::new(), None);
+        for scope in scopes {
+            match self.site.read_if_there(&scope.name.file(), FILE_BYTES_MAX) {
+                Ok(Some(bytes)) if bytes == scope.before.as_bytes() => {
+                    files.push(self.file_of(scope, &scope.after));
+                }
+                Ok(_) => {}
+                Err(error) => unread = Some(error),
+            }
+        }
+        disk::replace_all(&files, Mode::Public, step)?;
+        unread.map_or(Ok(()), Err)
     }
 
     /// A scope's file with a box of the new epoch; `None` if it is gone meanwhile.
-    fn seal_anew(&self, lock: &Lock, access: &Access, name: ScopeName) -> Result<Option<Rotated>> {
+    fn seal_anew(
+        &self,
+        lock: &Lock,
+        access: &Access,
+        name: ScopeName,
+        takes_older: bool,
+    ) -> Result<Option<Rotated>> {
         let Some((mut scope, mut file)) = self.read_scope(&name)? else {
             return Ok(None);
         };
+        let is_older = self.is_older(&name, scope.sequence);
+        self.check_older(Some(&name).filter(|_| is_older), takes_older)?;
         let named = |error: Error| match error.kind {
             Kind::Conflict => error.because(self.shown(&name.file())),
             _ => error,
@@ -112,6 +142,6 @@ impl Project {
         file.boxes.push(sealed);
         let before = self.file_text(&name, &snapshot, &file.boxes)?;
         let sequence = snapshot.sequence;
-        Ok(Some(Rotated { name, sequence, before, after }))
+        Ok(Some(Rotated { name, sequence, is_older, before, after }))
     }
 }

@@ -111,6 +111,20 @@ impl Project {
         check_place(word).is_ok() && ScopeKind::ALL.into_iter().any(has_any)
     }
 
+    /// What is listed where services are, in lower case: a system may find one by another spelling.
+    /// No other word is a service.
+    ///
+    /// # Errors
+    /// `Read`, `NotPlain`.
+    pub fn like_services(&self) -> Result<BTreeSet<String>> {
+        let mut names = BTreeSet::new();
+        for kind in ScopeKind::ALL {
+            let entries = disk::list(&self.site.directory(kind.directory())?)?;
+            names.extend(entries.into_iter().map(|entry| entry.name.to_ascii_lowercase()));
+        }
+        Ok(names)
+    }
+
     /// True for a service, and for the default one even before it has a scope.
     #[must_use]
     pub fn is_known(&self, word: &str) -> bool {
@@ -198,10 +212,9 @@ impl Project {
         if !self.config.is_env(&name.env) {
             return Err(Error::new(Kind::Missing, &name.env).because("no such environment"));
         }
-        let pinned = self.pin.sequences.get(&pinned_as(name));
         self.scope_key(name)?;
         let found = match self.read_file(name)? {
-            None => match pinned {
+            None => match self.pin.sequences.get(&pinned_as(name)) {
                 None => return Ok(None),
                 Some(sequence) => Found::gone(*sequence),
             },
@@ -210,9 +223,12 @@ impl Project {
                 let numbers = || file.boxes.iter().map(|sealed| sealed.epoch.number);
                 let has_older_epoch = numbers().any(|number| number < epoch);
                 let has_newer_epoch = numbers().any(|number| number > epoch);
+                if !has_newer_epoch {
+                    self.settled.borrow_mut().insert(name.clone());
+                }
                 let has_markers = file.has_markers;
                 let scope = self.open_file(name, file.boxes)?;
-                let is_older = pinned > Some(&scope.sequence);
+                let is_older = self.is_older(name, scope.sequence);
                 let is_gone = false;
                 Found { scope, has_markers, is_older, is_gone, has_older_epoch, has_newer_epoch }
             }
@@ -224,6 +240,11 @@ impl Project {
             self.see(name, found.scope.sequence);
         }
         Ok(Some(found))
+    }
+
+    /// True if this device has seen a newer state of a scope.
+    pub(super) fn is_older(&self, name: &ScopeName, sequence: u64) -> bool {
+        self.pin.sequences.get(&pinned_as(name)) > Some(&sequence)
     }
 
     /// Notes that this device has seen a state of a scope.
@@ -285,8 +306,11 @@ impl Project {
     /// # Errors
     /// `Conflict`, `NoAccess`, `TooLarge`, `Random`, `Write`: the old file is as it was.
     pub fn save(&self, _lock: &Lock, name: &ScopeName, scope: Scope) -> Result<()> {
-        let mut newer = self.read_file(name)?.unwrap_or_default().boxes;
-        newer.retain(|sealed| sealed.epoch.number > self.access.epoch().number);
+        let mut newer = Vec::new();
+        if !self.settled.borrow().contains(name) {
+            newer = self.read_file(name)?.unwrap_or_default().boxes;
+            newer.retain(|sealed| sealed.epoch.number > self.access.epoch().number);
+        }
         let kagi = self.site.root.join(DIRECTORY);
         self.write_scope(&kagi, name, &scope.into_snapshot()?, newer)
     }
