@@ -68,18 +68,22 @@ fn written(one: u64, other: u64) -> Vec<Swap> {
     if one.max(other) <= u64::from(u32::MAX) {
         written.push(of_bytes(4));
     }
-    if one.min(other) > 9 {
+    if one.max(other) > 9 {
         written.push((one.to_string().into(), other.to_string().into()));
     }
     written
 }
 
-/// Where a part stands, from a place on.
+/// Where a part stands, from a place on; digits only where they are all of a number.
 pub fn position(input: &[u8], from: usize, part: &[u8]) -> Option<usize> {
-    let at = input[from..]
-        .windows(part.len())
-        .position(|window| window == part);
-    at.map(|at| from + at)
+    let is_number = part.iter().all(u8::is_ascii_digit);
+    let is_part_of_word = |at: usize| input.get(at).is_some_and(u8::is_ascii_alphanumeric);
+    (from..(input.len() + 1).saturating_sub(part.len())).find(|&at| {
+        let end = at + part.len();
+        let is_cut = || at > 0 && is_part_of_word(at - 1) || is_part_of_word(end);
+        let stands = input[at] == part[0] && input[at..end] == *part;
+        stands && !(is_number && is_cut())
+    })
 }
 
 fn note(hash: u64, compared: impl FnOnce() -> Compared) {

@@ -100,19 +100,23 @@ impl Mutator<'_> {
         input.splice(at..at, part);
     }
 
-    /// A word of the format, put in or in place of what is there.
+    /// A word of the format, put in, or in place of as many bytes or of a whole word.
     fn word(&mut self, input: &mut Vec<u8>, words: &[Vec<u8>]) {
         if words.is_empty() {
             return;
         }
         let word = self.random.pick(words);
         let at = self.random.below(input.len() + 1);
-        let end = if self.random.one_in(2) {
-            at
-        } else {
-            input.len().min(at + word.len())
+        let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        let before = input[..at].iter().rev().take_while(|byte| is_of_word(byte));
+        let after = input[at..].iter().take_while(|byte| is_of_word(byte));
+        let whole = at - before.count()..at + after.count();
+        let range = match self.random.below(3) {
+            0 => at..at,
+            1 => at..input.len().min(at + word.len()),
+            _ => whole,
         };
-        input.splice(at..end, word.iter().copied());
+        input.splice(range, word.iter().copied());
     }
 
     /// What was compared with something else becomes that.
