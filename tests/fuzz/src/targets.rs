@@ -17,7 +17,7 @@ use kagi::format::message::token::{AdminToken, ProjectToken, ServerKeys, fingerp
 use kagi::format::names::{
     Epoch, Grant, check_file_name, check_key, check_member_name, check_place, is_id,
 };
-use kagi::format::pin::Pin;
+use kagi::format::pin::{Pin, with_secret, without_secret};
 use kagi::format::request::Request as JoinRequest;
 use kagi::format::roster::Roster;
 use kagi::format::scope_file::{self, ScopeKey, ScopeKind, ScopeName, SealedBox};
@@ -322,13 +322,24 @@ fn pin(input: &[u8]) -> bool {
     )
 }
 
+/// Of a token that is in the keychain (FORMAT 11.7) the reader says nothing, and none is written.
 fn remote(input: &[u8]) -> bool {
-    again(
-        input,
-        KnownRemote::read(SUBJECT, input)
-            .ok()
-            .map(|remote| exposed(&remote.write())),
-    )
+    let Ok(remote) = KnownRemote::read(SUBJECT, input) else {
+        return false;
+    };
+    let (token, rest) = without_secret("token", input).expect("it was read");
+    let without = with_secret(
+        "token",
+        &Secret::default(),
+        text(&rest).expect("it was read"),
+    );
+    let is_elsewhere = token.starts_with("keychain:");
+    let input = if is_elsewhere {
+        without.expose()
+    } else {
+        input
+    };
+    again(input, Some(exposed(&remote.write())))
 }
 
 /// A roster, and a member of it that has pinned its epoch: the member's wrap is made anew, and vouched for.
