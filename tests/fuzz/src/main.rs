@@ -7,13 +7,14 @@
 //! Leaves out: a stack overflow or an abort ends the process at once; `run.sh` says so, and the input is in
 //! the file by then, because every input is written there before it is run.
 
+mod compare;
 mod mutate;
 mod random;
 mod seeds;
 mod targets;
 mod watch;
 
-use mutate::Mutator;
+use mutate::{Entry, Mutator};
 use random::Random;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -81,6 +82,7 @@ struct Run<'a> {
     started: Instant,
     /// For each edge the kinds of counts that were seen.
     seen: Vec<u8>,
+    inputs: usize,
     accepted: usize,
     slowest: Duration,
     /// The most memory, and the length of the input that took it.
@@ -109,6 +111,7 @@ impl<'a> Run<'a> {
             path,
             started,
             seen: vec![0; watch::counters().len()],
+            inputs: 0,
             accepted: 0,
             slowest: Duration::ZERO,
             most: (0, 0),
@@ -117,6 +120,7 @@ impl<'a> Run<'a> {
 
     /// Runs an input; ends the process if something does not hold.
     fn one(&mut self, input: &[u8]) {
+        self.inputs += 1;
         // A short file means that it was not written; the rest of a longer one is cut off.
         let written = self.file.write_all_at(input, 0);
         written
@@ -195,9 +199,19 @@ impl<'a> Run<'a> {
         is_new
     }
 
+    /// An input to build on.
+    fn entry(&self, input: Vec<u8>) -> Entry {
+        let swaps = compare::swaps(&input, || {
+            // It was run before, and nothing was found.
+            let _ = (self.target.run)(&input);
+        });
+        watch::counters().fill(0);
+        Entry { input, swaps }
+    }
+
     fn found(&self, input: &[u8], what: &str) -> ! {
         let name = self.target.name;
-        eprintln!("found: {name}: {what}");
+        eprintln!("found: {name}: {what} (input {} of this run)", self.inputs);
         eprintln!("found: {name}: the input is in {}", self.path.display());
         let hex: String = input
             .iter()
@@ -234,21 +248,23 @@ fn fuzz(target: &Target, seed: u64, inputs: usize) {
     // The vectors of limits are large, and have tests of their own.
     pool.retain(|seed| seed.len() <= SEED_BYTES_MAX);
     assert!(!pool.is_empty(), "nothing to begin with");
-    for seed in &pool {
-        run.one(seed);
+    let mut entries = Vec::new();
+    for seed in pool {
+        run.one(&seed);
         run.is_new();
+        entries.push(run.entry(seed));
     }
-    let mut random = Random(seed);
+    let mut mutator = Mutator {
+        words: &words,
+        literals: &seeds::literals(),
+        random: Random(seed),
+    };
     for _ in 0..inputs {
-        let input = Mutator {
-            words: &words,
-            random: &mut random,
-        }
-        .next(&pool);
+        let input = mutator.next(&entries);
         run.one(&input);
         // What was blown up would only slow down what follows.
         if run.is_new() && input.len() <= SEED_BYTES_MAX {
-            pool.push(input);
+            entries.push(run.entry(input));
         }
     }
     let edges = run.seen.iter().filter(|seen| **seen != 0).count();
@@ -258,7 +274,7 @@ fn fuzz(target: &Target, seed: u64, inputs: usize) {
         target.name,
         run.seen.len(),
         run.accepted,
-        pool.len(),
+        entries.len(),
         run.slowest.as_millis(),
         run.most.0.div_ceil(1024),
         run.most.1,
