@@ -14,6 +14,7 @@ mod seeds;
 mod targets;
 mod watch;
 
+use kagi::format::snapshot::ENTRIES_MAX;
 use mutate::{Entry, Mutator};
 use random::Random;
 use std::fs::File;
@@ -32,6 +33,9 @@ const TIME_MAX: Duration = Duration::from_secs(1);
 const HANGS_AFTER: Duration = Duration::from_secs(60);
 /// A parser may use 16 times its input, and this.
 const MEMORY_MAX: (usize, usize) = (16, 64 * 1024);
+/// That of `.env` files also this: a line of four bytes is an assignment, and a warning that the key was
+/// there before; 20,000 lines at most.
+const ASSIGNMENTS_MEMORY_MAX: usize = ENTRIES_MAX * 256;
 /// Longer inputs are none to begin with.
 const SEED_BYTES_MAX: usize = 32 * 1024;
 const USAGE: &str = "kagi-fuzz list | TARGET FILE | TARGET --seed N --inputs M";
@@ -128,7 +132,9 @@ impl<'a> Run<'a> {
             .expect("the file is written");
         let (took, memory) = self.measured(input);
         let (times, constant) = MEMORY_MAX;
-        if memory > times * input.len() + constant {
+        let is_dotenv = self.target.name.starts_with("dotenv");
+        let lines = if is_dotenv { ASSIGNMENTS_MEMORY_MAX } else { 0 };
+        if memory > times * input.len() + constant + lines {
             self.found(
                 input,
                 &format!("{memory} bytes of memory for {} of input", input.len()),
