@@ -105,7 +105,8 @@ pub fn server_key(address: &str, options: Options) -> Result<Option<[u8; 32]>> {
 }
 
 /// The public key of `HEX FINGERPRINT` and a line feed (PROTOCOL 9.1).
-fn key_of_page(page: &[u8]) -> Option<[u8; 32]> {
+#[must_use]
+pub fn key_of_page(page: &[u8]) -> Option<[u8; 32]> {
     let (hex, print) = std::str::from_utf8(page).ok()?.strip_suffix('\n')?.split_once(' ')?;
     let key = HEX.decode(hex)?.expose().try_into().ok()?;
     (print == fingerprint(&key)).then_some(key)

@@ -65,15 +65,10 @@ impl Header {
     /// # Errors
     /// `Write`.
     pub fn write(&self, path: &Path, blobs: &[&[u8]]) -> Result<u64> {
-        let mut out = Writer::with_capacity(256 + self.manifest.len() + 36 * self.blobs.len());
-        out.long(self.time).field(self.token.as_bytes()).field(self.from.as_bytes());
-        out.field(&self.manifest).count(self.blobs.len());
-        for (digest, size) in &self.blobs {
-            out.raw(digest).raw(&size.to_le_bytes());
-        }
+        let header = self.encode();
         let sizes: usize = blobs.iter().map(|blob| blob.len()).sum();
-        let mut head = Writer::with_capacity(HEAD_BYTES + out.0.len());
-        head.raw(MAGIC).field(out.0.expose());
+        let mut head = Writer::with_capacity(HEAD_BYTES + header.len());
+        head.raw(MAGIC).field(&header);
         let mut bytes = Vec::with_capacity(head.0.len() + HASH_BYTES + sizes);
         bytes.extend_from_slice(head.0.expose());
         let digest = hash(&bytes);
@@ -86,7 +81,21 @@ impl Header {
         Ok(begin)
     }
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    /// The header, without what stands around it in the file.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(256 + self.manifest.len() + 36 * self.blobs.len());
+        out.long(self.time).field(self.token.as_bytes()).field(self.from.as_bytes());
+        out.field(&self.manifest).count(self.blobs.len());
+        for (digest, size) in &self.blobs {
+            out.raw(digest).raw(&size.to_le_bytes());
+        }
+        out.0.expose().to_vec()
+    }
+
+    /// Reads what `encode` writes; `None` for anything else.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
         let mut header = Header {
             time: reader.long()?,

@@ -7,13 +7,15 @@
 //! Leaves out: a stack overflow or an abort ends the process at once; `run.sh` says so, and the input is in
 //! the file by then, because every input is written there before it is run.
 
+mod compare;
 mod mutate;
 mod random;
 mod seeds;
 mod targets;
 mod watch;
 
-use mutate::Mutator;
+use kagi::format::snapshot::ENTRIES_MAX;
+use mutate::{Entry, Mutator};
 use random::Random;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -31,6 +33,9 @@ const TIME_MAX: Duration = Duration::from_secs(1);
 const HANGS_AFTER: Duration = Duration::from_secs(60);
 /// A parser may use 16 times its input, and this.
 const MEMORY_MAX: (usize, usize) = (16, 64 * 1024);
+/// That of `.env` files also this: a line of four bytes is an assignment, and a warning that the key was
+/// there before; 20,000 lines at most.
+const ASSIGNMENTS_MEMORY_MAX: usize = ENTRIES_MAX * 256;
 /// Longer inputs are none to begin with.
 const SEED_BYTES_MAX: usize = 32 * 1024;
 const USAGE: &str = "kagi-fuzz list | TARGET FILE | TARGET --seed N --inputs M";
@@ -81,6 +86,7 @@ struct Run<'a> {
     started: Instant,
     /// For each edge the kinds of counts that were seen.
     seen: Vec<u8>,
+    inputs: usize,
     accepted: usize,
     slowest: Duration,
     /// The most memory, and the length of the input that took it.
@@ -109,6 +115,7 @@ impl<'a> Run<'a> {
             path,
             started,
             seen: vec![0; watch::counters().len()],
+            inputs: 0,
             accepted: 0,
             slowest: Duration::ZERO,
             most: (0, 0),
@@ -117,6 +124,7 @@ impl<'a> Run<'a> {
 
     /// Runs an input; ends the process if something does not hold.
     fn one(&mut self, input: &[u8]) {
+        self.inputs += 1;
         // A short file means that it was not written; the rest of a longer one is cut off.
         let written = self.file.write_all_at(input, 0);
         written
@@ -124,7 +132,9 @@ impl<'a> Run<'a> {
             .expect("the file is written");
         let (took, memory) = self.measured(input);
         let (times, constant) = MEMORY_MAX;
-        if memory > times * input.len() + constant {
+        let is_dotenv = self.target.name.starts_with("dotenv");
+        let lines = if is_dotenv { ASSIGNMENTS_MEMORY_MAX } else { 0 };
+        if memory > times * input.len() + constant + lines {
             self.found(
                 input,
                 &format!("{memory} bytes of memory for {} of input", input.len()),
@@ -195,9 +205,19 @@ impl<'a> Run<'a> {
         is_new
     }
 
+    /// An input to build on.
+    fn entry(&self, input: Vec<u8>) -> Entry {
+        let swaps = compare::swaps(&input, || {
+            // It was run before, and nothing was found.
+            let _ = (self.target.run)(&input);
+        });
+        watch::counters().fill(0);
+        Entry { input, swaps }
+    }
+
     fn found(&self, input: &[u8], what: &str) -> ! {
         let name = self.target.name;
-        eprintln!("found: {name}: {what}");
+        eprintln!("found: {name}: {what} (input {} of this run)", self.inputs);
         eprintln!("found: {name}: the input is in {}", self.path.display());
         let hex: String = input
             .iter()
@@ -234,21 +254,23 @@ fn fuzz(target: &Target, seed: u64, inputs: usize) {
     // The vectors of limits are large, and have tests of their own.
     pool.retain(|seed| seed.len() <= SEED_BYTES_MAX);
     assert!(!pool.is_empty(), "nothing to begin with");
-    for seed in &pool {
-        run.one(seed);
+    let mut entries = Vec::new();
+    for seed in pool {
+        run.one(&seed);
         run.is_new();
+        entries.push(run.entry(seed));
     }
-    let mut random = Random(seed);
+    let mut mutator = Mutator {
+        words: &words,
+        literals: &seeds::literals(),
+        random: Random(seed),
+    };
     for _ in 0..inputs {
-        let input = Mutator {
-            words: &words,
-            random: &mut random,
-        }
-        .next(&pool);
+        let input = mutator.next(&entries);
         run.one(&input);
         // What was blown up would only slow down what follows.
         if run.is_new() && input.len() <= SEED_BYTES_MAX {
-            pool.push(input);
+            entries.push(run.entry(input));
         }
     }
     let edges = run.seen.iter().filter(|seen| **seen != 0).count();
@@ -258,7 +280,7 @@ fn fuzz(target: &Target, seed: u64, inputs: usize) {
         target.name,
         run.seen.len(),
         run.accepted,
-        pool.len(),
+        entries.len(),
         run.slowest.as_millis(),
         run.most.0.div_ceil(1024),
         run.most.1,

@@ -1,5 +1,6 @@
 //! Inputs from inputs: bytes, numbers, words, lines and lengths changed, and parts of two put together.
 
+use crate::compare::{Swap, position};
 use crate::random::Random;
 
 /// No input is longer but those that are blown up.
@@ -11,22 +12,35 @@ const BLOWN_UP: usize = 384 * 1024;
 const BLOWN_UP_ONE_IN: usize = 1500;
 const BYTES: &[u8] = b"\0\x01\x7f\x80\xff \t\r\n\"'`\\/.,:;-_=+*#${}[]<>|09azAZ";
 
+/// An input to build on, and what may be replaced in it.
+pub struct Entry {
+    pub input: Vec<u8>,
+    pub swaps: Vec<Swap>,
+}
+
 /// What inputs are made of.
 pub struct Mutator<'a> {
     /// Words of the format, from the vectors.
     pub words: &'a [Vec<u8>],
-    pub random: &'a mut Random,
+    /// Texts that the source looks for.
+    pub literals: &'a [Vec<u8>],
+    pub random: Random,
 }
 
 impl Mutator<'_> {
     /// The next input: one of the pool, changed once or a few times.
-    pub fn next(&mut self, pool: &[Vec<u8>]) -> Vec<u8> {
+    pub fn next(&mut self, pool: &[Entry]) -> Vec<u8> {
         // Half of the time one of the newest, which nobody has built on yet.
         let newest = pool.len().saturating_sub(16);
         let at = if self.random.one_in(2) { newest } else { 0 };
-        let mut input = self.random.pick(&pool[at..]).clone();
+        let entry = self.random.pick(&pool[at..]);
+        let mut input = entry.input.clone();
         for _ in 0..=self.random.below(4) * self.random.below(3) {
-            self.change(&mut input, pool);
+            if self.random.one_in(4) {
+                self.swap(&mut input, &entry.swaps);
+            } else {
+                self.change(&mut input, pool);
+            }
         }
         input.truncate(BYTES_MAX);
         if self.random.one_in(BLOWN_UP_ONE_IN) {
@@ -35,7 +49,7 @@ impl Mutator<'_> {
         input
     }
 
-    fn change(&mut self, input: &mut Vec<u8>, pool: &[Vec<u8>]) {
+    fn change(&mut self, input: &mut Vec<u8>, pool: &[Entry]) {
         match self.random.below(14) {
             0 => self.byte(input, |byte, random| byte ^ 1 << random.below(8)),
             1 if self.random.one_in(2) => self.byte(input, |_, random| *random.pick(BYTES)),
@@ -52,12 +66,12 @@ impl Mutator<'_> {
                 self.insert(input, |_| part);
             }
             6 => {
-                let other = self.random.pick(pool);
+                let other = &self.random.pick(pool).input;
                 let part = other[self.random.range(other.len())].to_vec();
                 self.insert(input, |_| part);
             }
             7 => {
-                let other = self.random.pick(pool);
+                let other = &self.random.pick(pool).input;
                 let (keep, from) = (
                     self.random.below(input.len() + 1),
                     self.random.below(other.len() + 1),
@@ -65,7 +79,8 @@ impl Mutator<'_> {
                 input.truncate(keep);
                 input.extend_from_slice(&other[from..]);
             }
-            8 | 9 => self.word(input),
+            8 => self.word(input, self.words),
+            9 => self.word(input, self.literals),
             10 => self.length(input),
             11 => self.decimal(input),
             _ => self.line(input, pool),
@@ -75,28 +90,46 @@ impl Mutator<'_> {
     fn byte(&mut self, input: &mut [u8], change: impl Fn(u8, &mut Random) -> u8) {
         if !input.is_empty() {
             let at = self.random.below(input.len());
-            input[at] = change(input[at], self.random);
+            input[at] = change(input[at], &mut self.random);
         }
     }
 
     fn insert(&mut self, input: &mut Vec<u8>, part: impl FnOnce(&mut Random) -> Vec<u8>) {
-        let part = part(self.random);
+        let part = part(&mut self.random);
         let at = self.random.below(input.len() + 1);
         input.splice(at..at, part);
     }
 
-    /// A word of the format, put in or in place of what is there.
-    fn word(&mut self, input: &mut Vec<u8>) {
-        let Some(word) = (!self.words.is_empty()).then(|| self.random.pick(self.words)) else {
+    /// A word of the format, put in, or in place of as many bytes or of a whole word.
+    fn word(&mut self, input: &mut Vec<u8>, words: &[Vec<u8>]) {
+        if words.is_empty() {
             return;
-        };
+        }
+        let word = self.random.pick(words);
         let at = self.random.below(input.len() + 1);
-        let end = if self.random.one_in(2) {
-            at
-        } else {
-            input.len().min(at + word.len())
+        let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        let before = input[..at].iter().rev().take_while(|byte| is_of_word(byte));
+        let after = input[at..].iter().take_while(|byte| is_of_word(byte));
+        let whole = at - before.count()..at + after.count();
+        let range = match self.random.below(3) {
+            0 => at..at,
+            1 => at..input.len().min(at + word.len()),
+            _ => whole,
         };
-        input.splice(at..end, word.iter().copied());
+        input.splice(range, word.iter().copied());
+    }
+
+    /// What was compared with something else becomes that.
+    fn swap(&mut self, input: &mut Vec<u8>, swaps: &[Swap]) {
+        if swaps.is_empty() {
+            return;
+        }
+        let (part, other) = self.random.pick(swaps);
+        let from = self.random.below(input.len() + 1);
+        // Another change may have taken it away.
+        if let Some(at) = position(input, from, part).or_else(|| position(input, 0, part)) {
+            input.splice(at..at + part.len(), other.iter().copied());
+        }
     }
 
     /// Four bytes that may be a length or a count: small, all that is left, one more, huge.
@@ -153,7 +186,7 @@ impl Mutator<'_> {
     }
 
     /// A line goes, comes twice, changes places, or comes from elsewhere.
-    fn line(&mut self, input: &mut Vec<u8>, pool: &[Vec<u8>]) {
+    fn line(&mut self, input: &mut Vec<u8>, pool: &[Entry]) {
         let mut lines: Vec<_> = input.split_inclusive(|byte| *byte == b'\n').collect();
         if lines.is_empty() {
             return;
@@ -170,6 +203,7 @@ impl Mutator<'_> {
                 let from: Vec<_> = self
                     .random
                     .pick(pool)
+                    .input
                     .split_inclusive(|byte| *byte == b'\n')
                     .collect();
                 if !from.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One vector: its directory, and its fields as bytes.
 pub struct Vector {
@@ -23,15 +23,20 @@ impl Vector {
     }
 }
 
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// What is in a directory, in the order of the names.
+fn below(path: &Path) -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir(path).expect("a directory");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.collect()
+}
+
 /// All of them, in the order of their names.
 pub fn vectors() -> Vec<Vector> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors");
-    let below = |path: &Path| -> BTreeSet<_> {
-        let entries = fs::read_dir(path).expect("tests/vectors");
-        entries
-            .map(|entry| entry.expect("an entry").path())
-            .collect()
-    };
+    let directory = root().join("tests/vectors");
     let mut vectors = Vec::new();
     for room in below(&directory).into_iter().filter(|path| path.is_dir()) {
         for file in below(&room) {
@@ -102,4 +107,31 @@ pub fn words(inputs: &[Vec<u8>]) -> Vec<Vec<u8>> {
         );
     }
     words.into_iter().take(WORDS_MAX).collect()
+}
+
+/// Short texts between quotes in the sources of the parsers, each once: what they look for.
+pub fn literals() -> Vec<Vec<u8>> {
+    const BYTES_MAX: usize = 24;
+    let mut paths = ["format", "keys", "sync"]
+        .map(|name| root().join("src").join(name))
+        .to_vec();
+    let mut literals = BTreeSet::new();
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(below(&path));
+            continue;
+        }
+        let source = fs::read_to_string(&path).expect("a source");
+        for line in source.lines().filter(|line| !line.trim().starts_with("//")) {
+            // What is not between two quotes is a word like others, and does no harm.
+            let line = line
+                .replace("\\\"", "\"")
+                .replace("\\n", "\n")
+                .replace("\\r", "\r");
+            let parts = line.split('"').skip(1).step_by(2);
+            let parts = parts.filter(|part| (1..=BYTES_MAX).contains(&part.len()));
+            literals.extend(parts.map(|part| part.as_bytes().to_vec()));
+        }
+    }
+    literals.into_iter().collect()
 }

@@ -10,13 +10,14 @@ use kagi::crypto::kdf;
 use kagi::crypto::{aead, length_prefixed, wrap};
 use kagi::format::config::Config;
 use kagi::format::dotenv::{self, Format};
+use kagi::format::json::{self, Deserialize, Serialize};
 use kagi::format::key_text::{self, Identity, ScopeHolder};
 use kagi::format::message::manifest::Manifest;
-use kagi::format::message::token::{AdminToken, ProjectToken, ServerKeys};
+use kagi::format::message::token::{AdminToken, ProjectToken, ServerKeys, fingerprint};
 use kagi::format::names::{
     Epoch, Grant, check_file_name, check_key, check_member_name, check_place, is_id,
 };
-use kagi::format::pin::Pin;
+use kagi::format::pin::{Pin, with_secret, without_secret};
 use kagi::format::request::Request as JoinRequest;
 use kagi::format::roster::Roster;
 use kagi::format::scope_file::{self, ScopeKey, ScopeKind, ScopeName, SealedBox};
@@ -26,11 +27,17 @@ use kagi::keys::remote::KnownRemote;
 use kagi::secret::{Key, Secret};
 use kagi::sync::channel::{open_credential, open_request, read_frame, seal_request_with};
 use kagi::sync::http;
-use kagi::sync::protocol::{Request, Response};
+use kagi::sync::protocol::{Request, Response, Rights};
 use kagi::sync::remote::plain::receive;
+use kagi::sync::remote::{Address, key_of_page};
 use kagi::sync::store::audit::Line;
+use kagi::sync::store::revision::{self, Header};
+use kagi::sync::store::tokens::Token;
 use kagi::team::{self, Known};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::Path;
 
 const SUBJECT: &str = "the input";
 const PROJECT: &str = "kgp_svqeph4nwxanvbuilnen";
@@ -61,7 +68,8 @@ macro_rules! targets {
 
 targets! {
     base, 10, 300, &[], |vector| in_room(vector, "text")?.bytes("text");
-    names, 10, 300, &["secrets/api/production.enc", "3.d2f3e6de0f8b4656"],
+    json_text, 5, 100, JSON, |vector| vector.bytes("kagi.json");
+    names, 10, 300, &["secrets/api/production.enc", "3.d2f3e6de0f8b4656", "pull,push", "00000000000000000007"],
         |vector| in_room(vector, "names")?.bytes("text");
     config, 10, 150, &[], |vector| vector.bytes("kagi.json");
     roster, 5, 80, &[], |vector| vector.bytes("access.json");
@@ -91,6 +99,10 @@ targets! {
     frame, 10, 200, &["\x05\0\0\0kagi-\x02\0\0\0ok"], |vector| said(vector, "request", "message");
     http_request, 10, 300, HTTP, |_| None;
     http_answer, 10, 300, ANSWERS, |_| None;
+    address, 10, 300, ADDRESSES, |vector| vector.bytes("remote");
+    server_page, 5, 100, &[], |vector| vector.bytes("server");
+    token_record, 10, 200, TOKENS, |_| None;
+    revision_header, 10, 200, HEADERS, |vector| in_room(vector, "protocol")?.bytes("manifest");
     audit, 10, 300, &[AUDIT], |_| None;
     dotenv_read, 10, 300, DOTENV, |_| None;
     dotenv_written, 3, 300, DOTENV, |vector| in_room(vector, "names")?.bytes("text");
@@ -107,6 +119,27 @@ const HTTP: &[&str] = &[
 const ANSWERS: &[&str] = &[
     "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody",
     "HTTP/1.1 413\r\ncontent-length: 20000000\r\ntransfer-encoding: chunked\r\n\r\n",
+];
+const JSON: &[&str] = &[
+    "{\n  \"a\": [\n    1,\n    18446744073709551615\n  ],\n  \"b\": []\n}\n",
+    "[\n  {\n    \"\\\"\\\\\\n\\u0001\": \"\u{e9}\"\n  },\n  {}\n]\n",
+    "[\n  true,\n  null,\n  -9223372036854775808\n]\n",
+];
+const ADDRESSES: &[&str] = &[
+    "https://kagi.example:8443/team/store/",
+    "HTTP://[::ffff:127.0.0.1]:80",
+    "ssh://git-1@store.example:22/srv/~kagi/a+b",
+    "file:///srv/kagi/../store",
+    "./store",
+];
+const TOKENS: &[&str] = &[
+    "\x0c\0\0\0kagi-token 1\x18\0\0\0kgt_fyfftnxnrcjyuw2ormjqhash-of-the-secret-of-the-token:\
+     \x18\0\0\0kgp_svqeph4nwxanvbuilnen\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
+     \x18\0\0\0kgm_frov7yj7kgq4a4peqxto\x03\0\0\0ana\x06\0\0\0sealed",
+];
+const HEADERS: &[&str] = &[
+    "\0\0\0\0\0\0\0\0\x18\0\0\0kgt_fyfftnxnrcjyuw2ormjq\x09\0\0\0127.0.0.1\x08\0\0\0manifest\
+     \x01\0\0\0hash-of-a-blob-that-has-8-bytes:\x08\0\0\0",
 ];
 /// One that claims 20,000 entries, and has none.
 const MANY_ENTRIES: &str = "\x01\x01\0\0\0\0\0\0\0\0\0\0\0\x20\x4e\0\0";
@@ -187,6 +220,23 @@ fn names(input: &[u8]) -> bool {
     let mut accepted = again(input, epoch.map(|epoch| epoch.to_string()));
     accepted |= again(input, Grant::parse(text).map(|grant| grant.to_string()));
     accepted |= again(input, ScopeName::of_file(text).map(|name| name.file()));
+    for kind in ScopeKind::ALL {
+        accepted |= again(input, ScopeName::parse(kind, text).map(|name| name.place()));
+    }
+    let path = revision::number_of(text).map(|number| revision::path(Path::new(""), number));
+    accepted |= again(
+        input,
+        path.as_deref()
+            .and_then(Path::file_name)
+            .map(OsStr::as_encoded_bytes),
+    );
+    if let Some(rights) = Rights::parse(text) {
+        assert!(
+            Rights::parse(&rights.words()) == Some(rights),
+            "other rights"
+        );
+        accepted = true;
+    }
     if check_file_name(text).is_ok() {
         assert_is_below(text);
         accepted = true;
@@ -213,6 +263,28 @@ fn assert_is_below(path: &str) {
 }
 
 // --- JSON ---
+
+/// JSON of every kind that kagi's files are made of; and what kagi writes is read.
+fn json_text(input: &[u8]) -> bool {
+    fn accepts<T: Serialize + Deserialize>(input: &[u8]) -> bool {
+        let value = json::read::<T>(SUBJECT, input, input.len()).ok();
+        again(input, value.map(|value| json::write(&value)))
+    }
+    // A part of it: what is escaped takes six times as much.
+    if let Some(text) = text(input).and_then(|text| text.get(..text.len() / 8)) {
+        let value = BTreeMap::from([(text.to_string(), vec![text.to_string()])]);
+        let written = json::write(&value);
+        let back = json::read(SUBJECT, written.as_bytes(), written.len());
+        assert!(
+            back.is_ok_and(|back: BTreeMap<String, Vec<String>>| back == value),
+            "another value"
+        );
+    }
+    accepts::<BTreeMap<String, Vec<u64>>>(input)
+        | accepts::<Vec<BTreeMap<String, String>>>(input)
+        | accepts::<Vec<Option<i64>>>(input)
+        | accepts::<Vec<bool>>(input)
+}
 
 fn config(input: &[u8]) -> bool {
     again(
@@ -250,13 +322,24 @@ fn pin(input: &[u8]) -> bool {
     )
 }
 
+/// Of a token that is in the keychain (FORMAT 11.7) the reader says nothing, and none is written.
 fn remote(input: &[u8]) -> bool {
-    again(
-        input,
-        KnownRemote::read(SUBJECT, input)
-            .ok()
-            .map(|remote| exposed(&remote.write())),
-    )
+    let Ok(remote) = KnownRemote::read(SUBJECT, input) else {
+        return false;
+    };
+    let (token, rest) = without_secret("token", input).expect("it was read");
+    let without = with_secret(
+        "token",
+        &Secret::default(),
+        text(&rest).expect("it was read"),
+    );
+    let is_elsewhere = token.starts_with("keychain:");
+    let input = if is_elsewhere {
+        without.expose()
+    } else {
+        input
+    };
+    again(input, Some(exposed(&remote.write())))
 }
 
 /// A roster, and a member of it that has pinned its epoch: the member's wrap is made anew, and vouched for.
@@ -621,6 +704,66 @@ fn http_answer(input: &[u8]) -> bool {
         "another body"
     );
     true
+}
+
+/// Where a remote is: it has one text, which means nothing else to `curl`, `ssh` and a shell.
+fn address(input: &[u8]) -> bool {
+    let Some(Ok(address)) = text(input).map(Address::parse) else {
+        return false;
+    };
+    let text = address.text();
+    let same = Address::parse(text).is_ok_and(|same| same.text() == text);
+    assert!(same, "its own text is another address");
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+=,:@/[]".contains(&byte);
+        assert!(
+            rest.bytes().all(is_plain),
+            "it means something to another program"
+        );
+        let host = rest
+            .split('/')
+            .next()
+            .and_then(|place| place.rsplit('@').next());
+        assert!(
+            host.is_some_and(|host| !host.starts_with('-') && !rest.starts_with('-')),
+            "an option"
+        );
+        assert!(
+            scheme == "ssh"
+                || !rest
+                    .split('/')
+                    .next()
+                    .is_some_and(|place| place.contains('@')),
+            "a user"
+        );
+    }
+    true
+}
+
+/// What a server says its key is, as it comes or with the fingerprint put to it.
+fn server_page(input: &[u8]) -> bool {
+    let page = |key: [u8; 32]| format!("{} {}\n", HEX.encode(&key), fingerprint(&key));
+    let given = match text(input).and_then(|text| HEX.decode(text.trim_end())) {
+        Some(bytes) => bytes
+            .expose()
+            .try_into()
+            .map(page)
+            .unwrap_or_default()
+            .into_bytes(),
+        None => input.to_vec(),
+    };
+    again(&given, key_of_page(&given).map(page))
+}
+
+// --- What the server keeps ---
+
+fn token_record(input: &[u8]) -> bool {
+    let record = [input, &hash(input)].concat();
+    again(&record, Token::decode(&record).map(|token| token.encode()))
+}
+
+fn revision_header(input: &[u8]) -> bool {
+    again(input, Header::parse(input).map(|header| header.encode()))
 }
 
 fn audit(input: &[u8]) -> bool {

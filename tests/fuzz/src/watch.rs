@@ -1,6 +1,6 @@
 //! What is measured while a parser runs: the memory that it asks for, and the edges that it takes.
 //!
-//! The only file with `unsafe`, for two things that std has no safe way for: to be the allocator of the
+//! One of two files with `unsafe` (the other is `compare.rs`), for two things that std has no safe way for: to be the allocator of the
 //! program, and to read the counters that the compiler put into the crate under test. Both are read
 //! between two inputs, on the one thread that runs them.
 
