@@ -12,7 +12,6 @@ mod output;
 #[cfg(feature = "server")]
 mod pieces;
 mod private;
-mod replace;
 
 pub use held::{Held, hold};
 pub use lock::{Lock, lock, lock_within};
@@ -21,7 +20,6 @@ pub use output::is_output_lost;
 #[cfg(feature = "server")]
 pub use pieces::Pieces;
 pub use private::{make_private, memory_directory, private_siblings, wipe};
-pub use replace::replace_all;
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
@@ -161,7 +159,25 @@ fn mode_of(_: &Metadata) -> Option<u32> {
 /// # Errors
 /// `Write` naming the path; the old file is as it was then.
 pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<()> {
-    replace_all(&[(path.to_path_buf(), bytes)], mode, &mut || ())
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Error::new(Kind::Write, path.to_string_lossy()));
+    };
+    let temp = directory.join(format!("{TEMP_PREFIX}{}{TEMP_SUFFIX}", name.to_string_lossy()));
+    remove(&temp)?;
+    let written = write_new(&temp, bytes, mode).and_then(|()| fs::rename(&temp, path));
+    if let Err(cause) = written {
+        // What cannot be removed now is swept by the next writer.
+        let _ = fs::remove_file(&temp);
+        return Err(failed(Kind::Write, path)(cause));
+    }
+    sync_directory(directory)
+}
+
+/// Writes a file that must not be there yet, synced.
+fn write_new(path: &Path, bytes: &[u8], mode: Mode) -> std::io::Result<()> {
+    let mut file = create_new(path, mode)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// Replaces a file below a directory, and makes the directories between that are missing.

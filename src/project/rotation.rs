@@ -13,7 +13,6 @@ use crate::format::scope_file::{FILE_BYTES_MAX, ScopeName, SealedBox};
 use crate::project::scopes::seal;
 use crate::project::{Project, ROSTER_FILE};
 use crate::team::{Access, Draft};
-use std::path::PathBuf;
 
 /// One scope's file on both sides of the commit.
 struct Rotated {
@@ -69,13 +68,17 @@ impl Project {
                 scopes.push(rotated);
             }
         }
-        let files: Vec<_> = scopes.iter().map(|scope| self.file_of(scope, &scope.before)).collect();
-        disk::replace_all(&files, Mode::Public, &mut step)?;
+        for scope in &scopes {
+            step();
+            disk::replace(&self.path(&scope.name.file()), scope.before.as_bytes(), Mode::Public)?;
+        }
         disk::replace(&self.path(ROSTER_FILE), roster.as_bytes(), Mode::Public)?;
         self.roster = Roster::read(&self.shown(ROSTER_FILE), roster.as_bytes())?;
         self.access = access;
-        let unfinished = self.drop_old_boxes(&scopes, &mut step).err();
+        let mut unfinished = None;
         for scope in &scopes {
+            step();
+            unfinished = self.drop_old_box(scope).err().or(unfinished);
             self.see(&scope.name, scope.sequence);
         }
         self.unremembered = self.remember_rotated(&older).err();
@@ -91,24 +94,14 @@ impl Project {
         }
     }
 
-    fn file_of<'a>(&self, scope: &Rotated, text: &'a str) -> (PathBuf, &'a [u8]) {
-        (self.path(&scope.name.file()), text.as_bytes())
-    }
-
     /// What Git brought in meanwhile stays: the next reader joins or names it.
-    fn drop_old_boxes(&self, scopes: &[Rotated], step: &mut dyn FnMut()) -> Result<()> {
-        let (mut files, mut unread) = (Vec::new(), None);
-        for scope in scopes {
-            match self.site.read_if_there(&scope.name.file(), FILE_BYTES_MAX) {
-                Ok(Some(bytes)) if bytes == scope.before.as_bytes() => {
-                    files.push(self.file_of(scope, &scope.after));
-                }
-                Ok(_) => {}
-                Err(error) => unread = Some(error),
-            }
+    fn drop_old_box(&self, scope: &Rotated) -> Result<()> {
+        let file = scope.name.file();
+        let bytes = self.site.read_if_there(&file, FILE_BYTES_MAX)?;
+        if bytes.is_some_and(|bytes| bytes == scope.before.as_bytes()) {
+            disk::replace(&self.path(&file), scope.after.as_bytes(), Mode::Public)?;
         }
-        disk::replace_all(&files, Mode::Public, step)?;
-        unread.map_or(Ok(()), Err)
+        Ok(())
     }
 
     /// A scope's file with a box of the new epoch; `None` if it is gone meanwhile.

@@ -12,7 +12,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 /// The calls that concern files, as they are named on the platforms that have them.
 const CALLS: [&str; 32] = [
@@ -285,7 +285,8 @@ impl Lane {
         let (log, program) = (self.place("log"), program());
         let options = [&["-o", text(&log)], options, &[text(&program)]].concat();
         let mut command = self.command(case, "strace", &options, case.words);
-        command.stdout(Stdio::null()).output().expect("strace")
+        // What is shown once is refused where nobody reads it.
+        command.output().expect("strace")
     }
 
     fn restore(&self) {
