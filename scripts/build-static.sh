@@ -151,7 +151,8 @@ foreign_musl() {
 }
 
 if [ -d "$(rustc --print target-libdir --target $target 2>/dev/null)" ]; then own_target; else debian_target; fi
-RUSTC=$(command -v $rustc) CARGO_ENCODED_RUSTFLAGS=${flags// /$'\x1f'} \
+TIMEFORMAT='build-static: the build took %U s of the processors, and %S s in the system'
+time RUSTC=$(command -v $rustc) CARGO_ENCODED_RUSTFLAGS=${flags// /$'\x1f'} \
     $cargo build --release --locked --target $target --target-dir "$work" --bin kagi "${options[@]}" >&2
 
 # By another name first: what has its own is static and runs.

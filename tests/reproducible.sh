@@ -50,6 +50,8 @@ for text in "$PWD" "$HOME" "$work" static-build .cargo; do
     ! grep -aqF "$text" target/static/kagi || fail "the program holds $text"
 done
 echo 'two builds, the same bytes'
+# The second one began with nothing that was built.
+grep 'build-static: the build took' "$work/second.log"
 
 # A repository whose build takes no time, and gives what the file `result` holds.
 mkdir -p "$work/made/scripts" "$work/release"
