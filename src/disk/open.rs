@@ -33,7 +33,7 @@ pub(super) fn plain(path: &Path) -> Result<Option<(File, Metadata)>> {
 fn open_file(path: &Path) -> std::io::Result<Option<File>> {
     let open = |flags| open_no_link(path, OpenOptions::new().read(true), flags);
     #[cfg(unix)]
-    match open(NO_WAIT) {
+    match open(FLAGS.no_wait) {
         Err(cause) if !is_absent(&cause) => {}
         opened => return opened.map(Some),
     }
@@ -48,14 +48,19 @@ pub(super) fn open_no_link(
     flags: i32,
 ) -> std::io::Result<File> {
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(options, NO_FOLLOW | flags);
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, FLAGS.no_follow | flags);
     #[cfg(not(unix))]
     let _ = flags;
     options.open(path)
 }
 
-// `O_NOFOLLOW`, and `O_NONBLOCK`, with which nobody waits for the other end of a FIFO: std has no names for
-// them. Where a number is not known here, kagi does not compile.
+/// `O_NOFOLLOW`, and `O_NONBLOCK`, with which nobody waits for the other end of a FIFO: std has no names for
+/// them. Where the numbers are not known here, kagi does not compile.
+#[cfg(unix)]
+struct Flags {
+    no_follow: i32,
+    no_wait: i32,
+}
 
 #[cfg(any(
     target_vendor = "apple",
@@ -64,44 +69,35 @@ pub(super) fn open_no_link(
     target_os = "netbsd",
     target_os = "openbsd"
 ))]
-const NO_FOLLOW: i32 = 0x100;
-#[cfg(any(
-    target_vendor = "apple",
-    target_os = "dragonfly",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd"
-))]
-const NO_WAIT: i32 = 0x4;
+const FLAGS: Flags = Flags { no_follow: 0x100, no_wait: 0x4 };
 
 #[cfg(any(target_os = "solaris", target_os = "illumos"))]
-const NO_FOLLOW: i32 = 0x2_0000;
-#[cfg(any(target_os = "solaris", target_os = "illumos"))]
-const NO_WAIT: i32 = 0x80;
+const FLAGS: Flags = Flags { no_follow: 0x2_0000, no_wait: 0x80 };
 
-/// Linux has one for most machines, and another for those whose numbers are older.
+/// Linux has one of each for most machines, and others for those whose numbers are older.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const NO_FOLLOW: i32 = if cfg!(any(
-    target_arch = "aarch64",
-    target_arch = "arm",
-    target_arch = "m68k",
-    target_arch = "powerpc",
-    target_arch = "powerpc64"
-)) {
-    0x8000
-} else {
-    0x2_0000
-};
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const NO_WAIT: i32 = if cfg!(any(
-    target_arch = "mips",
-    target_arch = "mips64",
-    target_arch = "mips32r6",
-    target_arch = "mips64r6"
-)) {
-    0x80
-} else if cfg!(any(target_arch = "sparc", target_arch = "sparc64")) {
-    0x4000
-} else {
-    0x800
+const FLAGS: Flags = Flags {
+    no_follow: if cfg!(any(
+        target_arch = "aarch64",
+        target_arch = "arm",
+        target_arch = "m68k",
+        target_arch = "powerpc",
+        target_arch = "powerpc64"
+    )) {
+        0x8000
+    } else {
+        0x2_0000
+    },
+    no_wait: if cfg!(any(
+        target_arch = "mips",
+        target_arch = "mips64",
+        target_arch = "mips32r6",
+        target_arch = "mips64r6"
+    )) {
+        0x80
+    } else if cfg!(any(target_arch = "sparc", target_arch = "sparc64")) {
+        0x4000
+    } else {
+        0x800
+    },
 };
