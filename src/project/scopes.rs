@@ -212,7 +212,7 @@ impl Project {
         if !self.config.is_env(&name.env) {
             return Err(Error::new(Kind::Missing, &name.env).because("no such environment"));
         }
-        self.scope_key(name)?;
+        let key = self.scope_key(name)?;
         let found = match self.read_file(name)? {
             None => match self.pin.sequences.get(&pinned_as(name)) {
                 None => return Ok(None),
@@ -227,7 +227,7 @@ impl Project {
                     self.settled.borrow_mut().insert(name.clone());
                 }
                 let has_markers = file.has_markers;
-                let scope = self.open_file(name, file.boxes)?;
+                let scope = self.open_file(&key, file.boxes)?;
                 let is_older = self.is_older(name, scope.sequence);
                 let is_gone = false;
                 Found { scope, has_markers, is_older, is_gone, has_older_epoch, has_newer_epoch }
@@ -254,18 +254,18 @@ impl Project {
 
     /// Opens a scope, listed or not.
     pub(super) fn read_scope(&self, name: &ScopeName) -> Result<Option<(Scope, ScopeFile)>> {
-        self.scope_key(name)?;
+        let key = self.scope_key(name)?;
         let Some(file) = self.read_file(name)? else {
             return Ok(None);
         };
-        Ok(Some((self.open_file(name, file.boxes.clone())?, file)))
+        Ok(Some((self.open_file(&key, file.boxes.clone())?, file)))
     }
 
     /// Opens the boxes of a scope's file.
-    fn open_file(&self, name: &ScopeName, boxes: Vec<SealedBox>) -> Result<Scope> {
+    fn open_file(&self, key: &ScopeKey, boxes: Vec<SealedBox>) -> Result<Scope> {
         let is_other = |epoch| epoch != self.roster.epoch;
-        let (shown, boxes) = (self.shown(&name.file()), boxes.into_iter().map(Cow::Owned));
-        open_boxes(&shown, boxes, &self.scope_key(name)?).map_err(|error| match error.kind {
+        let (shown, boxes) = (self.shown(&key.name.file()), boxes.into_iter().map(Cow::Owned));
+        open_boxes(&shown, boxes, key).map_err(|error| match error.kind {
             // A rotation may have ended between the reading of the roster and that of the scope.
             Kind::NoBox | Kind::StaleBox
                 if self.site.claimed_roster().is_ok_and(|roster| is_other(roster.epoch)) =>
